@@ -1,0 +1,42 @@
+"""A demand trace: what arrived per bin, in one or several units of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.series import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Work per bin of equal width.
+
+    Attributes:
+        name: the file's stem, for tables.
+        start_s: start of the first bin, seconds since the epoch (UTC) where `dated`, else as the file gives it.
+        bin_s: width of a bin in seconds.
+        demand: unit name -> work that arrived in each bin, shape (n,); NaN is missing, which is not zero.
+        dated: whether times are wall-clock times, or seconds from some start.
+    """
+
+    name: str
+    start_s: float
+    bin_s: float
+    demand: Mapping[str, FloatArray]
+    dated: bool
+
+    def __len__(self) -> int:
+        return len(next(iter(self.demand.values())))
+
+    @property
+    def timestamps_s(self) -> FloatArray:
+        """Start of each bin, shape (n,)."""
+        return self.start_s + self.bin_s * np.arange(len(self))
+
+    @property
+    def duration_s(self) -> float:
+        """From the start of the first bin to the end of the last."""
+        return self.bin_s * len(self)
