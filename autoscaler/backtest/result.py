@@ -1,0 +1,103 @@
+"""What a backtest found: the outcome of each policy, as the table, the report and result.json show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autoscaler.backtest.setting import IntArray, Setting
+from forecasting.series import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A plan after the simulated cluster has run it. Arrays have shape (n,), one entry per bin of the trace.
+
+    Attributes:
+        desired: replicas asked for at the start of each bin.
+        ready: replicas that serve during the bin.
+        paid: replicas paid for during the bin: ready, loading and draining (fractions where a drain ends in the bin).
+        late_rs: late work per bin, replica-seconds.
+        served_rs: work served per bin, replica-seconds.
+        replica_hours, late_fraction, late_bins, mean_utilisation: over the scored bins. Late fraction is late work
+            over arrived work; utilisation is served work over ready replicas' time.
+    """
+
+    desired: IntArray
+    ready: IntArray
+    paid: FloatArray
+    late_rs: FloatArray
+    served_rs: FloatArray
+    replica_hours: float
+    late_fraction: float
+    late_bins: int
+    mean_utilisation: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """One row of the table.
+
+    Attributes:
+        name: as the command line names it: 'headstart', 'hpa', 'hpa-best', 'keda', 'knative', 'static', 'optimum'.
+        title: for people: 'HPA, best target in hindsight (71 %)'.
+        hindsight: True where the policy used what nobody could have known at the time.
+        outcome: what it led to.
+        settings: the policy's own settings, for result.json.
+        reasons: reason code per bin where the policy gives one, else empty.
+    """
+
+    name: str
+    title: str
+    hindsight: bool
+    outcome: Outcome
+    settings: Mapping[str, float | int | str]
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Cost against lateness of one policy family over its targets, shape (k,) each, by rising cost."""
+
+    name: str
+    title: str
+    targets: FloatArray
+    replica_hours: FloatArray
+    late_fraction: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastBand:
+    """The forecast that each decision used, for the bin in which a replica ordered then would serve.
+
+    Entry t belongs to bin t and was made `load_bins` bins earlier; NaN before the first. In replicas.
+    """
+
+    median: FloatArray
+    low: FloatArray
+    high: FloatArray
+    low_level: float
+    high_level: float
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """Everything the table, the report and the JSON file show.
+
+    Attributes:
+        setting: what was replayed.
+        policies: one result per policy; 'headstart' first when it was run, 'optimum' last.
+        frontiers: cost against lateness of the reactive families, for the chart and for 'at equal lateness'.
+        forecast: the band behind headstart's decisions; None where headstart was not run.
+        gpu_hour_price: money per GPU-hour, None where not given; `currency` labels it.
+        gpus_per_replica: GPUs that one replica holds.
+        seconds: policy name -> wall time that its run took.
+    """
+
+    setting: Setting
+    policies: tuple[PolicyResult, ...]
+    frontiers: tuple[Frontier, ...]
+    forecast: ForecastBand | None
+    gpu_hour_price: float | None = None
+    gpus_per_replica: int = 1
+    seconds: Mapping[str, float] = field(default_factory=dict)

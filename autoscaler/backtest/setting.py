@@ -1,0 +1,64 @@
+"""What a backtest replays: one trace, one kind of replica, one objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from autoscaler.core.load_latency import LoadLatency
+from forecasting.series import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One backtest, in the units of the simulation: a replica-second is what one replica does in a second.
+
+    Attributes:
+        trace_name: for tables.
+        start_s: start of the first bin.
+        bin_s: width of a bin in seconds.
+        demand_rps: unit -> work per second seen in each bin, shape (n,); NaN is missing. What policies see.
+        capacity_rps: unit -> work per second that one replica sustains.
+        arrivals_rs: replica-seconds of work that arrive in each bin, shape (n,): the largest over the units, with
+            missing demand filled linearly. What the simulated cluster serves; policies must not look at it.
+        load_latency: from order to ready.
+        start_failure_share: share of starts that fail once and load a second time (0 to 1, exclusive).
+        drain_s: seconds that a released replica is still paid for while it finishes its work.
+        max_wait_s: the longest wait that is not late.
+        late_budget: share of the work that may be late, in (0, 1).
+        score_from_bin: bins before it are history, not scored.
+        replicas_min: fewest replicas allowed.
+        replicas_max: most replicas allowed.
+        seed: for everything drawn at random.
+    """
+
+    trace_name: str
+    start_s: float
+    bin_s: float
+    demand_rps: Mapping[str, FloatArray]
+    capacity_rps: Mapping[str, float]
+    arrivals_rs: FloatArray
+    load_latency: LoadLatency
+    max_wait_s: float
+    late_budget: float
+    score_from_bin: int
+    replicas_min: int = 0
+    replicas_max: int = 100_000
+    start_failure_share: float = 0.0
+    drain_s: float = 0.0
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.arrivals_rs)
+
+    @property
+    def observed_replicas(self) -> FloatArray:
+        """Demand in replicas as a policy sees it, shape (n,): the largest over the units of demand / capacity;
+        NaN where no unit is known."""
+        per_unit = np.vstack([self.demand_rps[unit] / self.capacity_rps[unit] for unit in self.demand_rps])
+        return np.fmax.reduce(per_unit, axis=0)
