@@ -49,7 +49,8 @@ def check_writable(path: Path) -> None:
 
 
 def _is_device(path: Path) -> bool:
-    return Path(os.path.abspath(path)).is_relative_to("/dev") or (path.exists() and not path.is_file())  # noqa: PTH100
+    # /dev/stdout is a regular file where the shell redirects it to one, and still must not be renamed over.
+    return str(path.parent) in {"/dev", "/dev/fd"} or (path.exists() and not path.is_file())
 
 
 def _write_and_rename(path: Path, write: Callable[[Path], object]) -> None:
