@@ -12,16 +12,20 @@ from autoscaler.errors import HeadstartError, UsageError
 from autoscaler.files import write_aside
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def test_a_file_appears_whole_under_its_name_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "plan.csv"
     write_aside(target, lambda path: path.write_text("a\n"))
     assert target.read_text() == "a\n"
-    assert os.listdir(tmp_path) == ["plan.csv"]
+    assert names_in(tmp_path) == ["plan.csv"]
 
 
 def test_the_writer_sees_a_sibling_with_the_same_ending(tmp_path: Path) -> None:
     seen: list[Path] = []
-    write_aside(tmp_path / "plan.csv.gz", lambda path: seen.append(path))
+    write_aside(tmp_path / "plan.csv.gz", seen.append)
     assert seen[0].parent == tmp_path
     assert seen[0].name.endswith("plan.csv.gz")
 
@@ -37,7 +41,7 @@ def test_the_old_file_stays_when_the_writer_fails_half_way(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         write_aside(target, write_half)
     assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["report.html"]
+    assert names_in(tmp_path) == ["report.html"]
 
 
 def test_a_full_disk_is_one_line_that_names_the_users_file(tmp_path: Path) -> None:
@@ -46,7 +50,7 @@ def test_a_full_disk_is_one_line_that_names_the_users_file(tmp_path: Path) -> No
 
     with pytest.raises(HeadstartError, match=r"^\S+/plan.csv: can't be written: No space left on device$"):
         write_aside(tmp_path / "plan.csv", write_to_a_full_disk)
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
