@@ -13,9 +13,9 @@ from autoscaler.errors import HeadstartError, UsageError
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary sibling of `path`, then put it in the place of `path`.
 
-    The sibling's name ends like `path`, since writers such as matplotlib's choose the format by the suffix. It is flushed
-    to disk before the rename, so that a crash leaves no empty file under the name, and removed when `write` fails.
-    What can't be renamed over (a pipe, `/dev/stdout`) is written to directly.
+    The sibling's name ends like `path`, since writers such as matplotlib's choose the format by the suffix. It is
+    flushed to disk before the rename, so that a crash leaves no empty file under the name, and is removed when `write`
+    fails. What can't be renamed over (a pipe, `/dev/stdout`) is written to directly.
 
     Args:
         path: where the file goes; an existing one is replaced and keeps its mode, and a link is followed.

@@ -1,0 +1,83 @@
+"""The `headstart` command: its sub-commands, and errors as one line with an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from autoscaler.cli import backtest, demo, forecast, trace, validate
+from autoscaler.errors import HeadstartError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="headstart",
+    help="A predictive GPU autoscaler: forecasts demand one model load ahead.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("backtest")(backtest.backtest)
+app.command("forecast")(forecast.forecast)
+app.add_typer(trace.app, name="trace")
+app.command("demo")(demo.demo)
+app.command("validate")(validate.validate)
+
+
+def main() -> None:
+    """Run the command line that the process was started with, and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    The user's mistakes become one line on standard error: 2 for what was typed or a file that can't be used, 1 for what
+    failed on the way. Anything else is a defect of the program and keeps its traceback.
+    """
+    try:
+        code = app(args=list(arguments), prog_name="headstart", standalone_mode=False)
+        sys.stdout.flush()
+    except HeadstartError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(_typing_mistake(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`headstart ... | head`). The interpreter flushes once more on exit: that goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def _headstart(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(f"headstart {installed_version('headstart-gpu')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _fail(message: str, exit_code: int) -> int:
+    sys.stderr.write(f"headstart: {' '.join(message.splitlines())}\n")
+    return exit_code
+
+
+def _typing_mistake(error: typer.TyperException) -> str:
+    """What was mistyped, led by the option's or the argument's name: '--late-budget: 0 is out of range; ...'."""
+    if not isinstance(error, typer.BadParameter) or error.param is None:
+        return f"{error.format_message().removesuffix('.')}; see headstart --help"
+    is_option = error.param.param_type_name == "option"
+    name = max(error.param.opts, key=len) if is_option else str(error.param.name).upper()
+    return f"{name}: {error.message or 'is missing; it must be given'}"

@@ -1,0 +1,215 @@
+"""What users write on the command line: durations, shares, capacities, load latencies.
+
+Each parser takes the text of one option, or a default that is a number already, and raises typer.BadParameter with one
+sentence that says what was given and what is allowed; `autoscaler.cli.app` puts the option's name in front of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from autoscaler.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoscaler.core.load_latency import LoadLatency
+else:
+    # typer evaluates annotations when the command line is built; the class itself would import numpy into `--help`.
+    LoadLatency = object
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|m|h|d|)")
+_SHARE = re.compile(rf"({_NUMBER})\s*(%?)")
+_SECONDS_PER = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Capacity(NamedTuple):
+    """Work per second that one replica sustains, in one unit of work; `unit` is None where only a number was given."""
+
+    unit: str | None
+    per_second: float
+
+
+def parse_duration_s(given: str | float) -> float:
+    """Seconds, 0 or more, from '600s', '10m', '2h', '1.5h', '250ms', '1d', or plain seconds."""
+    match = _DURATION.fullmatch(str(given).strip())
+    duration_s = float(match[1]) * _SECONDS_PER[match[2]] if match else math.nan
+    if not math.isfinite(duration_s):
+        raise typer.BadParameter(f"{given!r} is not a duration; write it as 600s, 10m, 1.5h, 250ms or plain seconds")
+    if duration_s < 0:
+        raise typer.BadParameter(f"{given!r} is negative; a duration is 0 or more")
+    return duration_s
+
+
+def parse_positive_duration_s(given: str | float) -> float:
+    """Seconds, more than 0, written as for `parse_duration_s`."""
+    duration_s = parse_duration_s(given)
+    if duration_s == 0:
+        raise typer.BadParameter(f"{given!r} is no time at all; it must be more than 0")
+    return duration_s
+
+
+def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | float], float]:
+    """A parser of shares, '1%' or '0.01', between 0 and 1; `zero` and `one` say whether the ends are allowed."""
+    lowest, highest = ("at least 0 %" if zero else "more than 0 %"), ("at most 100 %" if one else "less than 100 %")
+
+    def parse_share(given: str | float) -> float:
+        match = _SHARE.fullmatch(str(given).strip())
+        if match is None:
+            raise typer.BadParameter(f"{given!r} is not a share; write it as 1% or 0.01")
+        share = float(match[1]) / (100 if match[2] else 1)
+        if not ((share > 0 or (zero and share == 0)) and (share < 1 or (one and share == 1))):
+            allowed = f"{lowest} and {highest}, written as 1% or 0.01"
+            raise typer.BadParameter(f"{given!r} is out of range; it must be {allowed}")
+        return share
+
+    return parse_share
+
+
+def parse_positive(given: str | float) -> float:
+    """A finite number above 0."""
+    number = _finite(given)
+    if number <= 0:
+        raise typer.BadParameter(f"{given!r} is not above 0")
+    return number
+
+
+def parse_not_negative(given: str | float) -> float:
+    """A finite number, 0 or more."""
+    number = _finite(given)
+    if number < 0:
+        raise typer.BadParameter(f"{given!r} is negative; it must be 0 or more")
+    return number
+
+
+def parse_capacity(given: str | float) -> Capacity:
+    """One capacity: '3.2', or 'prompt_tokens=9000' where the work has several units."""
+    unit, equals, number = str(given).rpartition("=")
+    if equals and not unit.strip():
+        raise typer.BadParameter(f"{given!r} names no unit; write it as prompt_tokens=9000")
+    return Capacity(unit.strip() if equals else None, parse_positive(number))
+
+
+def capacity_by_unit(capacities: Sequence[Capacity], unit: str) -> dict[str, float]:
+    """Capacities as a mapping from unit to work per second; a bare number is the capacity in `unit`.
+
+    Raises:
+        UsageError: a unit has two capacities.
+    """
+    by_unit: dict[str, float] = {}
+    for capacity in capacities:
+        name = unit if capacity.unit is None else capacity.unit
+        if name in by_unit:
+            raise UsageError(f"--capacity: {name} has two capacities, {by_unit[name]:g} and {capacity.per_second:g}")
+        by_unit[name] = capacity.per_second
+    return by_unit
+
+
+def parse_load_latency(given: str) -> LoadLatency:
+    """A load latency: a duration, 'lognormal:MEDIAN,SIGMA', or 'empirical:FILE' with one number of seconds per line."""
+    from autoscaler.core.load_latency import LoadLatency
+
+    kind, colon, rest = given.strip().partition(":")
+    if not colon:
+        return LoadLatency.constant(parse_duration_s(given))
+    if kind == "lognormal":
+        median, comma, sigma = rest.partition(",")
+        if not comma:
+            raise typer.BadParameter(f"{given!r} lacks the spread; write it as lognormal:120s,0.5")
+        return LoadLatency.lognormal(parse_positive_duration_s(median), parse_not_negative(sigma))
+    if kind == "empirical":
+        path = Path(rest)
+        return LoadLatency.empirical(_read_loads_s(path), label=path.name)
+    raise typer.BadParameter(
+        f"{given!r} is not a load latency; write it as 600s, lognormal:120s,0.5 or empirical:FILE.csv"
+    )
+
+
+def _finite(given: str | float) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{given!r} is not a number")
+    return number
+
+
+def _read_loads_s(path: Path) -> list[float]:
+    """Seconds, one per line of `path`; the first line may be a header, and empty lines are skipped."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{path}: is not text; it must hold one number of seconds per line") from error
+    loads_s = [_load_s(line.strip(), path, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    given_s = [load_s for load_s in loads_s if load_s is not None]
+    if not given_s:
+        raise typer.BadParameter(f"{path}: holds no load latency; it needs one number of seconds per line")
+    return given_s
+
+
+def _load_s(text: str, path: Path, line: int) -> float | None:
+    """The seconds on one line; None for a header."""
+    try:
+        load_s = float(text)
+    except ValueError:
+        if line == 1 and text.strip('"')[:1].isalpha():
+            return None
+        load_s = math.nan
+    if not (math.isfinite(load_s) and load_s >= 0):
+        raise typer.BadParameter(f"{path}, line {line}: {text!r} is not a number of seconds, 0 or more")
+    return load_s
+
+
+CapacityOption = Annotated[
+    list[Capacity],
+    typer.Option(
+        "--capacity",
+        parser=parse_capacity,
+        metavar="NUMBER | UNIT=NUMBER",
+        help="Work per second that one replica sustains. Repeat it as UNIT=NUMBER where the work has several units.",
+    ),
+]
+LoadLatencyOption = Annotated[
+    LoadLatency,
+    typer.Option(
+        "--load-latency",
+        parser=parse_load_latency,
+        metavar="DURATION | lognormal:MEDIAN,SIGMA | empirical:FILE",
+        help="From ordering a replica to its readiness: 600s, lognormal:120s,0.5, or a file with one load per line.",
+    ),
+]
+MaxWaitOption = Annotated[
+    float,
+    typer.Option(
+        "--max-wait",
+        parser=parse_positive_duration_s,
+        metavar="DURATION",
+        help="The longest wait that is not late: 10s.",
+    ),
+]
+LateBudgetOption = Annotated[
+    float,
+    typer.Option(
+        "--late-budget",
+        parser=share_parser(),
+        metavar="SHARE",
+        help="The share of the work that may be late: 1% or 0.01.",
+    ),
+]
+ScoreFromOption = Annotated[
+    float,
+    typer.Option(
+        "--score-from",
+        parser=share_parser(zero=True),
+        metavar="SHARE",
+        help="Where scoring begins, as a share of the trace: 50%. What lies before it is history.",
+    ),
+]
