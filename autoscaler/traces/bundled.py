@@ -1,6 +1,6 @@
 """The demonstration traces that come with Headstart: in an installed wheel, and in a checkout.
 
-The wheel carries the repository's `data/` as `autoscaler/bundled/` (pyproject.toml); in a checkout `data/` itself is read.
+The wheel carries the repository's `data/` as `autoscaler/bundled/` (pyproject.toml); a checkout reads `data/` itself.
 """
 
 from __future__ import annotations
