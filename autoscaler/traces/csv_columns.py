@@ -1,0 +1,205 @@
+"""Columns out of a CSV file, plain or gzipped.
+
+Arrow's streaming reader takes a file that is as it should be: 10 million rows in seconds, without a Python object per
+cell. Where it stumbles, or a value is not allowed, the file is read again row by row: that reader is the definition of
+what is accepted, and it knows the line of the first thing that isn't.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from autoscaler.errors import UsageError
+from autoscaler.traces.columns import (
+    NS_PER_S,
+    SECONDS_LIMIT,
+    CellError,
+    Clock,
+    Columns,
+    IntArray,
+    cell_error,
+    check_clock,
+    check_names,
+    parse_number,
+    parse_time,
+)
+from autoscaler.traces.source import open_bytes
+from forecasting.series import FloatArray
+
+# Large enough that a row never exceeds a block, small enough that a block's columns don't matter beside the arrays.
+_BLOCK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the first lines tell: the columns, where the data starts, how times are written."""
+
+    names: list[str]
+    header_lines: int
+    clock: Clock
+
+
+def csv_column_names(path: Path) -> list[str]:
+    """Names of the columns in a CSV file's header."""
+    with open_bytes(path) as stream:
+        return _header(path, _rows(stream))[0]
+
+
+def read_csv_columns(path: Path, time: str, numbers: Sequence[str]) -> Columns:
+    """Read the columns `time` and `numbers` of a CSV file; others are ignored.
+
+    Raises:
+        UsageError: with the line and column of the first cell that can't be used, or the line with too few or many.
+    """
+    layout = _layout(path, time, numbers)
+    if layout is None:
+        return Columns(path, time, False, np.empty(0, np.int64), {n: np.empty(0) for n in numbers}, str)
+    read = _read_by_arrow(path, layout, time, numbers) or _read_by_row(path, layout, time, numbers)
+    return Columns(path, time, layout.clock is not Clock.SECONDS, *read, lambda row: f"line {_line_of_row(path, row)}")
+
+
+def _rows(stream: IO[bytes]) -> Any:
+    # Bytes that are no UTF-8 matter only in cells that are wanted: there they are no number, and shown escaped.
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return csv.reader(text, strict=True)
+
+
+def _header(path: Path, reader: Any) -> tuple[list[str], int]:
+    try:
+        names: list[str] = next((row for row in reader if row), [])
+    except csv.Error as error:
+        raise UsageError(f"{path}: line {reader.line_num}: {error}; the first line must name the columns") from error
+    return [name.strip() for name in names], reader.line_num
+
+
+def _layout(path: Path, time: str, numbers: Sequence[str]) -> _Layout | None:
+    """Header and first row of data; None where there is no row."""
+    with open_bytes(path) as stream:
+        reader = _rows(stream)
+        names, header_lines = _header(path, reader)
+        check_names(path, f"line {header_lines}", names, time, numbers)
+        first = next(_data_rows(path, reader, names), None)
+        if first is None:
+            return None
+        try:
+            _, clock = parse_time(first[names.index(time)])
+        except CellError as error:
+            raise cell_error(path, f"line {reader.line_num}", time, str(error)) from None
+    return _Layout(names, header_lines, clock)
+
+
+def _data_rows(path: Path, reader: Any, names: list[str]) -> Iterator[list[str]]:
+    """Rows after the header that are not blank, each with one cell per name."""
+    try:
+        for row in reader:
+            if len(row) == len(names):
+                yield row
+            elif row:
+                raise UsageError(
+                    f"{path}: line {reader.line_num}: has {len(row)} cells, but the header names {len(names)} columns;"
+                    " complete the line or remove it"
+                )
+    except csv.Error as error:
+        raise UsageError(f"{path}: line {reader.line_num}: {error}; correct the line's quotes") from error
+
+
+def _line_of_row(path: Path, row: int) -> int:
+    with open_bytes(path) as stream:
+        reader = _rows(stream)
+        names, _ = _header(path, reader)
+        next(islice(_data_rows(path, reader, names), row, None))
+        line: int = reader.line_num
+        return line
+
+
+def _read_by_row(
+    path: Path, layout: _Layout, time: str, numbers: Sequence[str]
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    times, values = array("q"), {name: array("d") for name in numbers}
+    cells = [(layout.names.index(name), name, values[name]) for name in numbers]
+    time_cell = layout.names.index(time)
+    with open_bytes(path) as stream:
+        reader = _rows(stream)
+        _header(path, reader)
+        column = time
+        try:
+            for row in _data_rows(path, reader, layout.names):
+                column = time
+                time_ns, clock = parse_time(row[time_cell])
+                check_clock(clock, layout.clock, row[time_cell])
+                times.append(time_ns)
+                for cell, column, target in cells:  # noqa: B007 (column is for the message)
+                    target.append(parse_number(row[cell]))
+        except CellError as error:
+            raise cell_error(path, f"line {reader.line_num}", column, str(error)) from None
+    return np.array(times, np.int64), {name: np.array(target, np.float64) for name, target in values.items()}
+
+
+def _read_by_arrow(
+    path: Path, layout: _Layout, time: str, numbers: Sequence[str]
+) -> tuple[IntArray, dict[str, FloatArray]] | None:
+    """The same as `_read_by_row`, fast; None where the file needs that one's leniency or its message."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    # Columns that are not wanted may have any name, so all go by position.
+    keys = [str(i) for i in range(len(layout.names))]
+    time_key, number_keys = keys[layout.names.index(time)], {name: keys[layout.names.index(name)] for name in numbers}
+    time_type = {
+        Clock.SECONDS: pa.float64(),
+        Clock.NAIVE: pa.timestamp("ns"),
+        Clock.OFFSET: pa.timestamp("ns", "UTC"),
+    }[layout.clock]
+    times: list[IntArray] = []
+    values: dict[str, list[FloatArray]] = {name: [] for name in numbers}
+    with open_bytes(path) as stream:
+        try:
+            batches = pacsv.open_csv(
+                stream,
+                read_options=pacsv.ReadOptions(
+                    column_names=keys, skip_rows=layout.header_lines, block_size=_BLOCK_BYTES
+                ),
+                parse_options=pacsv.ParseOptions(newlines_in_values=True),
+                convert_options=pacsv.ConvertOptions(
+                    column_types={time_key: time_type} | dict.fromkeys(number_keys.values(), pa.float64()),
+                    include_columns=list(dict.fromkeys([time_key, *number_keys.values()])),
+                    null_values=["", "nan", "NaN", "NAN", "null", "Null", "NULL"],
+                ),
+            )
+            for batch in batches:
+                time_ns = _time_ns(batch.column(time_key), layout.clock)
+                columns = {name: _numbers(batch.column(key)) for name, key in number_keys.items()}
+                if time_ns is None or any((c < 0).any() or np.isinf(c).any() for c in columns.values()):
+                    return None
+                times.append(time_ns)
+                for name, column in columns.items():
+                    values[name].append(column)
+        except pa.ArrowInvalid:
+            return None
+    return np.concatenate(times), {name: np.concatenate(parts) for name, parts in values.items()}
+
+
+def _time_ns(column: Any, clock: Clock) -> IntArray | None:
+    if column.null_count:
+        return None
+    if clock is not Clock.SECONDS:
+        nanoseconds: IntArray = column.cast("int64").to_numpy()
+        return nanoseconds
+    seconds = _numbers(column)
+    if not (np.abs(seconds) < SECONDS_LIMIT).all():
+        return None
+    return np.rint(seconds * NS_PER_S).astype(np.int64)
+
+
+def _numbers(column: Any) -> FloatArray:
+    """A float column as an array; null becomes NaN. A copy, so that the batch's other memory can go."""
+    return np.array(column.to_numpy(zero_copy_only=False), dtype=np.float64)

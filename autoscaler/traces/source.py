@@ -1,0 +1,93 @@
+"""What kind of file the user gave, by its content, and its bytes without compression."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import IO, cast
+
+from autoscaler.errors import UsageError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_PARQUET_MAGIC = b"PAR1"
+# Enough to see what a file is; a CSV's header and first rows fit in it.
+_SNIFFED_BYTES = 4096
+
+
+class Content(Enum):
+    """What a readable file holds."""
+
+    CSV = "CSV"
+    JSON = "JSON"
+    PARQUET = "Parquet"
+
+
+def sniff(path: Path) -> Content:
+    """Tell the content of `path` from its first bytes.
+
+    Raises:
+        UsageError: it is missing, a directory, empty, or holds no trace (HTML, an archive, other binary data).
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: no such file; give a CSV or Parquet file with a 'timestamp' column")
+    if not path.is_file():
+        kind = "a directory" if path.is_dir() else "not a regular file"
+        raise UsageError(f"{path}: is {kind}; give a CSV or Parquet file with a 'timestamp' column")
+    with open_bytes(path) as stream:
+        head = stream.read(_SNIFFED_BYTES)
+    if head.startswith(_PARQUET_MAGIC):
+        return Content.PARQUET
+    if not head.strip():
+        raise UsageError(f"{path}: is empty; give a CSV or Parquet file with a 'timestamp' column")
+    if path.suffix == ".parquet":
+        raise UsageError(f"{path}: is not a Parquet file (it does not start with 'PAR1'); rename it if it is a CSV")
+    return _text_content(path, head)
+
+
+def _text_content(path: Path, head: bytes) -> Content:
+    wanted = "give a CSV or Parquet file with a 'timestamp' column"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UsageError(f"{path}: is UTF-16 text; save it as UTF-8")
+    if head.startswith(b"PK\x03\x04"):
+        raise UsageError(f"{path}: is a zip archive or a spreadsheet; export it as CSV")
+    if b"\0" in head:
+        raise UsageError(f"{path}: is binary data, not CSV or Parquet; {wanted}")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        raise UsageError(f"{path}: is HTML or XML, perhaps the page around a download; {wanted}")
+    return Content.JSON if text.startswith((b"{", b"[")) else Content.CSV
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open `path` for reading bytes; gzip is recognised by its first bytes and decompressed.
+
+    Errors of reading inside the `with` block become a UsageError as well: a compressed file that was cut short
+    shows it only at its end.
+    """
+    try:
+        with path.open("rb") as raw:
+            compressed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            raw.seek(0)
+            if compressed:
+                with gzip.open(raw) as stream:
+                    yield cast("IO[bytes]", stream)
+            else:
+                yield raw
+    except EOFError as error:
+        raise UsageError(
+            f"{path}: the gzip data ends too early: the file is cut short; fetch or write it again"
+        ) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise UsageError(f"{path}: the gzip data is damaged ({error}); fetch or write the file again") from error
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def trace_name(path: Path) -> str:
+    """The file's name without its suffixes `.csv`, `.csv.gz`, `.parquet`, `.jsonl`."""
+    return Path(path.name.removesuffix(".gz")).stem
