@@ -10,6 +10,8 @@ export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test check format benchmark-speed wheel constraints clean
+# Two installations into one environment must not race.
+.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:
