@@ -42,8 +42,10 @@ def simulate(setting: Setting, desired: IntArray) -> Outcome:
 
 
 class SimulatedCluster:
-    """The same simulation for a driver that looks at the cluster before it decides: per bin, in order, `begin_bin`
-    and then `scale_and_serve`; after the last bin, `outcome`."""
+    """The same simulation for a driver that looks at the cluster before it decides.
+
+    Per bin, in order: `begin_bin`, then `scale_and_serve`. After the last bin: `outcome`.
+    """
 
     def __init__(self, setting: Setting, *, due_level: float = 0.5) -> None:
         """Start with no replica before bin 0.

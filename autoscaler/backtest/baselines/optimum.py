@@ -1,0 +1,86 @@
+"""The clairvoyant optimum: the cheapest plan that serves every bin's work within the bin, with the trace known.
+
+Exact for a constant load. Replica level k is busy in the bins that need k replicas or more. Between two busy bins it
+is either kept, or released and ordered again so that it is ready in time: a gap is bridged when that costs no more
+than the load, plus the drain where one is paid. Levels are nested, so the sum of the levels is a plan in which the
+cluster's rules give each level what it was planned. With random loads or failing starts, the median load is planned
+for, and some work comes late.
+
+Work that arrives before the first load can be done waits for everybody. Replicas enough to work it off before the
+first scored bin are added, or within one load where the scoring begins sooner.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from autoscaler.backtest.baselines.metric import clamp
+from autoscaler.backtest.cluster import whole_bins
+from autoscaler.backtest.setting import IntArray, Setting
+from forecasting.series import FloatArray
+
+LONG_AGO = -(2**40)
+
+
+def plan_optimum(setting: Setting) -> IntArray:
+    """Replicas at the start of each bin, shape (n,). Hindsight."""
+    load_bins = whole_bins(setting.load_latency.quantile_s(0.5), setting.bin_s)
+    need = np.minimum(_need(setting, load_bins), setting.replicas_max)
+    gap_bins_max = load_bins + math.floor(setting.drain_s / setting.bin_s)
+    return clamp(_keep_or_load(need, load_bins, gap_bins_max), setting.replicas_min, setting.replicas_max)
+
+
+def _need(setting: Setting, load_bins: int) -> IntArray:
+    """Replicas that must serve in each bin, shape (n,)."""
+    demand: FloatArray = setting.arrivals_rs / setting.bin_s
+    # 3.0000000000000004 is 3, but where no wait at all is allowed, the cluster finds even that late.
+    need = np.ceil(demand * (1 - 1e-12) if setting.max_wait_s > 0 else demand).astype(np.int64)
+    early_rs = float(setting.arrivals_rs[:load_bins].sum())
+    bins = setting.score_from_bin - load_bins if setting.score_from_bin > load_bins else load_bins
+    if early_rs > 0:
+        need[load_bins : load_bins + bins] += math.ceil(early_rs / (bins * setting.bin_s))
+    return need
+
+
+@njit(cache=True)
+def _keep_or_load(need: IntArray, load_bins: int, gap_bins_max: int) -> IntArray:
+    """Sum over the levels of the bins in which each is held.
+
+    One pass with a stack of the levels that are not busy, the lowest on top: an entry holds the levels up to `tops`
+    that aren't in the entries above it or busy, and the bin from which they are idle. Each bin pushes at most one
+    entry, so the time is that of the trace, whatever the size of the fleet.
+
+    Args:
+        need: replicas that must serve in each bin, shape (n,).
+        load_bins: bins from order to ready.
+        gap_bins_max: the longest gap that is bridged.
+    """
+    n = len(need)
+    tops = np.empty(n + 1, np.int64)
+    idle_from = np.empty(n + 1, np.int64)
+    tops[0] = need.max() if n else 0
+    idle_from[0] = LONG_AGO
+    size = 1
+    steps = np.zeros(n + 1, np.int64)
+    busy = 0
+    for t in range(n):
+        if need[t] < busy:
+            tops[size] = busy
+            idle_from[size] = t
+            size += 1
+        while busy < need[t]:
+            levels = min(tops[size - 1], need[t]) - busy
+            gap = t - idle_from[size - 1]
+            start = idle_from[size - 1] if gap <= gap_bins_max else max(0, t - load_bins)
+            steps[start] += levels
+            steps[t] -= levels
+            busy += levels
+            if tops[size - 1] == busy:
+                size -= 1
+        busy = need[t]
+        steps[t] += busy
+        steps[t + 1] -= busy
+    return np.cumsum(steps[:n])
