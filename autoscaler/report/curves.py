@@ -1,0 +1,150 @@
+"""A result's curves, reduced to what the page's charts can show, as plain lists for JSON.
+
+Long traces are grouped: one point stands for `group` bins and keeps their smallest and largest value; late work is
+summed, so that no late bin disappears. Whole numbers that stay the same for many bins are written as steps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from autoscaler.backtest.result import BacktestResult, ForecastBand, Frontier, PolicyResult
+from autoscaler.report import words
+from autoscaler.report.palette import looks_of
+from autoscaler.report.summary import in_display_order, summarise
+from forecasting.series import FloatArray
+
+Json = Mapping[str, "JsonValue"]
+JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Json
+
+POINTS_MAX = 50_000  # a group of one up to a month of minutes; a chart is about 1,000 pixels wide
+BYTES_MAX = 1_200_000  # the page stays below 1.5 MB with its text, style and script
+_DATED_FROM_S = 1e8  # a trace that counts seconds from its own start would have to be three years long
+
+
+def chart_data(result: BacktestResult, *, bytes_max: int = BYTES_MAX) -> str:
+    """What the page's script draws, as strict JSON of at most `bytes_max` bytes where grouping can reach that."""
+    scored_bins = len(result.setting) - result.setting.score_from_bin
+    group = max(1, math.ceil(scored_bins / POINTS_MAX))
+    while True:
+        text = json.dumps(_data(result, group), allow_nan=False, separators=(",", ":"))
+        if len(text) <= bytes_max or group >= scored_bins:
+            return text
+        group *= 2
+
+
+def _data(result: BacktestResult, group: int) -> Json:
+    setting = result.setting
+    scored = slice(setting.score_from_bin, None)
+    demand = setting.arrivals_rs[scored] / setting.bin_s
+    missing = np.isnan(setting.observed_replicas[scored])
+    summary = summarise(result)
+    looks = looks_of([row.name for row in in_display_order(result.policies)] + [row.name for row in result.frontiers])
+    by_name = {row.name: row for row in result.policies}
+    return {
+        "group": group,
+        "points": math.ceil(len(demand) / group),
+        "point_s": setting.bin_s * group,
+        "bin_s": setting.bin_s,
+        "start_s": setting.start_s + setting.score_from_bin * setting.bin_s,
+        "dated": is_dated(setting.start_s),
+        "late_budget": setting.late_budget,
+        "demand": {"low": _floats(_grouped(demand, group, np.fmin)), "high": _floats(_grouped(demand, group, np.fmax))}
+        if group > 1
+        else {"low": _floats(demand), "high": None},
+        "missing": steps(_grouped(missing.astype(np.float64), group, np.fmax)),
+        "forecast": None if result.forecast is None else _band(result.forecast, scored, group),
+        "policies": [
+            {
+                "name": row.name,
+                "title": row.title,
+                "look": looks[row.name].key,
+                "marker": looks[row.name].marker,
+                "hollow": f"{row.name}-best" in by_name,
+                "gpu_hours": _float(row.gpu_hours),
+                "gpu_hours_text": words.hours(row.gpu_hours),
+                "late": _float(row.late_fraction),
+                "late_text": words.late_share(row.late_fraction, setting.late_budget),
+                "late_bins": row.late_bins,
+                "within_budget": row.within_budget,
+                **_supply(by_name[row.name], scored, group),
+            }
+            for row in summary.policies
+        ],
+        "frontiers": [_frontier(row, looks[row.name].key, result.gpus_per_replica) for row in result.frontiers],
+    }
+
+
+def is_dated(start_s: float) -> bool:
+    """Whether a trace that starts at `start_s` has wall-clock times, or counts seconds from some start."""
+    return start_s >= _DATED_FROM_S
+
+
+def steps(values: FloatArray) -> list[int | float]:
+    """Whole numbers (n,) as a flat list of pairs: bins since the last change, new value. The first is at 0."""
+    changes = np.flatnonzero(np.concatenate([[True], np.diff(values) != 0])) if len(values) else np.empty(0, np.int64)
+    gaps = np.diff(changes, prepend=0)
+    return [int(number) for pair in zip(gaps, values[changes], strict=True) for number in pair]
+
+
+def sparse(values: FloatArray) -> list[int | float]:
+    """Mostly zero numbers (n,) as a flat list of pairs: points since the last one that is not zero, its value."""
+    places = np.flatnonzero(values)
+    gaps = np.diff(places, prepend=0)
+    return [
+        number for gap, value in zip(gaps, values[places], strict=True) for number in (int(gap), float(f"{value:.3g}"))
+    ]
+
+
+def _band(band: ForecastBand, scored: slice, group: int) -> Json:
+    return {
+        "median": _floats(_grouped(band.median[scored], group, np.fmax)),
+        "low": _floats(_grouped(band.low[scored], group, np.fmin)),
+        "high": _floats(_grouped(band.high[scored], group, np.fmax)),
+        "low_level": band.low_level,
+        "high_level": band.high_level,
+    }
+
+
+def _supply(row: PolicyResult, scored: slice, group: int) -> dict[str, JsonValue]:
+    ready = row.outcome.ready[scored].astype(np.float64)
+    loading = np.maximum(row.outcome.desired[scored] - ready, 0.0)
+    return {
+        "ready_low": steps(_grouped(ready, group, np.fmin)) if group > 1 else None,
+        "ready_high": steps(_grouped(ready, group, np.fmax)),
+        "loading": steps(_grouped(loading, group, np.fmax)),
+        "late_rs": sparse(_grouped(row.outcome.late_rs[scored], group, np.add)),
+    }
+
+
+def _frontier(row: Frontier, look: str, gpus_per_replica: int) -> Json:
+    return {
+        "name": row.name,
+        "title": row.title,
+        "look": look,
+        "targets": _floats(row.targets),
+        "gpu_hours": _floats(row.replica_hours * gpus_per_replica, digits=6),
+        "late": _floats(row.late_fraction),
+    }
+
+
+def _grouped(values: FloatArray, group: int, join: np.ufunc) -> FloatArray:
+    """One value per `group` bins of `values` (n,), joined; shape (ceil(n / group),)."""
+    if group == 1 or len(values) == 0:
+        return values
+    joined: npt.NDArray[np.float64] = join.reduceat(values, np.arange(0, len(values), group))
+    return joined
+
+
+def _floats(values: FloatArray, digits: int = 4) -> list[float | None]:
+    return [_float(value, digits) for value in values.tolist()]
+
+
+def _float(value: float | None, digits: int = 6) -> float | None:
+    """Rounded to `digits` figures; None for what is missing: JSON has no NaN."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")

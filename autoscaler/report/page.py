@@ -1,0 +1,196 @@
+"""The report as one page that needs nothing but a browser: no network, no library, charts by its own script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from autoscaler.backtest.result import BacktestResult
+from autoscaler.files import write_aside
+from autoscaler.report import facts, words
+from autoscaler.report.curves import chart_data, is_dated
+from autoscaler.report.palette import ALL_LOOKS, looks_of
+from autoscaler.report.sentence import sentence
+from autoscaler.report.summary import HEADSTART, RIVAL, PolicySummary, Summary, summarise, work_name
+
+_MONTH_DAYS = 30
+_SCRIPTS = ("page_draw.js", "page_time.js", "page_policies.js", "page_start.js")
+
+
+def write_html(result: BacktestResult, path: Path, *, command: str | None = None) -> None:
+    """Write the page for `result` to `path`, aside and then renamed.
+
+    Args:
+        result: what the backtest found, with at least one policy and one scored bin.
+        path: the file; an existing one is replaced.
+        command: the command line that made it, shown for repeating it.
+    """
+    page = html_page(result, command=command)
+    write_aside(path, lambda aside: aside.write_text(page, encoding="utf-8"))
+
+
+def html_page(result: BacktestResult, *, command: str | None = None) -> str:
+    """The page as text. All text that comes from the user is escaped."""
+    summary = summarise(result)
+    main = summary.policies[0]
+    looks = looks_of([row.name for row in summary.policies])
+    setting = result.setting
+    return Template(_asset("page.html")).substitute(
+        title=escape(f"{setting.trace_name}: GPU autoscaling backtest"),
+        css=_asset("page.css"),
+        colours=_colours(),
+        over_title=escape(_over_title(result, summary)),
+        sentence=_unbroken(sentence(result)),
+        numbers=_numbers(result, summary),
+        table=_table(result, summary),
+        times="Times are UTC." if is_dated(setting.start_s) else "Times count from the start of the trace.",
+        main=escape(main.title),
+        main_look=looks[main.name].key,
+        demand_title="Demand and what was forecast for it" if result.forecast else "Demand",
+        demand_legend=_demand_legend(result),
+        missing_legend=_MISSING_KEY,
+        hollow="Hollow: default settings; filled: best settings in hindsight; lines: all targets tried.",
+        budget=_unbroken(words.share(setting.late_budget)),
+        reading="\n".join(f"<li>{_unbroken(text)}</li>" for text in _reading(result)),
+        command=f"<pre>{escape(command)}</pre>" if command else "",
+        facts=_facts(result),
+        # In JSON a '<' only occurs inside strings, where the escape means the same and can't close the element.
+        data=chart_data(result).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
+        script="\n".join(_asset(name) for name in _SCRIPTS),
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("autoscaler.report") / name).read_text(encoding="utf-8")
+
+
+def _unbroken(text: str) -> str:
+    """Escaped, with a number and its percent sign kept on one line."""
+    return escape(text).replace(" %", "&nbsp;%")
+
+
+def _colours() -> str:
+    light = "".join(f"--c-{look.key}:{look.light};" for look in ALL_LOOKS)
+    dark = "".join(f"--c-{look.key}:{look.dark};" for look in ALL_LOOKS)
+    classes = "\n".join(f".look-{look.key}{{--c:var(--c-{look.key})}}" for look in ALL_LOOKS)
+    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{classes}"
+
+
+def _over_title(result: BacktestResult, summary: Summary) -> str:
+    setting = result.setting
+    return (
+        f"Headstart backtest of {setting.trace_name}: {words.duration(summary.scored_s)} scored, "
+        f"{words.count(summary.scored_bins)} bins of {words.duration(setting.bin_s)}, "
+        f"a replica loads for {setting.load_latency.label}"
+    )
+
+
+def _numbers(result: BacktestResult, summary: Summary) -> str:
+    main, saving = summary.policies[0], summary.saving
+    budget = result.setting.late_budget
+    cards = [
+        ("GPU-hours", words.hours(main.gpu_hours), main.title),
+        ("Late share", words.late_share(main.late_fraction, budget), f"asked: at most {words.share(budget)}"),
+    ]
+    if saving is not None:
+        word = "Saved" if saving.gpu_hours >= 0 else "Dearer"
+        amount = words.money(abs(saving.money)) if saving.money is not None else words.share(abs(saving.share))
+        note = f"{words.hours(abs(saving.gpu_hours))} GPU-hours against the best HPA that is as late"
+        cards.append((word, amount, note))
+        if saving.gap_closed is not None and saving.gap_closed >= 0:
+            cards.append(("Of what could be saved", words.share(saving.gap_closed), "from the best HPA to the optimum"))
+        month = words.hours(abs(saving.month_gpu_hours)) + " GPU-h"
+        if saving.month_money is not None:
+            month = words.money(abs(saving.month_money))
+        cards.append((f"{word} in {_MONTH_DAYS} days", f"≈ {month}", "a projection: the scored part, scaled"))
+    return "\n".join(
+        f"<div><dt>{_unbroken(label)}</dt><dd>{_unbroken(value)}<small>{_unbroken(note)}</small></dd></div>"
+        for label, value, note in cards
+    )
+
+
+def _table(result: BacktestResult, summary: Summary) -> str:
+    heads = ["Policy", "GPU-hours", *(["cost"] if result.gpu_hour_price is not None else [])]
+    heads += ["of optimum", "late", "late bins", "utilisation"]
+    looks = looks_of([row.name for row in summary.policies])
+    rows = "\n".join(_table_row(row, looks[row.name].key, result.setting.late_budget) for row in summary.policies)
+    return f"<table><thead><tr>{_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>"
+
+
+def _table_row(row: PolicySummary, look: str, budget: float) -> str:
+    hindsight = ' <span class="tag">needs hindsight</span>' if row.hindsight else ""
+    name = f'<span class="swatch look-{look}"></span>{_unbroken(row.title)} <code>{escape(row.name)}</code>{hindsight}'
+    cells = [words.hours(row.gpu_hours), *([words.money(row.money)] if row.money is not None else [])]
+    cells.append(words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}")
+    late = _unbroken(words.late_share(row.late_fraction, budget))
+    late_cell = f"<td>{late}</td>" if row.within_budget else f'<td class="bad">{late}</td>'
+    rest = _cells("td", [words.count(row.late_bins), words.share(row.mean_utilisation)])
+    own = ' class="own"' if row.name == HEADSTART else ""
+    return f"<tr{own}><td>{name}</td>{_cells('td', cells)}{late_cell}{rest}</tr>"
+
+
+def _cells(tag: str, texts: Iterable[str]) -> str:
+    return "".join(f"<{tag}>{_unbroken(text)}</{tag}>" for text in texts)
+
+
+_MISSING_KEY = '<span class="key block" style="--fill:var(--missing)">missing in the trace, filled linearly</span>'
+
+
+def _demand_legend(result: BacktestResult) -> str:
+    keys = ['<span class="key" style="--c:var(--ink)">demand, in replicas at full use</span>']
+    if result.forecast is not None:
+        low, high = words.share(result.forecast.low_level), words.share(result.forecast.high_level)
+        band = _unbroken(f"forecast, {low} to {high} quantile")
+        keys.append('<span class="key look-headstart">forecast made one load earlier, median</span>')
+        keys.append(f'<span class="key block" style="--fill:var(--band)">{band}</span>')
+    return "".join([*keys, _MISSING_KEY])
+
+
+def _reading(result: BacktestResult) -> list[str]:
+    setting = result.setting
+    work, wait = work_name(setting), words.duration(setting.max_wait_s)
+    names = {row.name for row in result.policies}
+    texts = [
+        f"A replica is paid for from its order, and serves once it has loaded ({setting.load_latency.label}). "
+        "A plan decides at the start of a bin, from earlier bins only.",
+        f"Late is the share of {work} that on arrival finds more than {wait} of work queued at the ready replicas.",
+        "Demand is in replicas: the work that arrives, over what one replica sustains.",
+    ]
+    if RIVAL in names:
+        texts.append(
+            f"'{RIVAL}' is HPA at its cheapest target that is at most as late as Headstart. Nobody could have known "
+            "that target beforehand: the comparison favours HPA."
+        )
+    if "optimum" in names:
+        texts.append("'optimum' knows the whole trace and is never late: no autoscaler can reach it.")
+    if setting.score_from_bin:
+        texts.append(f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted.")
+    return texts
+
+
+def _facts(result: BacktestResult) -> str:
+    used: dict[str, object] = {**facts.settings_used(result), "seed": result.setting.seed}
+    trace = facts.trace_facts(result.setting)
+    rows: list[tuple[str, Mapping[str, object]]] = [
+        ("settings", used),
+        ("trace", trace),
+        *((f"policy {row.name}", facts.plain(row.settings)) for row in result.policies if row.settings),
+        ("seconds", {name: f"{seconds:.2f}" for name, seconds in result.seconds.items()}),
+        ("versions", facts.versions()),
+    ]
+    return "\n".join(f"<dt>{escape(label)}</dt><dd>{escape(_listed(values))}</dd>" for label, values in rows if values)
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {_value(value)}" for key, value in values.items() if value is not None)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={_value(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,110 @@
+"""The sentence with the number that people came for, honest where Headstart is dearer or missed the budget."""
+
+from __future__ import annotations
+
+import math
+
+from autoscaler.backtest.result import BacktestResult
+from autoscaler.report import words
+from autoscaler.report.summary import (
+    HEADSTART,
+    RIVAL_FAMILY,
+    PolicySummary,
+    Saving,
+    Summary,
+    least_late,
+    summarise,
+    work_name,
+)
+
+_SAME_COST = 0.0005  # below 0.05 % a difference is none: it would be printed as 0.0 %
+
+
+def sentence(result: BacktestResult) -> str:
+    """One to three plain sentences on what this backtest found.
+
+    They compare Headstart with the row 'hpa-best' where that one is at most as late; else they say that no HPA target
+    keeps the lateness, or compare nothing. Where Headstart was not run they describe the first policy that was.
+    """
+    summary = summarise(result)
+    own = summary.policy(HEADSTART)
+    if own is None:
+        return f"{_of_other(result, _first_shown(summary))} Headstart was not run."
+    if summary.saving is not None:
+        return _against_rival(result, own, summary.saving)
+    return f"{_of_other(result, own)} {_without_rival(result, summary, own)}".rstrip()
+
+
+def _against_rival(result: BacktestResult, own: PolicySummary, saving: Saving) -> str:
+    hours = f"{words.hours(own.gpu_hours)} GPU-hours"
+    against = f"{_difference(saving)} the best HPA that keeps the same lateness in hindsight"
+    dearer = saving.gpu_hours < 0 and not _is_same(saving)
+    if not own.within_budget:
+        missed = f"{own.title} missed its budget on this trace: {_late(result, own, 'would have waited')}."
+        return f"{missed} It would have used {hours}, {against}."
+    if dearer:
+        return (
+            f"{own.title} would not have saved anything on this trace: {hours}, {against}, "
+            f"with {_late(result, own, 'waiting')}."
+        )
+    return f"{own.title} would have served this trace with {hours}, {against}, with {_late(result, own, 'waiting')}."
+
+
+def _difference(saving: Saving) -> str:
+    if _is_same(saving):
+        return "as many as"
+    percent = 100 * abs(saving.share)
+    amounts = f"{words.hours(abs(saving.gpu_hours))} GPU-hours"
+    if saving.money is not None:
+        amounts += f", {words.money(abs(saving.money))}"
+    return f"{percent:.{0 if percent >= 9.95 else 1}f} % {'fewer' if saving.gpu_hours > 0 else 'more'} ({amounts}) than"
+
+
+def _is_same(saving: Saving) -> bool:
+    return math.isnan(saving.share) or abs(saving.share) < _SAME_COST
+
+
+def _of_other(result: BacktestResult, row: PolicySummary) -> str:
+    cost = f"{words.hours(row.gpu_hours)} GPU-hours"
+    if row.money is not None:
+        cost += f" ({words.money(row.money)})"
+    if row.within_budget:
+        return f"{row.title} would have served this trace with {cost}, with {_late(result, row, 'waiting')}."
+    return (
+        f"{row.title} missed the budget on this trace: {_late(result, row, 'would have waited')}, while it used {cost}."
+    )
+
+
+def _without_rival(result: BacktestResult, summary: Summary, own: PolicySummary) -> str:
+    tried = least_late(result, RIVAL_FAMILY)
+    if tried is None:
+        return ""
+    late, gpu_hours = tried
+    if late > own.late_fraction:
+        budget = result.setting.late_budget
+        return (
+            f"No HPA target that was tried keeps this lateness: the least late one leaves "
+            f"{words.late_share(late, budget)} late, with {words.hours(gpu_hours)} GPU-hours."
+        )
+    default = summary.policy(RIVAL_FAMILY)
+    if default is None:
+        return ""
+    return (
+        f"{default.title} would have used {words.hours(default.gpu_hours)} GPU-hours, with "
+        f"{words.late_share(default.late_fraction, result.setting.late_budget)} late."
+    )
+
+
+def _late(result: BacktestResult, row: PolicySummary, verb: str) -> str:
+    """'0.6 % of requests waiting longer than 10 s (asked: at most 1 %)'."""
+    setting = result.setting
+    if math.isnan(row.late_fraction):
+        return "no work in the scored part that could have waited"
+    late = words.late_share(row.late_fraction, setting.late_budget)
+    asked = f"asked: {'' if row.within_budget else 'at most '}{words.share(setting.late_budget)}"
+    return f"{late} of {work_name(setting)} {verb} longer than {words.duration(setting.max_wait_s)} ({asked})"
+
+
+def _first_shown(summary: Summary) -> PolicySummary:
+    """The policy to speak of where Headstart was not run: the first that needs no hindsight, else the first."""
+    return next((row for row in summary.policies if not row.hindsight), summary.policies[0])

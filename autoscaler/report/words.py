@@ -1,0 +1,69 @@
+"""Numbers as people read them. The terminal, the page and the picture all take their texts from here."""
+
+from __future__ import annotations
+
+import math
+
+CURRENCY = "$"
+NOTHING = "-"  # a value that does not exist: not 0
+
+
+def count(value: float) -> str:
+    """A whole number with thousands separated: '12,345'."""
+    return f"{value:,.0f}" if math.isfinite(value) else NOTHING
+
+
+def hours(value: float) -> str:
+    """Hours with about three digits: '1,234', '12.3', '0.45'."""
+    if not math.isfinite(value):
+        return NOTHING
+    size = abs(value)
+    decimals = 0 if size >= 99.95 or size == 0 else 1 if size >= 9.995 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def money(value: float) -> str:
+    """An amount: '$1,234' from a hundred on, else with cents: '$12.30'. A negative one has its sign in front."""
+    if not math.isfinite(value):
+        return NOTHING
+    sign = "-" if value < 0 else ""
+    return f"{sign}{CURRENCY}{abs(value):,.{0 if abs(value) >= 99.995 else 2}f}"
+
+
+def share(value: float) -> str:
+    """A share as a percentage: '12.3 %', '0.61 %', '<0.001 %', and exactly 0 as '0 %'."""
+    if not math.isfinite(value):
+        return NOTHING
+    percent = 100 * value
+    if percent == 0:
+        return "0 %"
+    if abs(percent) < 0.001:
+        return "<0.001 %"
+    decimals = 1 if abs(percent) >= 9.995 else 2 if abs(percent) >= 0.095 else 3
+    return f"{_trimmed(percent, decimals)} %"
+
+
+def late_share(value: float, budget: float) -> str:
+    """A late share, with enough decimals that one above the budget never reads like one within it.
+
+    A budget of 1 % and a late share of 1.0004 % would both be '1 %' by `share`.
+    """
+    text = share(value)
+    decimals = 3
+    while value > budget and text == share(budget) and decimals <= 12:
+        text = f"{_trimmed(100 * value, decimals)} %"
+        decimals += 1
+    return text
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest fitting unit: '90 s', '10 min', '36 h', '14 days'."""
+    for unit_s, unit, least in ((86_400.0, "days", 2.0), (3600.0, "h", 2.0), (60.0, "min", 2.0)):
+        if seconds >= least * unit_s:
+            return f"{seconds / unit_s:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _trimmed(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
