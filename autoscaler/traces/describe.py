@@ -39,7 +39,7 @@ class Description:
         peak_to_mean: peak over mean.
         variation: standard deviation of the counts over their mean.
         dispersion: variance of the counts over their mean; 1 for independent requests at a constant rate.
-        noise_dispersion: half the mean squared difference of neighbouring bins, over the mean: the same without seasons.
+        noise_dispersion: half the mean squared difference of neighbours, over the mean: the same without seasons.
         day_correlation: autocorrelation at one day.
         week_correlation: autocorrelation at one week.
         bin_ago_wape: summed absolute error of the forecast 'the same as one bin ago' over the summed demand.

@@ -41,7 +41,7 @@ def generate(recipe: Recipe, seed: int | None = None) -> Trace:
 
 def _seasonal_rps(recipe: Recipe) -> FloatArray:
     """Requests per second in the middle of each bin, before drift and bursts."""
-    elapsed_s: FloatArray = recipe.bin_s * (np.arange(recipe.bins) + 0.5)
+    elapsed_s: FloatArray = recipe.bin_s * (np.arange(recipe.bins, dtype=np.float64) + 0.5)
     clock_s = recipe.start.timestamp() + elapsed_s
     # 1 January 1970 was a Thursday, three days after a Monday.
     weekday = (np.floor(clock_s / _DAY_S).astype(np.int64) + 3) % 7
