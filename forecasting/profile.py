@@ -1,0 +1,168 @@
+"""The seasonal profile: what a bin of the day (or week) usually is of the level, times the level of now."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from forecasting.errors import ModelError
+from forecasting.periods import DAY_S, periods_to_try
+from forecasting.profile_kernels import Shape, State, profile_filter, profile_forecast
+from forecasting.protocol import check_steps
+from forecasting.series import FloatArray, Series
+
+# Slots per season at most: five minutes of a day, half an hour of a week. Finer ones see too little per cycle.
+_MAX_SLOTS = (288, 336)
+_SLOW_HALF_LIFE_S = DAY_S
+
+# What is tried where the user doesn't say. Traces differ: steady ones want 5 minutes (error 13 % below 10 minutes),
+# noisy ones an hour (5 % below); a service that moves in steps never reverts, one with bursts does so within hours.
+_LEVEL_HALF_LIVES_S = (150.0, 300.0, 600.0, 1_200.0, 2_400.0, 4_800.0)
+_REVERSION_HALF_LIVES_S = (6 * 3_600.0, DAY_S, 7 * DAY_S)
+_DEFAULT_LEVEL_HALF_LIFE_S = 600.0
+_DEFAULT_REVERSION_HALF_LIFE_S = DAY_S
+_REVERSION_HORIZONS_S = (3_600.0, 6 * 3_600.0, DAY_S)
+# Bins that the choice is scored on: the latest, 14 days of minutes.
+_SCORED_BINS = 20_160
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonalProfile:
+    """Robust seasonal profile times level; without a season, a level that reverts to its slow mean.
+
+    A season is followed as far as it came true out of sample, so one that isn't there fades to no season.
+
+    Attributes:
+        periods: bins per season, increasing, at most two (a longer one stands on the shorter until it was seen
+            twice); None is what `periods_to_try` finds when it is fitted, () is none.
+        level_half_life_s: seconds in which a bin loses half its weight in the level of now; None takes the one of
+            the least error `lead_s` ahead when it is fitted.
+        reversion_half_life_s: seconds ahead at which half of the level's distance to its slow mean is left; None
+            takes the one of the least error an hour to a day ahead when it is fitted.
+        lead_s: horizon in seconds that the level is tuned to; the load of a model is the one that matters.
+        name: short name for tables.
+    """
+
+    periods: tuple[int, ...] | None = None
+    level_half_life_s: float | None = None
+    reversion_half_life_s: float | None = None
+    lead_s: float = 600.0
+    name: str = "seasonal-profile"
+
+    def __post_init__(self) -> None:
+        lengths_s = (self.level_half_life_s, self.reversion_half_life_s, self.lead_s)
+        if any(length_s is not None and not length_s > 0 for length_s in lengths_s):
+            raise ModelError(f"half-lives and lead must be positive numbers of seconds, got {lengths_s}")
+        periods = self.periods or ()
+        ordered = all(first < second for first, second in itertools.pairwise(periods))
+        if len(periods) > len(_MAX_SLOTS) or not ordered or any(period < 2 for period in periods):
+            raise ModelError(f"periods must increase, be at most two and at least 2 bins each, got {self.periods}")
+
+    def fit(self, series: Series) -> FittedProfile:
+        """Learn from `series` and stand at its end."""
+        periods = periods_to_try(series) if self.periods is None else self.periods
+        tried = _LEVEL_HALF_LIVES_S if self.level_half_life_s is None else (self.level_half_life_s,)
+        fits = [_filtered(series, periods, level_half_life_s) for level_half_life_s in tried]
+        if len(fits) > 1:
+            errors = [_errors(series, trail, [self.lead_s], _DEFAULT_REVERSION_HALF_LIFE_S)[0] for _, trail in fits]
+            default = tried.index(_DEFAULT_LEVEL_HALF_LIFE_S)
+            fitted, trail = fits[_least(errors, default)]
+        else:
+            fitted, trail = fits[0]
+        reversion_s = self.reversion_half_life_s
+        if reversion_s is None:
+            by_horizon = np.array(
+                [_errors(series, trail, _REVERSION_HORIZONS_S, half_life_s) for half_life_s in _REVERSION_HALF_LIVES_S]
+            )
+            relative = by_horizon / np.where(by_horizon[1] > 0, by_horizon[1], 1.0)
+            default = _REVERSION_HALF_LIVES_S.index(_DEFAULT_REVERSION_HALF_LIFE_S)
+            reversion_s = _REVERSION_HALF_LIVES_S[_least(list(relative.sum(axis=1)), default)]
+        return replace(fitted, reversion=0.5 ** (series.bin_s / reversion_s))
+
+
+@dataclass(frozen=True, slots=True)
+class FittedProfile:
+    """What was learned before bin `next_bin`; `reversion` is the share of the distance between levels left per bin."""
+
+    shape: Shape = field(repr=False)
+    reversion: float
+    next_bin: int
+    state: State = field(repr=False)
+
+    def update(self, value: float) -> Self:
+        """See one more bin; a missing one teaches nothing."""
+        return self.after(np.array([value]), np.empty((1, 3)))
+
+    def after(self, values: FloatArray, trail: FloatArray) -> Self:
+        """The state after more bins, shape (n,), work per second; `trail` (n, 3) is as in `profile_filter`."""
+        old = self.state
+        state = State(
+            old.seen.copy(),
+            old.ring.copy(),
+            old.known.copy(),
+            old.ratios.copy(),
+            old.cycles.copy(),
+            old.evidence.copy(),
+            old.levels.copy(),
+        )
+        profile_filter(values, self.next_bin, self.shape, state, trail)
+        return replace(self, next_bin=self.next_bin + len(values), state=state)
+
+    def forecast(self, steps: int) -> FloatArray:
+        """Median at steps 1..steps, shape (steps,), work per second; NaN before a bin is known."""
+        check_steps(steps)
+        return profile_forecast(steps, self.next_bin, self.reversion, self.shape, self.state)
+
+
+def _filtered(series: Series, periods: tuple[int, ...], level_half_life_s: float) -> tuple[FittedProfile, FloatArray]:
+    """What `series` teaches, without reversion yet, and the trail (n, 3) that led there."""
+    slots = [min(period, most) for period, most in zip(periods, _MAX_SLOTS, strict=False)]
+    # A tenth of a bin is the last bin alone; less would divide by zero.
+    half_lives_s = np.maximum([level_half_life_s, _SLOW_HALF_LIFE_S], 0.1 * series.bin_s)
+    shape = Shape(
+        periods=np.array(periods, dtype=np.int64),
+        slots=np.array(slots, dtype=np.int64),
+        decays=0.5 ** (series.bin_s / half_lives_s),
+    )
+    longest = max(periods, default=1)
+    state = State(
+        seen=np.zeros(1, dtype=np.int64),
+        ring=np.zeros(longest),
+        known=np.zeros(longest, dtype=np.bool_),
+        ratios=np.ones(sum(slots)),
+        cycles=np.zeros(sum(slots)),
+        evidence=np.zeros((len(periods), 5)),
+        levels=np.zeros((2, 3)),
+    )
+    trail = np.empty((len(series), 3))
+    return FittedProfile(shape, 1.0, 0, state).after(series.values, trail), trail
+
+
+def _errors(
+    series: Series, trail: FloatArray, horizons_s: Sequence[float], reversion_half_life_s: float
+) -> list[float]:
+    """Mean absolute error at each horizon on the later half of `series`; NaN where it is shorter than a horizon."""
+    values = series.values
+    factor, fast, slow = trail.T
+    first = max(len(values) // 2, len(values) - _SCORED_BINS)
+    errors = []
+    for horizon_s in horizons_s:
+        steps = max(1, round(horizon_s / series.bin_s))
+        left = 0.5 ** (steps * series.bin_s / reversion_half_life_s)
+        origin = slice(max(first - steps, 0), len(values) - steps)
+        target = slice(origin.start + steps, len(values))
+        level = slow[origin] + left * (fast[origin] - slow[origin])
+        error = np.abs(values[target] - level * np.maximum(factor[target], 0.0))
+        error = error[~np.isnan(error)]
+        errors.append(float(error.mean()) if len(error) else math.nan)
+    return errors
+
+
+def _least(errors: list[float], default: int) -> int:
+    """Index of the least error, `default` where one is unknown."""
+    return default if np.isnan(errors).any() else int(np.argmin(errors))

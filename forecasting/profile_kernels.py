@@ -1,0 +1,231 @@
+"""The loops of the seasonal profile: what one more bin teaches, and the profile's factor at a bin.
+
+A season of P bins is a table of slots: the ratio of demand to its own mean over the P bins around it. Window and
+table are updated in O(1) per bin; a ratio is learned half a period late, when the mean around its bin is known,
+because against a trailing mean every growing service would seem to peak in the evening.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from forecasting.series import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+# Weight of the shorter season (of no season, for the first) beside the cycles seen of this one.
+_PRIOR_CYCLES = 0.5
+# How far a new season is trusted before it has been put to the test, and for how much of a period that counts.
+_PRIOR_TRUST = 0.5
+_PRIOR_TRUST_PERIODS = 0.25
+# Cycles after which evidence has lost half its weight.
+_EVIDENCE_CYCLES = 4.0
+# A slot moves by at least this share of what it sees per cycle, so that a habit that changes is unlearned in 5 cycles.
+_MIN_GAIN = 0.2
+# Ratios beyond so many typical deviations move a slot no further: a news spike isn't a habit.
+_CLIP_DEVIATIONS = 3.0
+# Share of the slow level in the fast one where the factor is 1. At night, when the factor is near 0 and demand tells
+# nothing of the level, the slow one takes over: 0.1 requests divided by a factor of 0.01 is no level of 10.
+_SLOW_SHARE = 0.02
+# Missing bins age the level's weights down to this one, so that the first bins after an outage set it anew.
+_MIN_LEVEL_WEIGHT = 0.01
+
+WINDOW_SUM, COVARIANCE, VARIANCE, WEIGHT, DEVIATION = range(5)
+
+
+class Shape(NamedTuple):
+    """What stays as it is.
+
+    Attributes:
+        periods: bins per season, increasing, shape (k,).
+        slots: slots per season, shape (k,).
+        decays: factors by which the weights of the fast and the slow level shrink per bin, shape (2,).
+    """
+
+    periods: IntArray
+    slots: IntArray
+    decays: FloatArray
+
+
+class State(NamedTuple):
+    """What is learned; the kernels write it in place.
+
+    Attributes:
+        seen: bins since the first known one, shape (1,).
+        ring: the last bins of the longest season, gaps filled with the model's own forecast.
+        known: which bins of the ring were not filled, same shape.
+        ratios: the seasons' slots behind one another, 1 is the mean, shape (sum of slots,).
+        cycles: how often each slot was seen, in cycles, same shape.
+        evidence: per season: sum over its window; decayed covariance, variance and weight of the test of the season
+            on what it had not learned yet; typical deviation from it; shape (k, 5).
+        levels: fast and slow: decayed sums of demand, of factors, of weights, shape (2, 3).
+    """
+
+    seen: IntArray
+    ring: FloatArray
+    known: BoolArray
+    ratios: FloatArray
+    cycles: FloatArray
+    evidence: FloatArray
+    levels: FloatArray
+
+
+@njit(cache=True)
+def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[float, float]:
+    """(ratio, cycles seen) at `phase` in 0..1 of the season at `start`, linear between the middles of its slots."""
+    position = phase * slots - 0.5
+    lower = int(np.floor(position))
+    share = position - lower
+    first = start + lower % slots
+    second = start + (lower + 1) % slots
+    ratio = (1.0 - share) * state.ratios[first] + share * state.ratios[second]
+    return ratio, (1.0 - share) * state.cycles[first] + share * state.cycles[second]
+
+
+@njit(cache=True)
+def season_trust(evidence: FloatArray, period: int) -> float:
+    """How far a season is followed, 0..1: the share of its swing that came true in cycles it had not learned from."""
+    weight = evidence[WEIGHT]
+    prior = _PRIOR_TRUST_PERIODS * period
+    measured = evidence[COVARIANCE] / evidence[VARIANCE] if evidence[VARIANCE] > 0.0 else _PRIOR_TRUST
+    trust = (weight * measured + prior * _PRIOR_TRUST) / (weight + prior)
+    return float(min(max(trust, 0.0), 1.0))
+
+
+@njit(cache=True)
+def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> float:
+    """Demand over its level at `bin_index`, by the first `seasons` of the seasons.
+
+    The first season counts once a cycle was seen, a longer one after two: until then the shorter stands for it.
+    """
+    factor = 1.0
+    start = 0
+    for i in range(seasons):
+        period = shape.periods[i]
+        if state.seen[0] < period * (1 if i == 0 else 2):
+            break
+        ratio, cycles = slot_ratio(state, start, shape.slots[i], (bin_index % period + 0.5) / period)
+        trust = season_trust(state.evidence[i], period) * cycles / (cycles + _PRIOR_CYCLES)
+        factor += trust * (ratio - factor)
+        start += shape.slots[i]
+    return factor
+
+
+@njit(cache=True)
+def current_levels(state: State) -> tuple[float, float]:
+    """(fast, slow) level, work per second: demand over factors, both decayed; NaN before a bin is known.
+
+    The fast one is drawn to the slow one at low factors.
+    """
+    fast_demand, fast_factor, fast_weight = state.levels[0]
+    slow_demand, slow_factor, _ = state.levels[1]
+    if slow_factor <= 0.0:
+        return np.nan, np.nan
+    slow = slow_demand / slow_factor
+    pull = _SLOW_SHARE * fast_weight
+    return (fast_demand + pull * slow) / (fast_factor + pull), slow
+
+
+@njit(cache=True)
+def profile_filter(values: FloatArray, first_bin: int, shape: Shape, state: State, trail: FloatArray) -> None:
+    """See `values` (n,), the first of which is bin `first_bin`.
+
+    A missing bin stands in the windows as the model's own forecast and teaches nothing. `trail` (n, 3) receives the
+    factor at each bin, known before it, and the fast and slow level after it.
+    """
+    seasons = len(shape.periods)
+    bins = len(state.ring)
+    trail[:] = np.nan
+    for t in range(len(values)):
+        missing = np.isnan(values[t])
+        if missing and state.seen[0] == 0:
+            continue
+        factor = season_factor(first_bin + t, seasons, shape, state)
+        filled = current_levels(state)[0] * factor if missing else values[t]
+        _move_levels(values[t], factor, shape.decays, state.levels)
+        at = state.seen[0]
+        for i in range(seasons):
+            leaving = state.ring[(at - shape.periods[i]) % bins] if at >= shape.periods[i] else 0.0
+            state.evidence[i, WINDOW_SUM] += filled - leaving
+        state.ring[at % bins] = filled
+        state.known[at % bins] = not missing
+        state.seen[0] += 1
+        trail[t, 0] = factor
+        trail[t, 1], trail[t, 2] = current_levels(state)
+        _learn_ratios(first_bin + t, shape, state)
+
+
+@njit(cache=True)
+def profile_forecast(steps: int, next_bin: int, reversion: float, shape: Shape, state: State) -> FloatArray:
+    """Forecast at steps 1..steps, shape (steps,): the level, on its way back to the slow one, times the factor.
+
+    `reversion` is the share of the distance between the levels that is left after a step.
+    """
+    forecast = np.empty(steps)
+    level, slow = current_levels(state)
+    for h in range(steps):
+        level = slow + reversion * (level - slow)
+        forecast[h] = level * max(season_factor(next_bin + h, len(shape.periods), shape, state), 0.0)
+    return forecast
+
+
+@njit(cache=True)
+def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatArray) -> None:
+    for i in range(2):
+        if not np.isnan(value):
+            levels[i] *= decays[i]
+            levels[i, 0] += value
+            levels[i, 1] += factor
+            levels[i, 2] += 1.0
+        elif levels[i, 2] > _MIN_LEVEL_WEIGHT:
+            levels[i] *= decays[i]
+
+
+@njit(cache=True)
+def _learn_ratios(now: int, shape: Shape, state: State) -> None:
+    """After bin `now`: learn, per season, the ratio of the bin in the middle of its window.
+
+    The first cycle is learned as a whole, against one mean, when it is complete.
+    """
+    seen = state.seen[0]
+    bins = len(state.ring)
+    for i in range(len(shape.periods)):
+        period = shape.periods[i]
+        mean = max(state.evidence[i, WINDOW_SUM], 0.0) / period
+        middle = seen - period + period // 2
+        first, stop = (seen - period, seen) if seen == period else (middle, middle + 1)
+        if mean > 0.0 and (seen == period or middle >= period):
+            for j in range(first, stop):
+                if state.known[j % bins]:
+                    _learn_ratio(state.ring[j % bins] / mean, now + 1 - seen + j, i, shape, state)
+
+
+@njit(cache=True)
+def _learn_ratio(ratio: float, bin_index: int, season: int, shape: Shape, state: State) -> None:
+    """Put the season to the test with one ratio, against what holds without it; then learn the ratio."""
+    period, slots = shape.periods[season], shape.slots[season]
+    start = shape.slots[:season].sum()
+    evidence = state.evidence[season]
+    phase = (bin_index % period + 0.5) / period
+    expected, cycles = slot_ratio(state, start, slots, phase)
+    limit = np.inf
+    if cycles >= 0.75:
+        deviation = abs(ratio - expected)
+        evidence[DEVIATION] += (deviation - evidence[DEVIATION]) / min(evidence[WEIGHT] + 1.0, float(period))
+        limit = _CLIP_DEVIATIONS * evidence[DEVIATION]
+        fade = 0.5 ** (1.0 / (_EVIDENCE_CYCLES * period))
+        without = season_factor(bin_index, season, shape, state)
+        swing = cycles / (cycles + _PRIOR_CYCLES) * (expected - without)
+        came = expected - without + min(max(ratio - expected, -limit), limit)
+        evidence[COVARIANCE] = fade * evidence[COVARIANCE] + swing * came
+        evidence[VARIANCE] = fade * evidence[VARIANCE] + swing * swing
+        evidence[WEIGHT] = fade * evidence[WEIGHT] + 1.0
+    slot = start + int(phase * slots)
+    share = slots / period
+    state.cycles[slot] = min(state.cycles[slot] + share, 1.0 / _MIN_GAIN)
+    state.ratios[slot] += share / state.cycles[slot] * min(max(ratio - state.ratios[slot], -limit), limit)
