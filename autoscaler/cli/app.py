@@ -19,6 +19,7 @@ app = typer.Typer(
     help="A predictive GPU autoscaler: forecasts demand one model load ahead.",
     add_completion=False,
     pretty_exceptions_enable=False,
+    no_args_is_help=True,
     rich_markup_mode="rich",
 )
 app.command("backtest")(backtest.backtest)
@@ -45,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     except HeadstartError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        return _fail(_typing_mistake(error), error.exit_code)
+        # Without a message it is a missing sub-command, which has been answered with the help already.
+        return _fail(_typing_mistake(error), error.exit_code) if error.format_message() else error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
@@ -55,18 +57,22 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-@app.callback(invoke_without_command=True)
-def _headstart(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
-        from importlib.metadata import version as installed_version
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
 
-        typer.echo(f"headstart {installed_version('headstart-gpu')}")
+        typer.echo(f"headstart {version('headstart-gpu')}")
         raise typer.Exit
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+
+
+@app.callback()
+def _headstart(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options before the command."""
 
 
 def _fail(message: str, exit_code: int) -> int:

@@ -111,12 +111,18 @@ def test_a_typing_mistake_is_one_line_that_leads_with_the_options_name(
     assert printed.err.count("\n") == 1
 
 
-def test_without_a_command_it_shows_the_help() -> None:
-    shown = headstart()
+@pytest.mark.parametrize("group", [[], ["trace"]])
+def test_without_a_command_it_shows_the_help(group: list[str]) -> None:
+    shown = headstart(*group)
+    assert (shown.returncode, shown.stderr) == (2, "")
+    assert shown.stdout.rstrip() == headstart(*group, "--help").stdout.rstrip()
+
+
+def test_the_help_lists_every_command() -> None:
+    shown = headstart("--help")
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout == headstart("--help").stdout
     for name in ("backtest", "forecast", "trace", "demo", "validate"):
-        assert name in shown.stdout
+        assert f"│ {name}" in shown.stdout
 
 
 def test_an_unknown_command_exits_with_2_and_one_line() -> None:
