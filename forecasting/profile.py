@@ -26,6 +26,8 @@ _LEVEL_HALF_LIVES_S = (150.0, 300.0, 600.0, 1_200.0, 2_400.0, 4_800.0)
 _REVERSION_HALF_LIVES_S = (6 * 3_600.0, DAY_S, 7 * DAY_S)
 _DEFAULT_LEVEL_HALF_LIFE_S = 600.0
 _DEFAULT_REVERSION_HALF_LIFE_S = DAY_S
+# The level's half-life is scored at the lead and at so many leads: what suits one bin ahead can be all noise at six.
+_LEADS_BEYOND = 6.0
 _REVERSION_HORIZONS_S = (3_600.0, 6 * 3_600.0, DAY_S)
 # Bins that the choice is scored on: the latest, 14 days of minutes.
 _SCORED_BINS = 20_160
@@ -68,20 +70,17 @@ class SeasonalProfile:
         periods = periods_to_try(series) if self.periods is None else self.periods
         tried = _LEVEL_HALF_LIVES_S if self.level_half_life_s is None else (self.level_half_life_s,)
         fits = [_filtered(series, periods, level_half_life_s) for level_half_life_s in tried]
+        chosen = 0
         if len(fits) > 1:
-            errors = [_errors(series, trail, [self.lead_s], _DEFAULT_REVERSION_HALF_LIFE_S)[0] for _, trail in fits]
-            default = tried.index(_DEFAULT_LEVEL_HALF_LIFE_S)
-            fitted, trail = fits[_least(errors, default)]
-        else:
-            fitted, trail = fits[0]
+            horizons_s = (self.lead_s, _LEADS_BEYOND * self.lead_s)
+            errors = [_errors(series, trail, horizons_s, _DEFAULT_REVERSION_HALF_LIFE_S) for _, trail in fits]
+            chosen = _least(errors, tried.index(_DEFAULT_LEVEL_HALF_LIFE_S))
+        fitted, trail = fits[chosen]
         reversion_s = self.reversion_half_life_s
         if reversion_s is None:
-            by_horizon = np.array(
-                [_errors(series, trail, _REVERSION_HORIZONS_S, half_life_s) for half_life_s in _REVERSION_HALF_LIVES_S]
-            )
-            relative = by_horizon / np.where(by_horizon[1] > 0, by_horizon[1], 1.0)
+            errors = [_errors(series, trail, _REVERSION_HORIZONS_S, tried_s) for tried_s in _REVERSION_HALF_LIVES_S]
             default = _REVERSION_HALF_LIVES_S.index(_DEFAULT_REVERSION_HALF_LIFE_S)
-            reversion_s = _REVERSION_HALF_LIVES_S[_least(list(relative.sum(axis=1)), default)]
+            reversion_s = _REVERSION_HALF_LIVES_S[_least(errors, default)]
         return replace(fitted, reversion=0.5 ** (series.bin_s / reversion_s))
 
 
@@ -163,6 +162,8 @@ def _errors(
     return errors
 
 
-def _least(errors: list[float], default: int) -> int:
-    """Index of the least error, `default` where one is unknown."""
-    return default if np.isnan(errors).any() else int(np.argmin(errors))
+def _least(errors: list[list[float]], default: int) -> int:
+    """Row of the least error (row: candidate, column: horizon) in units of the default's, which stands where unknown."""
+    relative = np.array(errors) / np.maximum(errors[default], np.finfo(np.float64).tiny)
+    total = relative.sum(axis=1)
+    return default if np.isnan(total).any() else int(np.argmin(total))
