@@ -13,7 +13,7 @@ KV-cache memory and no prefix cache, nobody gives up waiting, and routing is ide
 while another has a free slot.
 
 Against the fluid fidelity, on one-hour logs with the same work in both (`setting_from_requests`) and a limit of 10 s,
-late shares by work agree within 3 % in 1 s bins when the fleet is far too small, and differ near the edge of its capacity:
+late shares by work agree within 3 % in 1 s bins when the fleet is far too small; near the edge of capacity they differ:
 - The fluid counts a request in service as queued, and so is too high where the limit isn't many times the service time
   (mean 7 s: 34 % late instead of 28 %, and 0.6 % instead of 0.05 %; 14 s on an empty fleet: 12 % instead of none).
 - It is late by the capacity of the moment of arrival: before a step up, those that the step will save are late too.
