@@ -209,7 +209,7 @@ class _Walk:
 
 def _head(series: Series, bins: int) -> Series:
     """The first `bins` bins in storage of their own, so that no forecaster can reach those after them."""
-    return Series.of(series.values[:bins], bin_s=series.bin_s, start_s=series.start_s, max_bins=series.max_bins)
+    return Series.of(series.values[:bins], bin_s=series.bin_s, start_s=series.start_s, max_bins=series.log.rows_max)
 
 
 def _quantiles(fitted: FittedForecaster | FittedPoint, steps: int, levels: FloatArray) -> FloatArray:

@@ -23,8 +23,6 @@ _BETAS = (0.0, 0.01, 0.05, 0.2)
 _PHIS = (0.9, 0.98, 0.99)
 _GAMMAS = (0.0, 0.01, 0.03, 0.1, 0.25)
 _FIRST_ALPHA, _FIRST_BETA, _FIRST_PHI, _FIRST_GAMMA = 0.2, 0.0, 0.98, 0.03
-# Two passes cost at most 2 * 26 filters of the series: about 20 ms for two seasons on 20,160 bins.
-_SEARCH_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +62,10 @@ class HoltWinters:
         values = transform.forward(series.values)
         if self.parameters is None:
             periods = tuple(period for period in periods if 2 * period <= len(series))
-            start = initial_states(values, periods)
-            smoothing = search_smoothing(values, periods, start)
+            start, score_from = initial_states(values, periods)
+            smoothing = search_smoothing(values, periods, start, score_from)
         else:
-            start = initial_states(values, periods)
+            start, _ = initial_states(values, periods)
             smoothing = _smoothing(self.parameters, periods)
         return FittedHoltWinters(transform, smoothing, 0, start).after(values)
 
@@ -101,15 +99,18 @@ class FittedHoltWinters:
         return self.transform.inverse(hw_forecast(steps, self.smoothing, self.next_bin, self.states))
 
 
-def initial_states(values: FloatArray, periods: tuple[int, ...]) -> States:
-    """States before the first bin, without a trend, from transformed `values` (n,).
+def initial_states(values: FloatArray, periods: tuple[int, ...]) -> tuple[States, int]:
+    """States before the first bin, without a trend, and the bins that they come from: half of transformed `values`.
 
+    The later half stays unseen, to choose the smoothing on: seasons from all of it would need no smoothing at all.
     The shortest season is the mean of each phase around the mean of all, the next one what that leaves, and so on;
     a phase that was never seen has none. The level is the mean of the first longest cycle, without the seasons.
     """
+    half = (len(values) + 1) // 2
+    values = values[:half]
     known = ~np.isnan(values)
     if not known.any():
-        return States(math.nan, 0.0, np.zeros(sum(periods)))
+        return States(math.nan, 0.0, np.zeros(sum(periods))), half
     mean = float(values[known].mean())
     rest = values - mean
     seasons = [np.empty(0)]
@@ -124,14 +125,17 @@ def initial_states(values: FloatArray, periods: tuple[int, ...]) -> States:
     first_cycle = rest[: max(periods, default=1)]
     first = first_cycle[~np.isnan(first_cycle)]
     start = first.mean() if len(first) else rest[known][0]
-    return States(mean + float(start), 0.0, np.concatenate(seasons))
+    return States(mean + float(start), 0.0, np.concatenate(seasons)), half
 
 
-def search_smoothing(values: FloatArray, periods: tuple[int, ...], start: States) -> Smoothing:
-    """The smoothing of the least squared one-step error on transformed `values` (n,), by coordinate search."""
+def search_smoothing(values: FloatArray, periods: tuple[int, ...], start: States, score_from: int) -> Smoothing:
+    """The smoothing of the least squared one-step error on values[score_from:], by coordinate search.
+
+    `values` (n,) are transformed, `start` holds the states before the first of them.
+    """
     first = (_FIRST_ALPHA, _FIRST_BETA, _FIRST_PHI, *(_FIRST_GAMMA for _ in periods))
     grid = (np.array(_ALPHAS), np.array(_BETAS), np.array(_PHIS), np.array(_GAMMAS))
-    best = hw_search(values, _smoothing(first, periods), grid, _SEARCH_ROUNDS, start)
+    best = hw_search(values, _smoothing(first, periods), grid, score_from, start)
     return _smoothing(tuple(float(parameter) for parameter in best), periods)
 
 

@@ -98,28 +98,29 @@ class SeasonalNaive:
 
     def fit(self, series: Series) -> FittedSeasonalNaive:
         """Stand at the end of `series`."""
-        return FittedSeasonalNaive(_tail(series, self.period_bins), last_known(series.values))
+        return FittedSeasonalNaive(self.period_bins, _tail(series, self.period_bins), last_known(series.values))
 
 
 @dataclass(frozen=True, slots=True)
 class FittedSeasonalNaive:
     """The last period, and the last known value."""
 
+    period_bins: int
     period: Series
     last: float
 
     def update(self, value: float) -> Self:
         """See one more bin."""
-        return type(self)(self.period.append(value), self.last if math.isnan(value) else value)
+        last = self.last if math.isnan(value) else value
+        return type(self)(self.period_bins, self.period.append(value), last)
 
     def forecast(self, steps: int) -> FloatArray:
         """Step h is what bin n + h - 1 was one period (or as many as it takes to be known) ago, shape (steps,)."""
         check_steps(steps)
-        period_bins = self.period.max_bins or 1
-        cycle = np.full(period_bins, self.last)
+        cycle = np.full(self.period_bins, self.last)
         seen = self.period.values
-        cycle[period_bins - len(seen) :] = np.where(np.isnan(seen), self.last, seen)
-        return cycle[np.arange(steps) % period_bins]
+        cycle[self.period_bins - len(seen) :] = np.where(np.isnan(seen), self.last, seen)
+        return cycle[np.arange(steps) % self.period_bins]
 
 
 @dataclass(frozen=True, slots=True)

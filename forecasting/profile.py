@@ -163,7 +163,10 @@ def _errors(
 
 
 def _least(errors: list[list[float]], default: int) -> int:
-    """Row of the least error (row: candidate, column: horizon) in units of the default's, which stands where unknown."""
+    """The row (a candidate) with the least errors over the columns (horizons), each in units of the default's.
+
+    The default's, where an error is unknown because the history is shorter than a horizon.
+    """
     relative = np.array(errors) / np.maximum(errors[default], np.finfo(np.float64).tiny)
     total = relative.sum(axis=1)
     return default if np.isnan(total).any() else int(np.argmin(total))

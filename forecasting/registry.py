@@ -1,0 +1,116 @@
+"""All models by name, as the command line's `--model` takes them. A model's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from forecasting.errors import ModelError
+from forecasting.protocol import Forecaster, PointModel
+
+_Model = TypeVar("_Model")
+
+_DAY_S = 86_400.0
+_WEEK_S = 7 * _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSetting:
+    """What a model's constructor may need to know.
+
+    Attributes:
+        bin_s: width of a bin in seconds.
+        lead_s: horizon in seconds that matters most: the load of a model.
+        periods: bins per season, increasing; None lets each model detect its own.
+    """
+
+    bin_s: float
+    lead_s: float = 600.0
+    periods: tuple[int, ...] | None = None
+
+
+def point_model_names() -> tuple[str, ...]:
+    """Names of the models without intervals, the naive ones first."""
+    return tuple(_POINT_MODELS)
+
+
+def forecaster_names() -> tuple[str, ...]:
+    """Names of the models with intervals."""
+    return tuple(_FORECASTERS)
+
+
+def point_model(name: str, setting: ModelSetting) -> PointModel:
+    """The point model called `name`. Raises ModelError for a name that isn't one."""
+    return _build(_POINT_MODELS, name, setting)
+
+
+def forecaster(name: str, setting: ModelSetting) -> Forecaster:
+    """The forecaster called `name`. Raises ModelError for a name that isn't one."""
+    return _build(_FORECASTERS, name, setting)
+
+
+def _build(models: Mapping[str, Callable[[ModelSetting], _Model]], name: str, setting: ModelSetting) -> _Model:
+    if name not in models:
+        raise ModelError(f"there is no model {name!r}; choose from {', '.join(models)}")
+    return models[name](setting)
+
+
+def _last_value(_setting: ModelSetting) -> PointModel:
+    from forecasting.naive import LastValue
+
+    return LastValue()
+
+
+def _window_mean(_setting: ModelSetting) -> PointModel:
+    from forecasting.naive import WindowMean
+
+    return WindowMean()
+
+
+def _exponential_level(_setting: ModelSetting) -> PointModel:
+    from forecasting.naive import ExponentialLevel
+
+    return ExponentialLevel()
+
+
+def _same_time(period_s: float, name: str) -> Callable[[ModelSetting], PointModel]:
+    def build(setting: ModelSetting) -> PointModel:
+        from forecasting.naive import SeasonalNaive
+
+        return SeasonalNaive(max(1, round(period_s / setting.bin_s)), name=name)
+
+    return build
+
+
+def _seasonal_profile(setting: ModelSetting) -> PointModel:
+    from forecasting.profile import SeasonalProfile
+
+    return SeasonalProfile(periods=setting.periods, lead_s=setting.lead_s)
+
+
+def _holt_winters(setting: ModelSetting) -> PointModel:
+    from forecasting.holt_winters import HoltWinters
+
+    return HoltWinters(periods=setting.periods)
+
+
+def _ets(setting: ModelSetting) -> PointModel:
+    from forecasting.statsmodels_models import StatsmodelsETS
+
+    return StatsmodelsETS(period=None if setting.periods is None else min(setting.periods, default=0))
+
+
+_POINT_MODELS: Mapping[str, Callable[[ModelSetting], PointModel]] = {
+    "last-value": _last_value,
+    "window-mean": _window_mean,
+    "exponential-level": _exponential_level,
+    "same-time-yesterday": _same_time(_DAY_S, "same-time-yesterday"),
+    "same-time-last-week": _same_time(_WEEK_S, "same-time-last-week"),
+    "seasonal-profile": _seasonal_profile,
+    "holt-winters": _holt_winters,
+    "ets": _ets,
+}
+
+# Models with intervals: each name's constructor, as above.
+_FORECASTERS: Mapping[str, Callable[[ModelSetting], Forecaster]] = {}
