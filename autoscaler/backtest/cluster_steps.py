@@ -115,7 +115,8 @@ def run_plan(state: ClusterState, desired: IntArray) -> None:
     """Run a whole plan, shape (n,), from the first bin."""
     for t in range(len(desired)):
         begin_bin(state, t)
-        scale_and_serve(state, t, desired[t])
+        scale(state, t, desired[t])
+        serve(state, t)
 
 
 @njit(cache=True)

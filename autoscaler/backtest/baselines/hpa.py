@@ -17,7 +17,7 @@ from numba import njit
 
 from autoscaler.backtest.baselines import hpa_rounds
 from autoscaler.backtest.baselines.hpa_rounds import REPLICAS, SYNC_S, HpaRules, HpaState
-from autoscaler.backtest.baselines.metric import ROUNDING, rounds_until, trailing_mean, window_bins
+from autoscaler.backtest.baselines.metric import ROUNDING, rounds_before, rounds_until, trailing_mean, window_bins
 from autoscaler.backtest.setting import IntArray, Setting
 from forecasting.series import FloatArray
 
@@ -119,19 +119,14 @@ def _policy_table(policies: tuple[ScalingPolicy, ...]) -> FloatArray:
 def _run(rules: HpaRules, state: HpaState, metrics: FloatArray, bin_s: float, desired: IntArray) -> None:
     """Fill the plan."""
     done = 1  # the round at the start of the trace has no metric yet
-    desired[0] = state.counters[REPLICAS]
-    for t in range(1, len(desired)):
-        steady = 0
-        # Rounds within the bin before, which see what its start showed; then the one that is due at this bin's start.
-        inside = int(math.ceil(t * bin_s / SYNC_S - ROUNDING))
-        while done < inside and steady <= len(state.changes):
-            before = state.counters[REPLICAS]
-            hpa_rounds.sync(rules, state, metrics[t - 1])
-            # When a whole ring of rounds on one metric changed nothing, no further one does.
-            steady = steady + 1 if state.counters[REPLICAS] == before else 0
-            done += 1
-        done = max(done, inside)
-        if done < rounds_until(t, bin_s, SYNC_S):
+    for t in range(len(desired)):
+        if done < rounds_until(t, bin_s, SYNC_S):  # a round is due at the start of this bin
             hpa_rounds.sync(rules, state, metrics[t])
             done += 1
         desired[t] = state.counters[REPLICAS]
+        inside = rounds_before(t + 1, bin_s, SYNC_S)
+        while done < inside:
+            skipped = hpa_rounds.skip_idle(rules, state, metrics[t], inside - done)
+            if skipped == 0:
+                hpa_rounds.sync(rules, state, metrics[t])
+            done += max(1, skipped)

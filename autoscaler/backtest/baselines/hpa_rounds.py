@@ -138,6 +138,43 @@ def recommend(rules: HpaRules, replicas: int, metrics: FloatArray) -> int:
 
 
 @njit(cache=True)
+def skip_idle(rules: HpaRules, state: HpaState, metrics: FloatArray, rounds: int) -> int:
+    """Skip up to `rounds` rounds on unchanged metrics that would change nothing; return how many those are.
+
+    The same as as many calls of `sync`, which wide bins would make by the hundred.
+    """
+    replicas = state.counters[REPLICAS]
+    recommendation = NONE if replicas == 0 else recommend(rules, replicas, metrics)
+    rounds = min(rounds, _idle_rounds(rules, state, recommendation, rounds))
+    length = len(state.changes)
+    for past in range(min(rounds, length)):
+        slot = (state.counters[ROUND] + rounds - 1 - past) % length
+        state.recommended[slot] = recommendation
+        state.changes[slot] = 0
+    state.counters[ROUND] += rounds
+    return rounds
+
+
+@njit(cache=True)
+def _idle_rounds(rules: HpaRules, state: HpaState, recommendation: int, rounds: int) -> int:
+    """How many of the next `rounds` rounds surely change nothing when each recommends the same."""
+    replicas = state.counters[REPLICAS]
+    if recommendation == NONE:
+        return rounds
+    if recommendation > replicas:
+        return 0
+    now = state.counters[ROUND]
+    held = 0  # rounds in which an earlier recommendation of the present count or more is still in the window
+    for age in range(1, min(rules.down_rounds - 1, now) + 1):
+        earlier = state.recommended[(now - age) % len(state.recommended)]
+        if earlier > replicas and not rules.has_behavior:
+            return 0  # without a behavior, an earlier higher recommendation still raises
+        if earlier >= replicas and held == 0:
+            held = rules.down_rounds - age
+    return rounds if recommendation == replicas else held
+
+
+@njit(cache=True)
 def _follow_behavior(rules: HpaRules, state: HpaState, recommendation: int) -> int:
     """Stabilise a recommendation and limit its rate as `behavior` says."""
     replicas = state.counters[REPLICAS]
@@ -155,9 +192,12 @@ def _follow_behavior(rules: HpaRules, state: HpaState, recommendation: int) -> i
 def _stabilised(state: HpaState, recommendation: int, rounds: int, sign: int) -> int:
     """The largest (sign 1) or smallest (sign -1) of the last `rounds` recommendations, the present one included."""
     now = state.counters[ROUND]
+    length = len(state.recommended)
     extreme = recommendation
-    for past in range(max(0, now - rounds + 1), now):
-        earlier = state.recommended[past % len(state.recommended)]
+    slot = now % length
+    for _ in range(min(rounds - 1, now)):
+        slot = slot - 1 if slot > 0 else length - 1
+        earlier = state.recommended[slot]
         if earlier != NONE and sign * earlier > sign * extreme:
             extreme = earlier
     return extreme

@@ -7,7 +7,6 @@ Rounds fall as in the plain HPA; where a poll and a sync fall together, the poll
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from numba import njit
 from autoscaler.backtest.baselines import hpa_rounds
 from autoscaler.backtest.baselines.hpa import HpaOptions, hpa_metric, hpa_rules
 from autoscaler.backtest.baselines.hpa_rounds import REPLICAS, SYNC_S, HpaRules, HpaState
-from autoscaler.backtest.baselines.metric import ROUNDING, rounds_until
+from autoscaler.backtest.baselines.metric import rounds_before, rounds_until
 from autoscaler.backtest.setting import IntArray, Setting
 from forecasting.series import FloatArray
 
@@ -53,22 +52,24 @@ def _run(
     """Fill the plan."""
     done = 1  # the round at the start of the trace has no metric yet
     last_active = NEVER  # never active: nothing to cool down from
-    desired[0] = hpa.counters[REPLICAS]
-    for t in range(1, len(desired)):
-        steady = 0
-        inside = int(math.ceil(t * bin_s / SYNC_S - ROUNDING))
-        while done < inside and steady <= len(hpa.changes) + COOLDOWN_ROUNDS:
-            before = hpa.counters[REPLICAS]
-            last_active = _round(rules, hpa, metric[t - 1 : t], done, last_active, sleeps)
-            steady = steady + 1 if hpa.counters[REPLICAS] == before else 0
-            done += 1
-        if done < inside:  # the rounds that change nothing still see that there is demand
-            done = inside
-            last_active = done - 1 if metric[t - 1] > 0.0 else last_active
-        if done < rounds_until(t, bin_s, SYNC_S):
-            last_active = _round(rules, hpa, metric[t : t + 1], done, last_active, sleeps)
+    for t in range(len(desired)):
+        seen = metric[t : t + 1]
+        if done < rounds_until(t, bin_s, SYNC_S):  # a round is due at the start of this bin
+            last_active = _round(rules, hpa, seen, done, last_active, sleeps)
             done += 1
         desired[t] = hpa.counters[REPLICAS]
+        inside = rounds_before(t + 1, bin_s, SYNC_S)
+        while done < inside:
+            skipped = 0
+            awake = hpa.counters[REPLICAS] > 0
+            if awake != (seen[0] == 0.0):  # no poll activates, and none may let go
+                skipped = hpa_rounds.skip_idle(rules, hpa, seen, inside - done)
+            done += skipped
+            if skipped == 0:
+                last_active = _round(rules, hpa, seen, done, last_active, sleeps)
+                done += 1
+            elif seen[0] > 0.0:
+                last_active = (done - 1) // POLL_ROUNDS * POLL_ROUNDS
 
 
 @njit(cache=True)

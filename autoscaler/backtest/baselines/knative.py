@@ -16,7 +16,13 @@ import numpy as np
 from numba import njit
 
 from autoscaler.backtest import cluster_steps
-from autoscaler.backtest.baselines.metric import ROUNDING, replicas_for, rounds_until, trailing_mean, window_bins
+from autoscaler.backtest.baselines.metric import (
+    replicas_for,
+    rounds_before,
+    rounds_until,
+    trailing_mean,
+    window_bins,
+)
 from autoscaler.backtest.cluster import new_state
 from autoscaler.backtest.cluster_steps import READY, ClusterState
 from autoscaler.backtest.setting import IntArray, Setting
@@ -93,7 +99,7 @@ def _run(
             done += 1
         desired[t] = memory[WANTED]
         cluster_steps.scale(cluster, t, desired[t])
-        inside = int(math.ceil((t + 1) * cluster.bin_s / TICK_S - ROUNDING))
+        inside = rounds_before(t + 1, cluster.bin_s, TICK_S)
         settled = False
         while done < inside and not settled:
             tick(rules, memory, stable[t], panic[t], cluster.counters[READY], done)

@@ -46,6 +46,12 @@ def rounds_until(t: int, bin_s: float, every_s: float) -> int:
 
 
 @njit(cache=True)
+def rounds_before(t: int, bin_s: float, every_s: float) -> int:
+    """How many of the rounds at 0, every_s, 2 every_s ... are before the start of bin t."""
+    return int(math.ceil(t * bin_s / every_s - ROUNDING))
+
+
+@njit(cache=True)
 def replicas_for(demand_replicas: float, target: float) -> int:
     """Fewest replicas that carry `target` each, or less: ceil(demand / target), where 25.000000000000004 is 25."""
     return int(math.ceil(demand_replicas / target * (1.0 - 1e-12)))
