@@ -54,10 +54,10 @@ def _data(result: BacktestResult, group: int) -> Json:
         "start_s": setting.start_s + setting.score_from_bin * setting.bin_s,
         "dated": is_dated(setting.start_s),
         "late_budget": setting.late_budget,
-        "demand": {"low": _floats(_grouped(demand, group, np.fmin)), "high": _floats(_grouped(demand, group, np.fmax))}
+        "demand": {"low": _floats(grouped(demand, group, np.fmin)), "high": _floats(grouped(demand, group, np.fmax))}
         if group > 1
         else {"low": _floats(demand), "high": None},
-        "missing": steps(_grouped(missing.astype(np.float64), group, np.fmax)),
+        "missing": steps(grouped(missing.astype(np.float64), group, np.fmax)),
         "forecast": None if result.forecast is None else _band(result.forecast, scored, group),
         "policies": [
             {
@@ -85,6 +85,14 @@ def is_dated(start_s: float) -> bool:
     return start_s >= _DATED_FROM_S
 
 
+def grouped(values: FloatArray, group: int, join: np.ufunc) -> FloatArray:
+    """One value per `group` bins of `values` (n,), joined by a binary ufunc; shape (ceil(n / group),)."""
+    if group == 1 or len(values) == 0:
+        return values
+    joined: npt.NDArray[np.float64] = join.reduceat(values, np.arange(0, len(values), group))
+    return joined
+
+
 def steps(values: FloatArray) -> list[int | float]:
     """Whole numbers (n,) as a flat list of pairs: bins since the last change, new value. The first is at 0."""
     changes = np.flatnonzero(np.concatenate([[True], np.diff(values) != 0])) if len(values) else np.empty(0, np.int64)
@@ -103,9 +111,9 @@ def sparse(values: FloatArray) -> list[int | float]:
 
 def _band(band: ForecastBand, scored: slice, group: int) -> Json:
     return {
-        "median": _floats(_grouped(band.median[scored], group, np.fmax)),
-        "low": _floats(_grouped(band.low[scored], group, np.fmin)),
-        "high": _floats(_grouped(band.high[scored], group, np.fmax)),
+        "median": _floats(grouped(band.median[scored], group, np.fmax)),
+        "low": _floats(grouped(band.low[scored], group, np.fmin)),
+        "high": _floats(grouped(band.high[scored], group, np.fmax)),
         "low_level": band.low_level,
         "high_level": band.high_level,
     }
@@ -115,10 +123,10 @@ def _supply(row: PolicyResult, scored: slice, group: int) -> dict[str, JsonValue
     ready = row.outcome.ready[scored].astype(np.float64)
     loading = np.maximum(row.outcome.desired[scored] - ready, 0.0)
     return {
-        "ready_low": steps(_grouped(ready, group, np.fmin)) if group > 1 else None,
-        "ready_high": steps(_grouped(ready, group, np.fmax)),
-        "loading": steps(_grouped(loading, group, np.fmax)),
-        "late_rs": sparse(_grouped(row.outcome.late_rs[scored], group, np.add)),
+        "ready_low": steps(grouped(ready, group, np.fmin)) if group > 1 else None,
+        "ready_high": steps(grouped(ready, group, np.fmax)),
+        "loading": steps(grouped(loading, group, np.fmax)),
+        "late_rs": sparse(grouped(row.outcome.late_rs[scored], group, np.add)),
     }
 
 
@@ -131,14 +139,6 @@ def _frontier(row: Frontier, look: str, gpus_per_replica: int) -> Json:
         "gpu_hours": _floats(row.replica_hours * gpus_per_replica, digits=6),
         "late": _floats(row.late_fraction),
     }
-
-
-def _grouped(values: FloatArray, group: int, join: np.ufunc) -> FloatArray:
-    """One value per `group` bins of `values` (n,), joined; shape (ceil(n / group),)."""
-    if group == 1 or len(values) == 0:
-        return values
-    joined: npt.NDArray[np.float64] = join.reduceat(values, np.arange(0, len(values), group))
-    return joined
 
 
 def _floats(values: FloatArray, digits: int = 4) -> list[float | None]:

@@ -14,7 +14,7 @@ from autoscaler.report import facts, words
 from autoscaler.report.curves import chart_data, is_dated
 from autoscaler.report.palette import ALL_LOOKS, looks_of
 from autoscaler.report.sentence import sentence
-from autoscaler.report.summary import HEADSTART, RIVAL, PolicySummary, Summary, summarise, work_name
+from autoscaler.report.summary import HEADSTART, PolicySummary, Summary, summarise, work_name
 
 _MONTH_DAYS = 30
 _SCRIPTS = ("page_draw.js", "page_time.js", "page_policies.js", "page_start.js")
@@ -68,8 +68,8 @@ def _asset(name: str) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """Escaped, with a number and its percent sign kept on one line."""
-    return escape(text).replace(" %", "&nbsp;%")
+    """Escaped, with a number and its percent sign, and 'GPU-hours', kept on one line."""
+    return escape(text).replace(" %", "&nbsp;%").replace("GPU-hours", '<span class="whole">GPU-hours</span>')
 
 
 def _colours() -> str:
@@ -159,10 +159,10 @@ def _reading(result: BacktestResult) -> list[str]:
         f"Late is the share of {work} that on arrival finds more than {wait} of work queued at the ready replicas.",
         "Demand is in replicas: the work that arrives, over what one replica sustains.",
     ]
-    if RIVAL in names:
+    if summarise(result).saving is not None:
         texts.append(
-            f"'{RIVAL}' is HPA at its cheapest target that is at most as late as Headstart. Nobody could have known "
-            "that target beforehand: the comparison favours HPA."
+            "The headline compares with the cheapest HPA target, of all that were tried, that is at most as late as "
+            "Headstart. Nobody could have known that target beforehand: the comparison favours HPA."
         )
     if "optimum" in names:
         texts.append("'optimum' knows the whole trace and is never late: no autoscaler can reach it.")

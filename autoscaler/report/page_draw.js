@@ -98,7 +98,7 @@ function yAxis(chart, y, ticks, unit) {
 const STEPS_S = [10, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000];
 function timeAxis(chart, x) {
   const span = timeOf(view.to) - timeOf(view.from);
-  const step = STEPS_S.find((s) => ((chart.box.right - chart.box.left) * s) / span >= 86) || span;
+  const step = STEPS_S.find((s) => ((chart.box.right - chart.box.left) * s) / span >= 104) || span;
   const monday = step >= 604800 && data.dated ? 345600 : 0; // 1970-01-01 was a Thursday
   for (let t = Math.ceil((timeOf(view.from) - monday) / step) * step + monday; t <= timeOf(view.to); t += step) {
     const at = x((t - data.start_s) / data.point_s);

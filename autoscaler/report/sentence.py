@@ -12,8 +12,9 @@ from autoscaler.report.summary import (
     PolicySummary,
     Saving,
     Summary,
-    least_late,
+    rival_targets,
     summarise,
+    was_tuned,
     work_name,
 )
 
@@ -23,8 +24,8 @@ _SAME_COST = 0.0005  # below 0.05 % a difference is none: it would be printed as
 def sentence(result: BacktestResult) -> str:
     """One to three plain sentences on what this backtest found.
 
-    They compare Headstart with the row 'hpa-best' where that one is at most as late; else they say that no HPA target
-    keeps the lateness, or compare nothing. Where Headstart was not run they describe the first policy that was.
+    They compare Headstart with the cheapest HPA target that is at most as late, or say that none of those tried is.
+    Where Headstart was not run they describe the first policy that was.
     """
     summary = summarise(result)
     own = summary.policy(HEADSTART)
@@ -76,22 +77,20 @@ def _of_other(result: BacktestResult, row: PolicySummary) -> str:
 
 
 def _without_rival(result: BacktestResult, summary: Summary, own: PolicySummary) -> str:
-    tried = least_late(result, RIVAL_FAMILY)
-    if tried is None:
-        return ""
-    late, gpu_hours = tried
-    if late > own.late_fraction:
-        budget = result.setting.late_budget
+    budget = result.setting.late_budget
+    if was_tuned(result) and not math.isnan(own.late_fraction):
+        late, replica_hours = min(rival_targets(result))
+        cost = words.hours(replica_hours * result.gpus_per_replica)
         return (
             f"No HPA target that was tried keeps this lateness: the least late one leaves "
-            f"{words.late_share(late, budget)} late, with {words.hours(gpu_hours)} GPU-hours."
+            f"{words.late_share(late, budget)} late, with {cost} GPU-hours."
         )
     default = summary.policy(RIVAL_FAMILY)
     if default is None:
         return ""
     return (
         f"{default.title} would have used {words.hours(default.gpu_hours)} GPU-hours, with "
-        f"{words.late_share(default.late_fraction, result.setting.late_budget)} late."
+        f"{words.late_share(default.late_fraction, budget)} late."
     )
 
 

@@ -9,14 +9,14 @@ from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult
 from autoscaler.backtest.setting import Setting
 
 HEADSTART = "headstart"
-RIVAL = "hpa-best"  # HPA at the target that, in hindsight, is the cheapest as late as Headstart at most
 RIVAL_FAMILY = "hpa"
+BEST = "-best"  # behind a family's name: at its best target in hindsight
 STATIC = "static"
 OPTIMUM = "optimum"
 
 # Two sums of the same lateness in another order differ in the last digits; no two targets are this close.
 _SAME_LATENESS = 1e-9
-_FAMILIES = (HEADSTART, "hpa", "keda", "knative")
+_REACTIVE = ("hpa", "keda", "knative")
 _MONTH_S = 30 * 86_400.0
 
 
@@ -51,7 +51,7 @@ class PolicySummary:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Headstart against the cheapest HPA target that is at most as late, found in hindsight.
+    """Headstart against the cheapest HPA target, of all that were tried, that is at most as late as Headstart was.
 
     Attributes:
         gpu_hours: saved over the scored bins; negative where Headstart is dearer.
@@ -76,7 +76,8 @@ class Summary:
 
     Attributes:
         policies: in display order: Headstart, the reactive ones, predictive-naive ones, static, optimum.
-        saving: None where Headstart or an HPA that is at most as late is not among the policies.
+        saving: None where Headstart was not run, where HPA was run at its default target only, or where none of its
+            targets is at most as late.
         scored_bins: bins that count.
         scored_s: their length in seconds.
     """
@@ -98,51 +99,45 @@ def summarise(result: BacktestResult) -> Summary:
     scored_s = scored_bins * setting.bin_s
     optimum = _outcome(result, OPTIMUM)
     rows = tuple(_policy(result, row, optimum) for row in in_display_order(result.policies))
-    by_name = {row.name: row for row in rows}
+    own = next((row for row in rows if row.name == HEADSTART), None)
+    rival_hours = None if own is None else _cheapest_as_late(result, own.late_fraction)
     saving = None
-    if HEADSTART in by_name and RIVAL in by_name and is_as_late_at_most(by_name[RIVAL], by_name[HEADSTART]):
-        saving = _saving(by_name[HEADSTART], by_name[RIVAL], by_name.get(OPTIMUM), scored_s)
+    if own is not None and rival_hours is not None:
+        saving = _saving(result, own, rival_hours, optimum, scored_s)
     return Summary(rows, saving, scored_bins, scored_s)
 
 
 def in_display_order(policies: tuple[PolicyResult, ...]) -> list[PolicyResult]:
     """Headstart first, then each reactive family (default before best), the others, static, the optimum last."""
-    last = {STATIC: len(_FAMILIES) + 1, OPTIMUM: len(_FAMILIES) + 2}
+    order = (HEADSTART, *_REACTIVE, None, STATIC, OPTIMUM)
 
     def place(row: PolicyResult) -> int:
         family = family_of(row.name)
-        return last.get(row.name, _FAMILIES.index(family) if family in _FAMILIES else len(_FAMILIES))
+        return order.index(family) if family in order else order.index(None)
 
     return sorted(policies, key=place)
 
 
 def family_of(name: str) -> str:
-    """The family of a policy's name: 'hpa' of 'hpa-best'."""
-    return name.removesuffix("-best")
+    """The family of a policy's name: 'hpa' of 'hpa-best', 'static' of 'static-peak', 'same-time-last-week' as it is."""
+    known = (family for family in (*_REACTIVE, STATIC) if name.startswith(f"{family}-"))
+    return next(known, name)
 
 
-def is_as_late_at_most(row: PolicySummary, other: PolicySummary) -> bool:
-    """Whether `row` keeps the lateness of `other` or a lower one."""
-    return row.late_fraction <= other.late_fraction + _SAME_LATENESS
+def was_tuned(result: BacktestResult) -> bool:
+    """Whether several targets of HPA were tried, so that one of them is the best."""
+    names = {row.name for row in result.policies} | {f"{row.name}{BEST}" for row in result.frontiers}
+    return RIVAL_FAMILY + BEST in names
 
 
-def least_late(result: BacktestResult, family: str) -> tuple[float, float] | None:
-    """(late fraction, GPU-hours) of the least late target that was tried of a reactive family; None without one.
-
-    Among equally late targets the cheapest.
-    """
-    tried = [
-        (float(late), float(cost) * result.gpus_per_replica)
-        for frontier in result.frontiers
-        if frontier.name == family
-        for late, cost in zip(frontier.late_fraction, frontier.replica_hours, strict=True)
-    ]
-    tried += [
-        (row.outcome.late_fraction, row.outcome.replica_hours * result.gpus_per_replica)
-        for row in result.policies
-        if family_of(row.name) == family
-    ]
-    return min(tried, default=None)
+def rival_targets(result: BacktestResult) -> list[tuple[float, float]]:
+    """(late fraction, replica-hours) of every HPA target that was tried: its rows, and its frontier."""
+    rows = [row.outcome for row in result.policies if family_of(row.name) == RIVAL_FAMILY]
+    tried = [(outcome.late_fraction, outcome.replica_hours) for outcome in rows]
+    for frontier in result.frontiers:
+        if frontier.name == RIVAL_FAMILY:
+            tried += zip(frontier.late_fraction.tolist(), frontier.replica_hours.tolist(), strict=True)
+    return tried
 
 
 def work_name(setting: Setting) -> str:
@@ -169,16 +164,25 @@ def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) 
     )
 
 
-def _saving(own: PolicySummary, rival: PolicySummary, optimum: PolicySummary | None, scored_s: float) -> Saving:
-    gpu_hours = rival.gpu_hours - own.gpu_hours
-    money = None if own.money is None or rival.money is None else rival.money - own.money
-    way = rival.gpu_hours - optimum.gpu_hours if optimum else 0.0
+def _cheapest_as_late(result: BacktestResult, late_fraction: float) -> float | None:
+    """Replica-hours of the cheapest HPA target that is at most this late; None where there is none, or no choice."""
+    if not was_tuned(result):
+        return None
+    return min((cost for late, cost in rival_targets(result) if late <= late_fraction + _SAME_LATENESS), default=None)
+
+
+def _saving(
+    result: BacktestResult, own: PolicySummary, rival_hours: float, optimum: Outcome | None, scored_s: float
+) -> Saving:
+    gpu_hours = (rival_hours - own.replica_hours) * result.gpus_per_replica
+    money = None if result.gpu_hour_price is None else gpu_hours * result.gpu_hour_price
+    way = rival_hours - optimum.replica_hours if optimum else 0.0
     months = scored_s / _MONTH_S
     return Saving(
         gpu_hours=gpu_hours,
-        share=gpu_hours / rival.gpu_hours if rival.gpu_hours > 0 else math.nan,
+        share=(rival_hours - own.replica_hours) / rival_hours if rival_hours > 0 else math.nan,
         money=money,
-        gap_closed=gpu_hours / way if way > 0 else None,
+        gap_closed=(rival_hours - own.replica_hours) / way if way > 0 else None,
         month_gpu_hours=gpu_hours / months,
         month_money=None if money is None else money / months,
     )

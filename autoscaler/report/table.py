@@ -1,0 +1,93 @@
+"""The policies side by side: a table for the terminal, and result.json for machines."""
+
+from __future__ import annotations
+
+import math
+
+from rich.markup import escape
+from rich.table import Table
+
+from autoscaler.backtest.result import BacktestResult, Frontier
+from autoscaler.report import facts, words
+from autoscaler.report.sentence import sentence
+from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
+
+
+def policy_table(result: BacktestResult) -> Table:
+    """All policies, Headstart first, at most 100 columns wide. Late shares above the budget are red."""
+    summary = summarise(result)
+    priced = result.gpu_hour_price is not None
+    budget = result.setting.late_budget
+    table = Table(caption=_caption(result), caption_justify="left", box=None, header_style="bold", pad_edge=False)
+    table.add_column("policy", overflow="fold", max_width=44 if priced else 54)
+    for head in ("GPU-hours", *(["cost"] if priced else []), "of optimum", "late", "late bins", "used"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in summary.policies:
+        table.add_row(*_cells(row, budget), style="bold" if row.name == HEADSTART else None)
+    return table
+
+
+def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, object]:
+    """The result as result.json holds it: plain values only, None for what is not finite.
+
+    `policies` is keyed by name. `cost_over_optimum` is a policy's replica-hours over the optimum's, 1.0 for the optimum
+    itself; None where the optimum was not run. `late_fraction` is a share, not a percentage.
+    """
+    summary = summarise(result)
+    by_name = {row.name: row for row in result.policies}
+    found: dict[str, object] = {
+        "sentence": sentence(result),
+        "policies": {row.name: _policy(row, facts.plain(by_name[row.name].settings)) for row in summary.policies},
+        "frontiers": {row.name: _frontier(row) for row in result.frontiers},
+        "saving_gpu_hours": None if summary.saving is None else facts.finite(summary.saving.gpu_hours),
+        "settings": facts.settings_used(result),
+        "seed": int(result.setting.seed),
+        "trace": facts.trace_facts(result.setting),
+        "versions": facts.versions(),
+        "seconds": {name: facts.finite(seconds) for name, seconds in result.seconds.items()},
+    }
+    return found if command is None else {**found, "command": command}
+
+
+def _cells(row: PolicySummary, budget: float) -> list[str]:
+    late = words.late_share(row.late_fraction, budget)
+    return [
+        escape(row.title) + ("*" if row.hindsight else ""),
+        words.hours(row.gpu_hours),
+        *([words.money(row.money)] if row.money is not None else []),
+        words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}",
+        late if row.within_budget else f"[bold red]{late}[/]",
+        words.count(row.late_bins),
+        words.share(row.mean_utilisation),
+    ]
+
+
+def _caption(result: BacktestResult) -> str:
+    asked = f"late: waited longer than {words.duration(result.setting.max_wait_s)}"
+    asked += f", asked: at most {words.share(result.setting.late_budget)}"
+    marks = "; * needs hindsight" if any(row.hindsight for row in result.policies) else ""
+    return asked + marks
+
+
+def _policy(row: PolicySummary, settings: dict[str, facts.Value]) -> dict[str, object]:
+    return {
+        "title": row.title,
+        "hindsight": row.hindsight,
+        "replica_hours": facts.finite(row.replica_hours),
+        "gpu_hours": facts.finite(row.gpu_hours),
+        "cost": None if row.money is None else facts.finite(row.money),
+        "late_fraction": facts.finite(row.late_fraction),
+        "late_bins": int(row.late_bins),
+        "within_budget": None if math.isnan(row.late_fraction) else row.within_budget,
+        "mean_utilisation": facts.finite(row.mean_utilisation),
+        "cost_over_optimum": None if row.cost_over_optimum is None else facts.finite(row.cost_over_optimum),
+        "settings": settings,
+    }
+
+
+def _frontier(row: Frontier) -> dict[str, object]:
+    return {
+        "targets": [facts.finite(value) for value in row.targets.tolist()],
+        "replica_hours": [facts.finite(value) for value in row.replica_hours.tolist()],
+        "late_fraction": [facts.finite(value) for value in row.late_fraction.tolist()],
+    }

@@ -1,0 +1,111 @@
+"""The page in a real browser: all charts are drawn and no script fails."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report_results import make_result, without
+
+from autoscaler.report.page import html_page
+
+CHARTS = 5
+CLICKS = """addEventListener("load", () => {
+  for (const id of ["worst", "earlier", "later", "out", "whole"]) document.getElementById(id).click();
+})"""
+DRAG = """addEventListener("load", () => {
+  const svg = document.querySelector("#supply svg"), bounds = svg.getBoundingClientRect();
+  svg.setPointerCapture = () => {};
+  for (const [kind, part] of [["pointerdown", 0.4], ["pointermove", 0.6], ["pointerup", 0.6]])
+    svg.dispatchEvent(new PointerEvent(kind, { clientX: bounds.left + bounds.width * part, clientY: bounds.top + 40 }));
+  const mark = document.querySelector("#cost rect.fill");
+  mark.dispatchEvent(new PointerEvent("pointermove", { clientX: 10, clientY: 10 }));
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+    if found is None:
+        reason = "no chromium on the path: install it to test the report's charts"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def dump(browser: str, page: str, folder: Path) -> str:
+    """The page's elements after its scripts have run."""
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    command = [
+        browser,
+        *options,
+        f"--user-data-dir={folder / 'profile'}",
+        "--virtual-time-budget=3000",
+        "--dump-dom",
+        file.as_uri(),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=True).stdout
+
+
+def acting(page: str, script: str) -> str:
+    return page.replace('<script>\n"use strict";', f'<script>\n{script};\n"use strict";')
+
+
+def rendered(dom: str) -> int:
+    assert not (error := re.search(r'<html[^>]*data-error="([^"]*)"', dom)), error
+    found = re.search(r'<html[^>]*data-rendered="(\d+)"', dom)
+    assert found, "the script did not reach its end"
+    return int(found[1])
+
+
+def test_all_charts_are_drawn_with_a_name_that_tries_to_break_out(browser, tmp_path):
+    evil = make_result(name='</script><script>document.title="owned"</script>')
+    dom = dump(browser, html_page(evil), tmp_path)
+    assert rendered(dom) == CHARTS
+    assert "<title>owned" not in dom
+    assert dom.count("<svg") == CHARTS
+    assert "NaN" not in "".join(re.findall(r'\sd="([^"]*)"', dom))
+
+
+def test_the_buttons_zoom_and_come_back(browser, tmp_path):
+    whole = dump(browser, acting(html_page(make_result()), CLICKS), tmp_path)
+    assert rendered(whole) == CHARTS
+    assert 'id="zoomed">Thu 13 Jun 12:00 to Mon 17 Jun 00:00<' in whole
+
+
+def test_dragging_zooms_and_hovering_tells_a_policy_s_numbers(browser, tmp_path):
+    dom = dump(browser, acting(html_page(make_result()), DRAG), tmp_path)
+    assert rendered(dom) == CHARTS
+    assert 'id="zoomed">Thu 13 Jun 12:00 to Mon 17 Jun 00:00<' not in dom
+    assert "GPU-hours</div>" in dom[dom.index('id="tip"') :]
+
+
+def test_one_policy_alone_is_drawn(browser, tmp_path):
+    result = make_result()
+    others = [row.name for row in result.policies if row.name != "hpa"]
+    bare = replace(without(result, *others), frontiers=(), gpu_hour_price=None)
+    assert rendered(dump(browser, html_page(bare), tmp_path)) == CHARTS
+
+
+def test_a_grouped_trace_that_counts_from_its_start_is_drawn(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("autoscaler.report.curves.POINTS_MAX", 300)
+    result = make_result()
+    undated = replace(result, setting=replace(result.setting, start_s=0.0))
+    dom = dump(browser, acting(html_page(undated), CLICKS), tmp_path)
+    assert rendered(dom) == CHARTS
+    assert 'id="zoomed">day 4 12:00 to day 8 00:00<' in dom

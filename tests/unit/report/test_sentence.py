@@ -1,0 +1,128 @@
+from dataclasses import replace
+from math import nan
+
+import numpy as np
+import pytest
+from report_results import make_result, with_policy, without
+
+from autoscaler.backtest.result import BacktestResult, Frontier
+from autoscaler.report.sentence import sentence
+from autoscaler.report.summary import in_display_order, summarise
+
+
+@pytest.fixture(scope="module")
+def tried() -> BacktestResult:
+    """Headstart 800 GPU-hours and 0.6 % late, the best HPA 1,000 and 0.5 %, the optimum 700; no frontier."""
+    result = replace(make_result(), frontiers=())
+    result = with_policy(result, "headstart", replica_hours=800.0, late_fraction=0.006)
+    result = with_policy(result, "hpa", replica_hours=900.0, late_fraction=0.04)
+    result = with_policy(result, "hpa-best", replica_hours=1000.0, late_fraction=0.005)
+    return with_policy(result, "optimum", replica_hours=700.0)
+
+
+def test_a_win_is_told_in_hours_money_and_lateness(tried):
+    assert sentence(tried) == (
+        "Headstart would have served this trace with 800 GPU-hours, 20 % fewer (200 GPU-hours, $500) than the best HPA "
+        "that keeps the same lateness in hindsight, with 0.6 % of requests waiting longer than 10 s (asked: 1 %)."
+    )
+
+
+def test_without_a_price_no_money_is_named(tried):
+    assert "$" not in sentence(replace(tried, gpu_hour_price=None))
+
+
+def test_several_gpus_per_replica_count_each(tried):
+    text = sentence(replace(tried, gpus_per_replica=8))
+    assert "6,400 GPU-hours, 20 % fewer (1,600 GPU-hours, $4,000)" in text
+
+
+def test_being_dearer_is_said_first(tried):
+    text = sentence(with_policy(tried, "headstart", replica_hours=1050.0))
+    assert text.startswith("Headstart would not have saved anything on this trace: 1,050 GPU-hours, 5.0 % more (50.0")
+
+
+def test_the_same_cost_is_neither_fewer_nor_more(tried):
+    text = sentence(with_policy(tried, "headstart", replica_hours=1000.1))
+    assert "1,000 GPU-hours, as many as the best HPA" in text
+
+
+def test_a_missed_budget_is_said_first_and_never_rounded_away(tried):
+    text = sentence(with_policy(tried, "headstart", late_fraction=0.010004))
+    assert text.startswith(
+        "Headstart missed its budget on this trace: 1.0004 % of requests would have waited longer than 10 s "
+        "(asked: at most 1 %). It would have used 800 GPU-hours, 20 % fewer"
+    )
+
+
+def test_an_hpa_that_is_later_is_no_comparison(tried):
+    text = sentence(with_policy(tried, "hpa-best", late_fraction=0.02))
+    assert "fewer" not in text
+    assert text.endswith(
+        "No HPA target that was tried keeps this lateness: the least late one leaves 2 % late, with 1,000 GPU-hours."
+    )
+
+
+def test_the_cheapest_target_of_the_frontier_that_is_as_late_is_the_rival(tried):
+    """'hpa-best' may be tuned to the budget: then the frontier knows which target is as late as Headstart."""
+    late = with_policy(tried, "hpa-best", late_fraction=0.009)
+    line = Frontier(
+        "hpa", "HPA", np.array([0.9, 0.6, 0.5]), np.array([700.0, 960.0, 1200.0]), np.array([0.1, 0.006, 0.0])
+    )
+    saving = summarise(replace(late, frontiers=(line,))).saving
+    assert saving is not None
+    assert saving.gpu_hours == pytest.approx(160.0)
+    assert saving.gap_closed == pytest.approx(160 / 260)
+
+
+def test_the_default_target_alone_is_not_called_the_best(tried):
+    text = sentence(without(tried, "hpa-best"))
+    assert "best" not in text
+    assert text.endswith("HPA, default target (70 %) would have used 900 GPU-hours, with 4 % late.")
+
+
+def test_headstart_alone_is_compared_with_nothing(tried):
+    others = [row.name for row in tried.policies if row.name != "headstart"]
+    assert sentence(without(tried, *others)) == (
+        "Headstart would have served this trace with 800 GPU-hours ($2,000), with 0.6 % of requests waiting longer "
+        "than 10 s (asked: 1 %)."
+    )
+
+
+def test_without_headstart_the_policy_that_was_run_is_described(tried):
+    assert sentence(without(tried, "headstart")) == (
+        "HPA, default target (70 %) missed the budget on this trace: 4 % of requests would have waited longer than "
+        "10 s (asked: at most 1 %), while it used 900 GPU-hours ($2,250). Headstart was not run."
+    )
+
+
+def test_work_in_tokens_is_not_called_requests(tried):
+    setting = replace(
+        tried.setting, demand_rps={"tokens": tried.setting.demand_rps["requests"]}, capacity_rps={"tokens": 3.2}
+    )
+    assert "of the work waiting" in sentence(replace(tried, setting=setting))
+
+
+def test_no_arrivals_make_no_late_share(tried):
+    text = sentence(with_policy(with_policy(tried, "headstart", late_fraction=nan), "hpa-best", late_fraction=nan))
+    assert "nan" not in text
+    assert "no work in the scored part that could have waited" in text
+
+
+def test_a_projection_scales_the_scored_part_to_thirty_days(tried):
+    summary = summarise(tried)  # 3.5 days are scored
+    assert summary.saving is not None
+    assert summary.saving.month_gpu_hours == pytest.approx(200 / 3.5 * 30)
+    assert summary.saving.month_money == pytest.approx(500 / 3.5 * 30)
+
+
+def test_policies_are_shown_headstart_first_and_the_optimum_last(tried):
+    shuffled = tuple(reversed(without(tried, "hpa", "keda", "knative").policies))
+    assert [row.name for row in in_display_order(shuffled)] == [
+        "headstart",
+        "hpa-best",
+        "keda-best",
+        "knative-best",
+        "last-week",
+        "static",
+        "optimum",
+    ]

@@ -1,0 +1,106 @@
+import io
+import json
+from dataclasses import replace
+from math import nan
+
+import numpy as np
+import pytest
+from report_results import make_result, with_policy, without
+from rich.console import Console
+
+from autoscaler.report import words
+from autoscaler.report.table import policy_table, to_json
+
+
+@pytest.fixture(scope="module")
+def result():
+    return make_result()
+
+
+def printed(result, width=100, color=False):
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=color, color_system="standard" if color else None).print(
+        policy_table(result)
+    )
+    return out.getvalue()
+
+
+def test_the_table_fits_into_100_columns_and_names_every_policy(result):
+    text = printed(result)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert text.index("Headstart") < text.index("HPA, default") < text.index("KEDA") < text.index("Optimum")
+    assert "HPA, best target in hindsight (81 %)*" in text
+    assert "* needs hindsight" in text
+
+
+def test_only_late_shares_above_the_budget_are_red(result):
+    red = "\x1b[1;31m"
+    kept = printed(with_policy(without(result, "knative", "last-week"), "hpa", late_fraction=0.01), color=True)
+    missed = printed(with_policy(without(result, "knative", "last-week"), "hpa", late_fraction=0.0101), color=True)
+    assert red not in kept
+    assert f"{red}1.01 %" in missed
+
+
+def test_titles_are_not_markup(result):
+    titled = tuple(replace(row, title="[red]x[/red]") for row in result.policies)
+    assert "[red]x[/red]" in printed(replace(result, policies=titled))
+
+
+def test_json_is_strict_and_has_what_others_read(result):
+    odd = with_policy(result, "hpa", late_fraction=nan, mean_utilisation=nan)
+    odd = replace(
+        odd,
+        policies=tuple(replace(row, settings={"target": np.float64(0.7), "n": np.int64(3)}) for row in odd.policies),
+    )
+    found = json.loads(json.dumps(to_json(odd, command="headstart backtest x.csv"), allow_nan=False))
+    own, hpa = found["policies"]["headstart"], found["policies"]["hpa"]
+    assert {
+        "replica_hours",
+        "late_fraction",
+        "late_bins",
+        "mean_utilisation",
+        "cost_over_optimum",
+        "settings",
+    } <= own.keys()
+    assert own["settings"] == {"target": 0.7, "n": 3}
+    assert own["cost_over_optimum"] == own["replica_hours"] / found["policies"]["optimum"]["replica_hours"]
+    assert hpa["late_fraction"] is None
+    assert hpa["within_budget"] is None
+    assert found["seed"] == 7
+    assert found["settings"]["late_budget"] == 0.01
+    assert found["trace"]["missing_bins"] == 5
+    assert {"headstart", "python", "numpy", "numba"} <= found["versions"].keys()
+    assert found["command"] == "headstart backtest x.csv"
+
+
+def test_cost_over_an_optimum_that_was_not_run_is_none(result):
+    assert to_json(without(result, "optimum"))["policies"]["hpa"]["cost_over_optimum"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0 %"),
+        (0.006, "0.6 %"),
+        (0.00613, "0.61 %"),
+        (4e-6, "<0.001 %"),
+        (0.00042, "0.042 %"),
+        (0.1234, "12.3 %"),
+        (1.0, "100 %"),
+        (nan, "-"),
+    ],
+)
+def test_shares_read_as_percentages(value, text):
+    assert words.share(value) == text
+
+
+def test_amounts_and_times_have_as_many_digits_as_people_need():
+    assert [words.hours(value) for value in (1234.4, 12.34, 0.456, 0.0)] == ["1,234", "12.3", "0.46", "0"]
+    assert [words.money(value) for value in (925.4, 12.3, -3.5)] == ["$925", "$12.30", "-$3.50"]
+    assert [words.duration(value) for value in (10, 90, 600, 86_400, 1_209_600)] == [
+        "10 s",
+        "90 s",
+        "10 min",
+        "24 h",
+        "14 days",
+    ]
