@@ -6,7 +6,11 @@ const hourPoints = Math.max(1, Math.round(3600 / data.point_s));
 const by = (name) => data.policies.find((row) => row.name === name);
 const main = data.policies[0];
 const view = { from: 0, to: n };
-let rival = by("hpa-best") || data.policies.find((row) => row !== main) || null;
+const others = data.policies.filter((row) => row !== main);
+const best = by("hpa-best");
+let rival = (best && best.look !== main.look ? best : others.find((row) => row.look !== main.look)) || others[0] || null;
+// A rival of the same family would be drawn in the same colour.
+const rivalLook = () => (rival.look === main.look ? "same" : `look-${rival.look}`);
 let charts = [];
 
 // ---- data -------------------------------------------------------------------------------------------------------

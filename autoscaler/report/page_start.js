@@ -7,7 +7,10 @@ function drawTime() {
   supplyChart();
   lateChart();
   zoomed.textContent = `${moment(view.from)} to ${moment(view.to)}`;
-  for (const node of document.querySelectorAll("[data-rival]")) { node.textContent = rival ? rival.title : ""; node.parentElement.hidden = !rival; node.parentElement.className = `key rival look-${rival ? rival.look : ""}`; }
+  const key = document.getElementById("rival-key");
+  key.hidden = !rival;
+  if (rival) key.textContent = rival.title;
+  key.className = rival ? `key rival ${rivalLook()}` : "key";
 }
 function draw() {
   drawTime();

@@ -28,7 +28,7 @@ function supplyChart() {
   area(chart, zero, main.ordered, x, y, `loading look-${main.look}`);
   area(chart, zero, main.high, x, y, `ready look-${main.look}`);
   line(chart, main.low, main.high, x, y, `look-${main.look}`);
-  if (rival) line(chart, rival.low, rival.high, x, y, `rival look-${rival.look}`);
+  if (rival) line(chart, rival.low, rival.high, x, y, `rival ${rivalLook()}`);
   line(chart, demandLow, demandHigh, x, y, "demand");
 }
 function lateChart() {
@@ -47,7 +47,7 @@ function lateChart() {
     for (const c of columns(row.worth, row.worth, x, chart.box.right - chart.box.left)) {
       if (!(c.most > 0)) continue;
       const height = Math.max(2.5, bottom - y(c.most)); // never thinner than can be seen
-      el(chart.plot, "rect", { class: `fill look-${row.look}`, x: px(c.x0), width: px(Math.max(1.5, c.x1 - c.x0)), y: px(bottom - height), height: px(height) });
+      el(chart.plot, "rect", { class: `fill ${row === rival ? rivalLook() : `look-${row.look}`}`, x: px(c.x0), width: px(Math.max(1.5, c.x1 - c.x0)), y: px(bottom - height), height: px(height) });
     }
     el(chart.svg, "line", { class: "axis", x1: chart.box.left, x2: chart.box.right, y1: bottom, y2: bottom });
   });
@@ -72,7 +72,7 @@ function linesAt(i) {
     lines.push([`forecast ${num(data.forecast.median[i])} (${num(data.forecast.low[i])} to ${num(data.forecast.high[i])})`]);
   for (const row of rival ? [main, rival] : [main]) {
     const share = data.group === 1 && demandLow[i] > 0 ? ` (${percent(row.worth[i] / demandLow[i])})` : "";
-    lines.push([`${row.name}: ${num(row.high[i])} ready${row.load[i] ? `, ${num(row.load[i])} loading` : ""}`, `key look-${row.look}`]);
+    lines.push([`${row.name}: ${num(row.high[i])} ready${row.load[i] ? `, ${num(row.load[i])} loading` : ""}`, `key ${row === rival ? rivalLook() : `look-${row.look}`}`]);
     if (row.worth[i] > 0) lines.push([`late: ${num(row.worth[i])} replicas' worth${share}`, "bad"]);
   }
   return lines;

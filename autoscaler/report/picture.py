@@ -138,10 +138,12 @@ def _label_times(axes: Axes, result: BacktestResult) -> None:
 
 
 def _shown(result: BacktestResult) -> tuple[PolicyResult, PolicyResult | None]:
-    """The policy that the picture is about, and the one that it is compared with."""
+    """The policy that the picture is about, and one of another family to compare: the best HPA where that is one."""
     main, *others = in_display_order(result.policies)
-    by_name = {row.name: row for row in others}
-    return main, by_name.get(RIVAL_FAMILY + BEST, others[0] if others else None)
+    looks = looks_of([row.name for row in result.policies])
+    distinct = [row for row in others if looks[row.name] != looks[main.name]]
+    best = (row for row in distinct if row.name == RIVAL_FAMILY + BEST)
+    return main, next(best, distinct[0] if distinct else None)
 
 
 def _footer(result: BacktestResult) -> str:

@@ -134,11 +134,11 @@ def _label_points(axes: Axes, points: list[tuple[float, float]], names: list[tup
     taken = [(x - 5, x + 5, y - 5, y + 5) for x, y in centres]
     for (x, y), point, (name, colour) in zip(centres, points, names, strict=True):
         width = 0.64 * _LABEL_SIZE * len(name)
-        spots = [
-            (dx, far * sign - 3)
-            for far in (0, 11, 22, 33)
-            for dx, sign in ((9, 1), (9, -1), (-9 - width, 1), (-9 - width, -1))
-        ]
+        sides = ((9.0, 0.0, 1), (9.0, 0.0, -1), (-9 - width, 0.0, 1), (-9 - width, 0.0, -1))
+        shifts = (-width / 2, -width / 4, -3 * width / 4)
+        above_and_below = ((dx, dy, sign) for dx in shifts for dy, sign in ((11.0, 1), (-11.0, -1)))
+        around = (*sides, *above_and_below)
+        spots = [(dx, dy + far * sign - 3) for far in (0, 11, 22, 33) for dx, dy, sign in around]
         boxes = [(x + dx, x + dx + width, y + dy - 2, y + dy + 9) for dx, dy in spots]
         free = (at for at, box in enumerate(boxes) if _is_within(box, inside) and not any(_meet(box, o) for o in taken))
         chosen = next(free, 0)

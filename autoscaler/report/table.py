@@ -52,7 +52,7 @@ def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, 
 def _cells(row: PolicySummary, budget: float) -> list[str]:
     late = words.late_share(row.late_fraction, budget)
     return [
-        escape(row.title) + ("*" if row.hindsight else ""),
+        escape(row.title).replace(" %", "\u00a0%") + ("*" if row.hindsight else ""),
         words.hours(row.gpu_hours),
         *([words.money(row.money)] if row.money is not None else []),
         words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}",

@@ -29,7 +29,7 @@ def test_the_table_fits_into_100_columns_and_names_every_policy(result):
     text = printed(result)
     assert max(len(line) for line in text.splitlines()) <= 100
     assert text.index("Headstart") < text.index("HPA, default") < text.index("KEDA") < text.index("Optimum")
-    assert "HPA, best target in hindsight (81 %)*" in text
+    assert "HPA, best target in hindsight (81\u00a0%)*" in text
     assert "* needs hindsight" in text
 
 
