@@ -11,10 +11,11 @@ import csv
 import io
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,8 @@ class _Layout:
 
 def csv_column_names(path: Path) -> list[str]:
     """Names of the columns in a CSV file's header."""
-    with open_bytes(path) as stream:
-        return _header(path, _rows(stream))[0]
+    with _open_rows(path) as reader:
+        return _header(path, reader)[0]
 
 
 def read_csv_columns(path: Path, time: str, numbers: Sequence[str]) -> Columns:
@@ -67,10 +68,15 @@ def read_csv_columns(path: Path, time: str, numbers: Sequence[str]) -> Columns:
     return Columns(path, time, layout.clock is not Clock.SECONDS, *read, lambda row: f"line {_line_of_row(path, row)}")
 
 
-def _rows(stream: IO[bytes]) -> Any:
+@contextmanager
+def _open_rows(path: Path) -> Iterator[Any]:
+    """A csv.reader of the file (the type has no public name); it counts physical lines."""
     # Bytes that are no UTF-8 matter only in cells that are wanted: there they are no number, and shown escaped.
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return csv.reader(text, strict=True)
+    with (
+        open_bytes(path) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text,
+    ):
+        yield csv.reader(text, strict=True)
 
 
 def _header(path: Path, reader: Any) -> tuple[list[str], int]:
@@ -83,8 +89,7 @@ def _header(path: Path, reader: Any) -> tuple[list[str], int]:
 
 def _layout(path: Path, time: str, numbers: Sequence[str]) -> _Layout | None:
     """Header and first row of data; None where there is no row."""
-    with open_bytes(path) as stream:
-        reader = _rows(stream)
+    with _open_rows(path) as reader:
         names, header_lines = _header(path, reader)
         check_names(path, f"line {header_lines}", names, time, numbers)
         first = next(_data_rows(path, reader, names), None)
@@ -113,8 +118,7 @@ def _data_rows(path: Path, reader: Any, names: list[str]) -> Iterator[list[str]]
 
 
 def _line_of_row(path: Path, row: int) -> int:
-    with open_bytes(path) as stream:
-        reader = _rows(stream)
+    with _open_rows(path) as reader:
         names, _ = _header(path, reader)
         next(islice(_data_rows(path, reader, names), row, None))
         line: int = reader.line_num
@@ -127,8 +131,7 @@ def _read_by_row(
     times, values = array("q"), {name: array("d") for name in numbers}
     cells = [(layout.names.index(name), name, values[name]) for name in numbers]
     time_cell = layout.names.index(time)
-    with open_bytes(path) as stream:
-        reader = _rows(stream)
+    with _open_rows(path) as reader:
         _header(path, reader)
         column = time
         try:

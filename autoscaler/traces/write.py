@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from autoscaler.errors import UsageError
 from autoscaler.files import write_aside
-from autoscaler.traces.columns import IntArray, time_text
+from autoscaler.traces.columns import NS_PER_S, IntArray, time_text
 from autoscaler.traces.trace import Trace
 
 NumberArray = npt.NDArray[np.float64] | npt.NDArray[np.int64]
@@ -50,9 +51,9 @@ def write_columns(path: Path, time_ns: IntArray, numbers: Mapping[str, NumberArr
 
 def number_text(value: float) -> str:
     """The shortest text that reads back as `value`: no decimals for a whole number, nothing for NaN."""
-    if np.isnan(value):
+    if math.isnan(value):
         return ""
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def _whole_us(path: Path, name: str, seconds: float) -> int:
@@ -76,9 +77,16 @@ def _write_rows(stream: TextIO, time_ns: IntArray, numbers: Mapping[str, NumberA
     stream.write(",".join(["timestamp", *map(_quoted, numbers)]) + "\n")
     for start in range(0, len(time_ns), _CHUNK_ROWS):
         rows = slice(start, start + _CHUNK_ROWS)
-        times = (time_text(t, dated=dated) for t in time_ns[rows].tolist())
-        cells = (map(number_text, values[rows].tolist()) for values in numbers.values())
-        stream.writelines(",".join(row) + "\n" for row in zip(times, *cells, strict=True))
+        cells = (map(number_text, values[rows].astype(np.float64).tolist()) for values in numbers.values())
+        stream.writelines(",".join(row) + "\n" for row in zip(_time_texts(time_ns[rows], dated), *cells, strict=True))
+
+
+def _time_texts(time_ns: IntArray, dated: bool) -> list[str]:
+    if dated and not (time_ns % NS_PER_S).any():
+        # Bins of whole seconds, which are nearly all, take numpy's formatter: ten times as fast as one by one.
+        texts: list[str] = np.datetime_as_string(time_ns.view("datetime64[ns]"), unit="s", timezone="UTC").tolist()
+        return texts
+    return [time_text(t, dated=dated) for t in time_ns.tolist()]
 
 
 def _quoted(name: str) -> str:

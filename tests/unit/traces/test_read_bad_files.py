@@ -1,0 +1,193 @@
+"""Each bad input gets one line that names the file, the line and the column, and says what to do."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from autoscaler.errors import UsageError
+from autoscaler.traces.read import read_trace
+
+
+def problem_of(path: Path, units: tuple[str, ...] = ("requests",)) -> str:
+    """What `read_trace` says about `path`: one line that starts with the file's name."""
+    with pytest.raises(UsageError) as caught:
+        read_trace(path, units)
+    message = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def csv_of(*rows: str) -> bytes:
+    return "\n".join(["timestamp,requests", *rows, ""]).encode()
+
+
+GOOD = ("0,1", "60,2", "120,3")
+TIMES = "column 'timestamp':"
+COUNTS = "column 'requests':"
+
+BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
+    "empty": (b"", ["is empty"]),
+    "blank": (b" \n\n", ["is empty"]),
+    "header only": (csv_of(), ["has 0 row(s)", "at least 2"]),
+    "one row": (csv_of("0,1"), ["has 1 row(s)", "at least 2"]),
+    "header without newline": (b"timestamp,requests", ["has 0 row(s)"]),
+    "binary": (b"\x00\x01\x02\xff" * 20, ["is binary data"]),
+    "image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", ["is binary data"]),
+    "html": (b"<!DOCTYPE html>\n<html>", ["is HTML"]),
+    "json": (b'[{"timestamp": 0}]', ["is JSON", "headstart trace import"]),
+    "json lines": (b'{"timestamp": 0}\n{"timestamp": 1}\n', ["is JSON"]),
+    "spreadsheet": (b"PK\x03\x04" + b"\x00" * 50, ["spreadsheet", "export it as CSV"]),
+    "utf-16": ("timestamp,requests\n0,1\n".encode("utf-16"), ["UTF-16", "UTF-8"]),
+    "no time column": (b"time,requests\n0,1\n", ["line 1", "no column 'timestamp'", "time, requests"]),
+    "no header": (b"0,1\n60,2\n", ["line 1", "no column 'timestamp'", "there are: 0, 1"]),
+    "unknown unit": (b"timestamp,prompts,vms\n0,1,2\n", ["line 1", "'requests'", "there are: timestamp, prompts, vms"]),
+    "semicolons": (b"timestamp;requests\n0;1\n", ["line 1", "separate columns by ','", "';'"]),
+    "same name twice": (b"timestamp,requests,requests\n0,1,2\n", ["line 1", "'requests' 2 times"]),
+    "two time columns": (b"timestamp,timestamp,requests\n0,1,2\n", ["line 1", "'timestamp' 2 times"]),
+    "too few cells": (csv_of(*GOOD, "180"), ["line 5", "has 1 cells", "2 columns"]),
+    "too many cells": (csv_of("0,1", "60,1,000"), ["line 3", "has 3 cells", "2 columns"]),
+    "open quote": (csv_of(*GOOD, '180,"4'), ["line 5", "quotes"]),
+    "text": (csv_of(*GOOD, "180,many"), ["line 5", COUNTS, "'many' is not a number", "nothing where it is missing"]),
+    "dash for missing": (csv_of("0,1", "60,-"), ["line 3", COUNTS, "'-' is not a number"]),
+    "thousands": (csv_of("0,1", '60,"1,000"'), ["line 3", COUNTS, "'1,000' is not a number"]),
+    "underscore": (csv_of("0,1", "60,1_000"), ["line 3", COUNTS, "'1_000' is not a number"]),
+    "not utf-8": (csv_of("0,1")[:-1] + b"\n60,\xe9\n", ["line 3", COUNTS, "is not a number"]),
+    "long text": (csv_of("0,1", f"60,{'x' * 5000}"), ["line 3", COUNTS, "xxx..."]),
+    "negative": (csv_of(*GOOD, "180,-4"), ["line 5", COUNTS, "'-4' is negative", "from 0 up"]),
+    "infinite": (csv_of(*GOOD, "180,inf"), ["line 5", COUNTS, "'inf' is infinite"]),
+    "overflowing": (csv_of(*GOOD, "180,1e999"), ["line 5", COUNTS, "'1e999' is infinite"]),
+    "all missing": (csv_of("0,", "60,nan", "120,"), ["column 'requests' is missing in all 3 rows"]),
+    "time missing": (csv_of("0,1", ",2"), ["line 3", TIMES, "the time is missing"]),
+    "time nan": (csv_of("0,1", "nan,2"), ["line 3", TIMES, "'nan' is not a time"]),
+    "time infinite": (csv_of("0,1", "inf,2"), ["line 3", TIMES, "out of range"]),
+    "milliseconds": (csv_of("1700000000000,1", "1700000060000,2"), ["line 2", TIMES, "divided by 1000"]),
+    "time is text": (csv_of("yesterday,1"), ["line 2", TIMES, "'yesterday' is not a time", "ISO-8601"]),
+    "other date order": (csv_of("03/01/2025 00:05,1"), ["line 2", TIMES, "is not a time"]),
+    "no such day": (csv_of("2025-02-28T00:00:00Z,1", "2025-02-29T00:00:00Z,1"), ["line 3", TIMES, "2025-02-29"]),
+    "beyond 2262": (csv_of("9999-01-01T00:00:00Z,1"), ["line 2", TIMES, "out of range"]),
+    "seconds then date": (csv_of("0,1", "2025-03-01T00:01:00Z,2"), ["line 3", TIMES, "starts with seconds"]),
+    "date then seconds": (csv_of("2025-03-01T00:00:00Z,1", "60,2"), ["line 3", TIMES, "'60' is seconds"]),
+    "offset then none": (
+        csv_of("2025-03-01T00:00:00Z,1", "2025-03-01T00:01:00,2"),
+        ["line 3", TIMES, "without an offset", "write all one way"],
+    ),
+    "none then offset": (
+        csv_of("2025-03-01T00:00:00,1", "2025-03-01T00:01:00+02:00,2"),
+        ["line 3", TIMES, "with an offset", "write all one way"],
+    ),
+    "unsorted": (csv_of("0,1", "60,2", "180,3", "120,4"), ["line 5", TIMES, "120 is earlier", "sort the rows"]),
+    "backwards": (csv_of("120,1", "60,2", "0,3"), ["line 3", TIMES, "60 is earlier"]),
+    "duplicate": (csv_of("0,1", "60,2", "60,3"), ["line 4", TIMES, "60 repeats", "one row per bin"]),
+    "duplicate date": (
+        csv_of("2025-03-01T00:00:00Z,1", "2025-03-01T01:00:00+01:00,2"),
+        ["line 3", TIMES, "2025-03-01T00:00:00Z repeats"],
+    ),
+    "irregular": (csv_of(*GOOD, "200,4", "240,5"), ["line 5", TIMES, "200 comes 80 s after", "width 60 s"]),
+    "far gap": (
+        csv_of(*GOOD, "86400,4"),
+        ["line 5", TIMES, "86400 comes 86280 s after", "1441 bins", "more than 10 per row"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "parts"), BAD_CSV.values(), ids=BAD_CSV.keys())
+def test_a_bad_csv_gets_one_line_with_its_place(tmp_path: Path, content: bytes, parts: list[str]) -> None:
+    path = tmp_path / "demand.csv"
+    path.write_bytes(content)
+    problem = problem_of(path)
+    assert [part for part in parts if part not in problem] == [], problem
+
+
+@pytest.mark.parametrize(("content", "parts"), BAD_CSV.values(), ids=BAD_CSV.keys())
+def test_compression_changes_no_message(tmp_path: Path, content: bytes, parts: list[str]) -> None:
+    path = tmp_path / "demand.csv.gz"
+    path.write_bytes(gzip.compress(content))
+    problem = problem_of(path)
+    assert [part for part in parts if part not in problem] == [], problem
+
+
+def test_the_line_is_the_one_an_editor_shows(tmp_path: Path) -> None:
+    # Blank lines and a quoted line break in a column that is not wanted shift rows against lines.
+    path = tmp_path / "demand.csv"
+    path.write_text('timestamp,requests,note\n\n0,1,"two\nlines"\n\n60,2,\n60,3,\n')
+    assert problem_of(path).startswith("line 7, column 'timestamp': 60 repeats")
+    path.write_text('timestamp,requests,note\n\n0,1,"two\nlines"\n\n60,2,\n120,x,\n')
+    assert problem_of(path).startswith("line 7, column 'requests': 'x' is not a number")
+
+
+def test_a_line_far_down_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "demand.csv"
+    rows = [f"{60 * i},1" for i in range(50_000)]
+    rows[40_000] = "2400000,-1"
+    path.write_bytes(csv_of(*rows))
+    assert problem_of(path).startswith("line 40002, column 'requests': '-1' is negative")
+
+
+def test_a_file_that_is_not_there_or_no_file(tmp_path: Path) -> None:
+    assert problem_of(tmp_path / "absent.csv").startswith("no such file")
+    assert problem_of(tmp_path).startswith("is a directory")
+
+
+def test_the_time_column_is_no_unit(tmp_path: Path) -> None:
+    assert "must be a column of counts" in problem_of(tmp_path / "any.csv", ("timestamp",))
+
+
+def test_truncated_gzip_is_told_from_a_short_trace(tmp_path: Path) -> None:
+    path = tmp_path / "demand.csv.gz"
+    whole = gzip.compress(csv_of(*(f"{60 * i},{i * i % 977}" for i in range(5000))))
+    path.write_bytes(whole[: len(whole) // 2])
+    assert problem_of(path).startswith("the gzip data ends too early")
+    path.write_bytes(whole[:200] + b"\x00" * 50 + whole[250:])
+    assert "gzip data" in problem_of(path)
+
+
+def parquet_of(path: Path, **columns: object) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+NS = pa.timestamp("ns", "UTC")
+
+BAD_PARQUET = {
+    "negative": ({"timestamp": [0, 60], "requests": [1.0, -2.0]}, ["row 2", COUNTS, "'-2.0' is negative"]),
+    "infinite": ({"timestamp": [0, 60], "requests": [1.0, float("inf")]}, ["row 2", COUNTS, "is infinite"]),
+    "text": ({"timestamp": [0, 60], "requests": ["1", "2"]}, ["column 'requests' holds string"]),
+    "flags": ({"timestamp": [0, 60], "requests": [True, False]}, ["column 'requests' holds bool"]),
+    "nested": ({"timestamp": [[0], [1]], "requests": [1, 2]}, ["column 'timestamp' holds list"]),
+    "no time": ({"time": [0, 60], "requests": [1, 2]}, ["no column 'timestamp'", "time, requests"]),
+    "time null": ({"timestamp": [0, None], "requests": [1, 2]}, ["row 2", TIMES, "the time is missing"]),
+    "date null": ({"timestamp": pa.array([0, None], NS), "requests": [1, 2]}, ["row 2", TIMES, "is missing"]),
+    "time nan": ({"timestamp": [0.0, float("nan")], "requests": [1, 2]}, ["row 2", TIMES, "out of range"]),
+    "time text": ({"timestamp": ["2025-03-01", "soon"], "requests": [1, 2]}, ["row 2", TIMES, "'soon' is not"]),
+    "mixed text": ({"timestamp": ["0", "2025-03-01"], "requests": [1, 2]}, ["row 2", TIMES, "starts with seconds"]),
+    "unsorted": ({"timestamp": [60, 0], "requests": [1, 2]}, ["row 2", TIMES, "0 is earlier"]),
+    "all missing": ({"timestamp": [0, 60], "requests": pa.array([None, None], "f8")}, ["missing in all 2 rows"]),
+    "no rows": ({"timestamp": pa.array([], NS), "requests": pa.array([], "f8")}, ["has 0 row(s)"]),
+}
+
+
+@pytest.mark.parametrize(("columns", "parts"), BAD_PARQUET.values(), ids=BAD_PARQUET.keys())
+def test_a_bad_parquet_file_gets_one_line_with_its_place(
+    tmp_path: Path, columns: dict[str, object], parts: list[str]
+) -> None:
+    problem = problem_of(parquet_of(tmp_path / "demand.parquet", **columns))
+    assert [part for part in parts if part not in problem] == [], problem
+
+
+def test_truncated_parquet(tmp_path: Path) -> None:
+    path = parquet_of(tmp_path / "demand.parquet", timestamp=list(range(1000)), requests=list(range(1000)))
+    path.write_bytes(path.read_bytes()[:-20])
+    assert problem_of(path).startswith("is damaged or cut short")
+
+
+def test_a_csv_called_parquet_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "demand.parquet"
+    path.write_bytes(csv_of(*GOOD))
+    assert "is not a Parquet file" in problem_of(path)
