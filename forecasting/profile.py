@@ -152,6 +152,9 @@ def _errors(
     errors = []
     for horizon_s in horizons_s:
         steps = max(1, round(horizon_s / series.bin_s))
+        if steps >= len(values):
+            errors.append(math.nan)
+            continue
         left = 0.5 ** (steps * series.bin_s / reversion_half_life_s)
         origin = slice(max(first - steps, 0), len(values) - steps)
         target = slice(origin.start + steps, len(values))

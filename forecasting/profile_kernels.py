@@ -30,7 +30,7 @@ _MIN_GAIN = 0.2
 # Ratios beyond so many typical deviations move a slot no further: a news spike isn't a habit.
 _CLIP_DEVIATIONS = 3.0
 # Share of the slow level in the fast one where the factor is 1. At night, when the factor is near 0 and demand tells
-# nothing of the level, the slow one takes over: 0.1 requests divided by a factor of 0.01 is no level of 10.
+# nothing of the level, the slow one takes over: 0.1 requests at a factor of 0.01 are no level of 10.
 _SLOW_SHARE = 0.02
 # Missing bins age the level's weights down to this one, so that the first bins after an outage set it anew.
 _MIN_LEVEL_WEIGHT = 0.01
@@ -63,7 +63,8 @@ class State(NamedTuple):
         cycles: how often each slot was seen, in cycles, same shape.
         evidence: per season: sum over its window; decayed covariance, variance and weight of the test of the season
             on what it had not learned yet; typical deviation from it; shape (k, 5).
-        levels: fast and slow: decayed sums of demand, of factors, of weights, shape (2, 3).
+        levels: fast and slow: decayed sums of factor * demand, of factor^2, of 1, shape (2, 3). Their first over
+            their second is the least-squares level: a bin with a factor near 0 has next to no say.
     """
 
     seen: IntArray
@@ -118,17 +119,17 @@ def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> f
 
 @njit(cache=True)
 def current_levels(state: State) -> tuple[float, float]:
-    """(fast, slow) level, work per second: demand over factors, both decayed; NaN before a bin is known.
+    """(fast, slow) level, work per second, each the decayed least squares of demand on factors; NaN before any.
 
     The fast one is drawn to the slow one at low factors.
     """
-    fast_demand, fast_factor, fast_weight = state.levels[0]
-    slow_demand, slow_factor, _ = state.levels[1]
-    if slow_factor <= 0.0:
+    fast_demand, fast_factors, fast_weight = state.levels[0]
+    slow_demand, slow_factors, _ = state.levels[1]
+    if slow_factors <= 0.0:
         return np.nan, np.nan
-    slow = slow_demand / slow_factor
+    slow = slow_demand / slow_factors
     pull = _SLOW_SHARE * fast_weight
-    return (fast_demand + pull * slow) / (fast_factor + pull), slow
+    return (fast_demand + pull * slow) / (fast_factors + pull), slow
 
 
 @njit(cache=True)
@@ -179,8 +180,8 @@ def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatA
     for i in range(2):
         if not np.isnan(value):
             levels[i] *= decays[i]
-            levels[i, 0] += value
-            levels[i, 1] += factor
+            levels[i, 0] += factor * value
+            levels[i, 1] += factor * factor
             levels[i, 2] += 1.0
         elif levels[i, 2] > _MIN_LEVEL_WEIGHT:
             levels[i] *= decays[i]

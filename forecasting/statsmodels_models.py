@@ -78,7 +78,8 @@ def estimate_smoothing(values: FloatArray, periods: tuple[int, ...], start: Stat
         initial_trend=start.trend,
         initial_seasonal=start.seasons if periods else None,
     )
-    with warnings.catch_warnings():
+    # A perfect fit, of a service that is constant, has an infinite likelihood: log(0).
+    with warnings.catch_warnings(), np.errstate(divide="ignore"):
         # The best point that it found is good enough; that it isn't proven to be the optimum is no news to act on.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = model.fit(use_brute=False).params

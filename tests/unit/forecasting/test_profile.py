@@ -1,0 +1,131 @@
+"""The seasonal profile: follows a season that is there, ignores one that isn't, and survives what happens to demand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from forecasting import profile_kernels as kernels
+from forecasting.errors import ModelError
+from forecasting.evaluate import evaluate
+from forecasting.profile import SeasonalProfile
+from forecasting.series import Series
+
+BIN_S = 1800.0
+DAY, WEEK = 48, 336
+FIXED = {"level_half_life_s": 3600.0, "reversion_half_life_s": 86_400.0}
+
+
+def weekly(days: int) -> np.ndarray:
+    """100 per second, a day of +-60 %, and half of it on the last two days of the week."""
+    bins = np.arange(days * DAY)
+    return 100.0 * (1 + 0.6 * np.sin(2 * np.pi * bins / DAY)) * np.where(bins // DAY % 7 >= 5, 0.5, 1.0)
+
+
+def series(values: np.ndarray) -> Series:
+    return Series.of(values, bin_s=BIN_S)
+
+
+def wape(forecast: np.ndarray, actual: np.ndarray) -> float:
+    return float(np.abs(forecast - actual).sum() / actual.sum())
+
+
+def test_a_day_is_followed_once_it_was_seen_and_tested():
+    values = 100.0 * (1 + 0.6 * np.sin(2 * np.pi * np.arange(10 * DAY) / DAY))
+    fitted = SeasonalProfile(periods=(DAY,), **FIXED).fit(series(values[: 5 * DAY]))
+    assert wape(fitted.forecast(DAY), values[5 * DAY : 6 * DAY]) < 0.06
+
+
+def test_a_growing_service_has_no_evening_peak():
+    values = 100.0 * 1.02 ** (np.arange(8 * DAY) / 4)
+    fitted = SeasonalProfile(periods=(DAY,), **FIXED).fit(series(values))
+    factors = [kernels.season_factor(b, 1, fitted.shape, fitted.state) for b in range(DAY)]
+    assert max(factors) - min(factors) < 0.02
+
+
+def test_a_week_stands_on_the_day_until_it_was_seen_twice():
+    values = weekly(21)
+    day = SeasonalProfile(periods=(DAY,), **FIXED)
+    both = SeasonalProfile(periods=(DAY, WEEK), **FIXED)
+    young = series(values[: 13 * DAY])
+    assert both.fit(young).forecast(DAY).tolist() == day.fit(young).forecast(DAY).tolist()
+    friday_night = series(values[: 19 * DAY])
+    saturday = values[19 * DAY : 20 * DAY]
+    without, with_week = (wape(model.fit(friday_night).forecast(DAY), saturday) for model in (day, both))
+    assert with_week < 0.5 * without
+
+
+@pytest.mark.parametrize("kind", ["white noise", "random walk"])
+def test_a_season_that_is_not_there_makes_it_no_worse(kind):
+    noise = np.random.default_rng(5).normal(size=15 * DAY)
+    values = np.exp(0.3 * noise if kind == "white noise" else 0.05 * np.cumsum(noise))
+    errors = [
+        [row.mae for row in evaluate(SeasonalProfile(periods=periods), series(values), [1, 6, DAY]).rows]
+        for periods in ((DAY, WEEK), ())
+    ]
+    assert np.all(np.array(errors[0]) < 1.03 * np.array(errors[1]))
+
+
+def test_a_new_level_is_followed_within_hours_and_keeps_the_shape():
+    values = np.concatenate([weekly(7)[: 5 * DAY], 3.0 * weekly(7)[: 2 * DAY]])
+    fitted = SeasonalProfile(periods=(DAY,), **FIXED).fit(series(values[: 5 * DAY + 12]))
+    assert wape(fitted.forecast(6), values[5 * DAY + 12 : 5 * DAY + 18]) < 0.2
+
+
+def test_one_spike_is_no_habit():
+    values = weekly(5)
+    spiked = values.copy()
+    spiked[3 * DAY + 20] *= 30.0
+    model = SeasonalProfile(periods=(DAY,), **FIXED)
+    calm, after = (model.fit(series(v)).forecast(DAY) for v in (values, spiked))
+    assert after[20] < 1.5 * calm[20]
+
+
+def test_idle_nights_leave_the_level_alone():
+    bins = np.arange(8 * DAY)
+    values = np.where((bins % DAY > 20) & (bins % DAY < 40), 100.0, 0.0)
+    fitted = SeasonalProfile(periods=(DAY,), **FIXED).fit(series(values[: 7 * DAY + 15]))
+    forecast = fitted.forecast(DAY - 15)
+    assert np.isfinite(forecast).all()
+    assert wape(forecast, values[7 * DAY + 15 :]) < 0.3
+
+
+def test_a_gap_is_filled_by_the_profile_and_teaches_nothing():
+    values = weekly(6)[: 5 * DAY]
+    gappy = values.copy()
+    gappy[4 * DAY + 10 : 4 * DAY + 40] = math.nan
+    model = SeasonalProfile(periods=(DAY,), **FIXED)
+    whole, holed = (model.fit(series(v)) for v in (values, gappy))
+    np.testing.assert_allclose(holed.forecast(DAY), whole.forecast(DAY), rtol=0.1)
+
+
+def test_kernels_equal_their_python_form(monkeypatch):
+    values = weekly(4)
+    values[100:105] = math.nan
+    model = SeasonalProfile(periods=(8, 24), **FIXED)
+    compiled = model.fit(series(values))
+    for name in (
+        "slot_ratio",
+        "season_trust",
+        "season_factor",
+        "current_levels",
+        "_move_levels",
+        "_learn_ratios",
+        "_learn_ratio",
+    ):
+        monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
+    start = model.fit(series(np.empty(0)))
+    trail = np.empty((len(values), 3))
+    kernels.profile_filter.py_func(values, 0, start.shape, start.state, trail)
+    for ours, theirs in zip(compiled.state, start.state, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    forecast = kernels.profile_forecast.py_func(40, len(values), compiled.reversion, start.shape, start.state)
+    np.testing.assert_allclose(compiled.forecast(40), forecast, rtol=1e-9)
+
+
+@pytest.mark.parametrize("setting", [{"periods": (48, 24)}, {"periods": (1,)}, {"periods": (2, 3, 4)}, {"lead_s": 0.0}])
+def test_impossible_settings_are_refused(setting):
+    with pytest.raises(ModelError, match="must"):
+        SeasonalProfile(**setting)
