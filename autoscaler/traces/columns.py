@@ -138,7 +138,7 @@ def check_number(value: float, text: str) -> None:
 
 def check_names(path: Path, place: str, names: Sequence[str], time: str, numbers: Sequence[str]) -> None:
     """Raise UsageError where a wanted column is absent or there twice."""
-    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    listed = listed_names(names)
     for wanted in (time, *numbers):
         count = names.count(wanted)
         if count == 0:
@@ -147,6 +147,11 @@ def check_names(path: Path, place: str, names: Sequence[str], time: str, numbers
             raise UsageError(f"{path}: {place} names no column '{wanted}'; there are: {listed}{advice}")
         if count > 1:
             raise UsageError(f"{path}: {place} names column '{wanted}' {count} times; keep one of them")
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """Column names for a message: the first dozen, on one line whatever is in them."""
+    return ", ".join(shown(name)[1:-1] for name in names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def shown(text: str) -> str:

@@ -19,6 +19,7 @@ from autoscaler.traces.columns import (
     Columns,
     cell_error,
     check_number,
+    listed_names,
     seconds_to_ns,
     shown,
 )
@@ -85,14 +86,14 @@ def detect_format(path: Path | str) -> str:
         return "mooncake"
     if content is Content.PARQUET:
         return "parquet"
-    names = set(column_names(path))
+    names = column_names(path)
     for name, columns in (("azure-llm", _AZURE_LLM), ("burstgpt", _BURSTGPT)):
-        if names.issuperset(columns):
+        if set(names).issuperset(columns):
             return name
     if TIME_COLUMN in names:
         return "csv"
     raise UsageError(
-        f"{path}: is in no known format: its columns are {', '.join(list(names)[:12])}; plain CSV needs '{TIME_COLUMN}'"
+        f"{path}: is in no known format: its columns are {listed_names(names)}; plain CSV needs '{TIME_COLUMN}'"
         f" with 'requests' or with {' and '.join(map(repr, TOKEN_COLUMNS))}"
     )
 

@@ -65,9 +65,11 @@ def _open(path: Path) -> Iterator[Any]:
         # Without a buffer of a whole row group, whose size is the writer's choice.
         with pq.ParquetFile(path, pre_buffer=False) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"{path}: is damaged or cut short ({reason}); fetch or write it again") from error
+        raise UsageError(
+            f"{path}: can't be read, it may be damaged or cut short ({reason}); fetch or write it again"
+        ) from error
 
 
 def _check_number_type(path: Path, column: str, kind: Any) -> None:

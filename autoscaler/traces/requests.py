@@ -16,6 +16,8 @@ from autoscaler.traces.write import write_columns
 from forecasting.series import FloatArray
 
 TOKEN_COLUMNS = ("prompt_tokens", "output_tokens")
+# Far beyond any request, and still exact in a float.
+_MAX_TOKENS = 1e15
 # A bin a thousand times narrower than the gaps between requests helps nobody and would fill the memory.
 _MAX_BINS = 100_000_000
 
@@ -71,11 +73,11 @@ def log_of(columns: Columns, prompt: str, output: str) -> RequestLog:
         raise UsageError(f"{columns.path}: has no row of data; at least one request is needed")
     for name in (prompt, output):
         values = columns.numbers[name]
-        bad = np.flatnonzero(np.isnan(values) | (values != np.floor(values)))
+        bad = np.flatnonzero(~((values == np.floor(values)) & (values <= _MAX_TOKENS)))
         if len(bad):
             value = values[bad[0]]
             problem = "is missing" if np.isnan(value) else f"is {value:g}"
-            raise columns.error(int(bad[0]), name, f"{problem}; allowed are whole numbers of tokens from 0 up")
+            raise columns.error(int(bad[0]), name, f"{problem}; allowed are whole numbers of tokens, 0 to 1e15")
     order = np.argsort(columns.time_ns, kind="stable")
     time_ns = columns.time_ns[order]
     start_s = int(time_ns[0]) // NS_PER_S

@@ -48,6 +48,7 @@ BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
     "no time column": (b"time,requests\n0,1\n", ["line 1", "no column 'timestamp'", "time, requests"]),
     "no header": (b"0,1\n60,2\n", ["line 1", "no column 'timestamp'", "there are: 0, 1"]),
     "unknown unit": (b"timestamp,prompts,vms\n0,1,2\n", ["line 1", "'requests'", "there are: timestamp, prompts, vms"]),
+    "line break in a name": (b'timestamp,"re\nquests"\n0,1\n', ["there are: timestamp, re\\nquests"]),
     "semicolons": (b"timestamp;requests\n0;1\n", ["line 1", "separate columns by ','", "';'"]),
     "same name twice": (b"timestamp,requests,requests\n0,1,2\n", ["line 1", "'requests' 2 times"]),
     "two time columns": (b"timestamp,timestamp,requests\n0,1,2\n", ["line 1", "'timestamp' 2 times"]),
@@ -184,7 +185,7 @@ def test_a_bad_parquet_file_gets_one_line_with_its_place(
 def test_truncated_parquet(tmp_path: Path) -> None:
     path = parquet_of(tmp_path / "demand.parquet", timestamp=list(range(1000)), requests=list(range(1000)))
     path.write_bytes(path.read_bytes()[:-20])
-    assert problem_of(path).startswith("is damaged or cut short")
+    assert problem_of(path).startswith("can't be read, it may be damaged or cut short")
 
 
 def test_a_csv_called_parquet_is_told_so(tmp_path: Path) -> None:
