@@ -18,6 +18,7 @@ from autoscaler.backtest.cluster_steps import COUNTERS, NODES_FREE, NONE, READY,
 from autoscaler.backtest.result import Outcome
 from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.core.load_latency import LoadLatency
+from forecasting.series import FloatArray
 
 # Load latencies drawn per run; a run with more orders begins again with the first. 65,536 are 3 orders in each minute
 # of 14 days, and take a millisecond to draw.
@@ -149,7 +150,7 @@ def order_load_bins(load: LoadLatency, bin_s: float, start_failure_share: float,
         loads_s = load.sample_s(2 * DRAWS, seed)
         fails = np.random.default_rng([seed, 1]).random(DRAWS) < start_failure_share
         loads_s = loads_s[:DRAWS] + np.where(fails, loads_s[DRAWS:], 0.0)
-        bins = np.array([whole_bins(load_s, bin_s) for load_s in loads_s], dtype=np.int64)
+        bins = _ceil_bins(loads_s, bin_s)
     bins.flags.writeable = False
     return bins
 
@@ -173,4 +174,8 @@ def expected_remaining_bins(load_bins: IntArray, level: float) -> IntArray:
 
 def whole_bins(load_s: float, bin_s: float) -> int:
     """Bins that a load of `load_s` seconds takes: ceil(load / bin), where 600 s of 60.00000001 s aren't 11."""
-    return math.ceil(load_s / bin_s * (1 - 1e-12))
+    return int(_ceil_bins(np.array([load_s]), bin_s)[0])
+
+
+def _ceil_bins(loads_s: FloatArray, bin_s: float) -> IntArray:
+    return np.ceil(loads_s / bin_s * (1 - 1e-12)).astype(np.int64)

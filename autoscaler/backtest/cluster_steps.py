@@ -102,9 +102,7 @@ def serve(state: ClusterState, t: int) -> None:
     state.ready[t] = ready
     state.paid[t] = ready + counters[LOADING] + counters[DRAINING] + ending * state.drain_rest
     before_rs = state.backlog_rs[0]
-    after_rs, state.late_rs[t] = serve_bin(
-        before_rs, state.arrivals_rs[t], float(ready), state.bin_s, state.max_wait_s
-    )
+    after_rs, state.late_rs[t] = serve_bin(before_rs, state.arrivals_rs[t], float(ready), state.bin_s, state.max_wait_s)
     state.backlog_rs[0] = after_rs
     # The difference of two long queues is rounded; a replica serves neither more than its time nor less than nothing.
     state.served_rs[t] = min(max(before_rs + state.arrivals_rs[t] - after_rs, 0.0), ready * state.bin_s)

@@ -177,7 +177,7 @@ def _idle_rounds(rules: HpaRules, state: HpaState, recommendation: int, rounds: 
 @njit(cache=True)
 def _follow_behavior(rules: HpaRules, state: HpaState, recommendation: int) -> int:
     """Stabilise a recommendation and limit its rate as `behavior` says."""
-    replicas = state.counters[REPLICAS]
+    replicas: int = state.counters[REPLICAS]
     lowest = _stabilised(state, recommendation, rules.up_rounds, -1)
     highest = _stabilised(state, recommendation, rules.down_rounds, 1)
     wanted = min(max(replicas, lowest), highest)
@@ -197,7 +197,7 @@ def _stabilised(state: HpaState, recommendation: int, rounds: int, sign: int) ->
     slot = now % length
     for _ in range(min(rounds - 1, now)):
         slot = slot - 1 if slot > 0 else length - 1
-        earlier = state.recommended[slot]
+        earlier: int = state.recommended[slot]
         if earlier != NONE and sign * earlier > sign * extreme:
             extreme = earlier
     return extreme
@@ -206,7 +206,7 @@ def _stabilised(state: HpaState, recommendation: int, rounds: int, sign: int) ->
 @njit(cache=True)
 def _rate_limit(state: HpaState, policies: FloatArray, select: int, sign: int) -> int:
     """How far replicas may rise (sign 1) or fall (sign -1) in this round."""
-    replicas = state.counters[REPLICAS]
+    replicas: int = state.counters[REPLICAS]
     if select == SELECT_DISABLED:
         return replicas
     now = state.counters[ROUND]
@@ -218,7 +218,7 @@ def _rate_limit(state: HpaState, policies: FloatArray, select: int, sign: int) -
         if policies[i, IS_PERCENT] == 0.0:
             limit = start + sign * int(policies[i, VALUE])
         elif sign > 0:
-            limit = int(math.ceil(start * (1.0 + policies[i, VALUE] / 100.0)))
+            limit = math.ceil(start * (1.0 + policies[i, VALUE] / 100.0))
         else:
             limit = int(start * (1.0 - policies[i, VALUE] / 100.0))
         farther = sign * limit > sign * chosen

@@ -46,9 +46,7 @@ def plan_keda(setting: Setting, options: KedaOptions) -> IntArray:
 
 
 @njit(cache=True)
-def _run(
-    rules: HpaRules, hpa: HpaState, metric: FloatArray, bin_s: float, sleeps: bool, desired: IntArray
-) -> None:
+def _run(rules: HpaRules, hpa: HpaState, metric: FloatArray, bin_s: float, sleeps: bool, desired: IntArray) -> None:
     """Fill the plan."""
     done = 1  # the round at the start of the trace has no metric yet
     last_active = NEVER  # never active: nothing to cool down from
@@ -73,9 +71,7 @@ def _run(
 
 
 @njit(cache=True)
-def _round(
-    rules: HpaRules, hpa: HpaState, metric: FloatArray, now: int, last_active: int, sleeps: bool
-) -> int:
+def _round(rules: HpaRules, hpa: HpaState, metric: FloatArray, now: int, last_active: int, sleeps: bool) -> int:
     """Run the poll, where one is due, and the HPA's sync of round `now`; return the round that last saw demand."""
     if now % POLL_ROUNDS == 0:
         demand = metric[0]

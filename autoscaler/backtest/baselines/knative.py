@@ -95,18 +95,26 @@ def _run(
     for t in range(len(desired)):
         cluster_steps.begin_bin(cluster, t)
         if done < rounds_until(t, cluster.bin_s, TICK_S):  # a tick is due at the start of this bin
-            tick(rules, memory, stable[t], panic[t], cluster.counters[READY], done)
+            tick(rules, memory, stable[t], panic[t], _ready(cluster, memory), done)
             done += 1
         desired[t] = memory[WANTED]
         cluster_steps.scale(cluster, t, desired[t])
         inside = rounds_before(t + 1, cluster.bin_s, TICK_S)
         settled = False
         while done < inside and not settled:
-            tick(rules, memory, stable[t], panic[t], cluster.counters[READY], done)
-            # Without panic or a grace period, what a tick wants follows from what it sees, which stays for this bin.
-            settled = memory[PANIC_AT] == NOT and memory[ZERO_AT] == NOT
+            before = memory[WANTED]
+            tick(rules, memory, stable[t], panic[t], _ready(cluster, memory), done)
+            # Without panic or a grace period, a tick that changed nothing is followed by its like to the bin's end.
+            settled = memory[WANTED] == before and memory[PANIC_AT] == NOT and memory[ZERO_AT] == NOT
             done += 1
         done = max(done, inside)
+
+
+@njit(cache=True)
+def _ready(cluster: ClusterState, memory: IntArray) -> int:
+    """Replicas ready at a tick: what is wanted no more is gone by then, though the plan says so from the next bin."""
+    ready: int = min(cluster.counters[READY], memory[WANTED])
+    return ready
 
 
 @njit(cache=True)
@@ -125,7 +133,7 @@ def tick(rules: KpaRules, memory: IntArray, stable: float, panic: float, ready: 
         return
     counted = max(1, ready)
     lowest = int(counted / DOWN_RATE)
-    highest = int(math.ceil(UP_RATE * counted))
+    highest = math.ceil(UP_RATE * counted)
     panic_pods = replicas_for(stable if np.isnan(panic) else panic, rules.target)
     wanted = min(max(replicas_for(stable, rules.target), lowest), highest)
     if panic_pods / counted >= PANIC_THRESHOLD:

@@ -42,19 +42,24 @@ def trailing_mean(values: FloatArray, width: int) -> FloatArray:
 @njit(cache=True)
 def rounds_until(t: int, bin_s: float, every_s: float) -> int:
     """How many of the rounds at 0, every_s, 2 every_s ... are at or before the start of bin t."""
-    return int(math.floor(t * bin_s / every_s + ROUNDING)) + 1
+    return math.floor(t * bin_s / every_s + ROUNDING) + 1
 
 
 @njit(cache=True)
 def rounds_before(t: int, bin_s: float, every_s: float) -> int:
     """How many of the rounds at 0, every_s, 2 every_s ... are before the start of bin t."""
-    return int(math.ceil(t * bin_s / every_s - ROUNDING))
+    return math.ceil(t * bin_s / every_s - ROUNDING)
 
 
 @njit(cache=True)
 def replicas_for(demand_replicas: float, target: float) -> int:
     """Fewest replicas that carry `target` each, or less: ceil(demand / target), where 25.000000000000004 is 25."""
-    return int(math.ceil(demand_replicas / target * (1.0 - 1e-12)))
+    return math.ceil(demand_replicas / target * (1.0 - 1e-12))
+
+
+def whole_replicas(demand_replicas: FloatArray) -> IntArray:
+    """Fewest replicas that carry each demand at full use, as `replicas_for` counts them."""
+    return np.ceil(demand_replicas * (1.0 - 1e-12)).astype(np.int64)
 
 
 def clamp(desired: IntArray, replicas_min: int, replicas_max: int) -> IntArray:

@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numba import njit
 
-from autoscaler.backtest.baselines.metric import clamp
+from autoscaler.backtest.baselines.metric import clamp, whole_replicas
 from autoscaler.backtest.cluster import whole_bins
 from autoscaler.backtest.setting import IntArray, Setting
 from forecasting.series import FloatArray
@@ -37,7 +37,7 @@ def _need(setting: Setting, load_bins: int) -> IntArray:
     """Replicas that must serve in each bin, shape (n,)."""
     demand: FloatArray = setting.arrivals_rs / setting.bin_s
     # 3.0000000000000004 is 3, but where no wait at all is allowed, the cluster finds even that late.
-    need = np.ceil(demand * (1 - 1e-12) if setting.max_wait_s > 0 else demand).astype(np.int64)
+    need = whole_replicas(demand) if setting.max_wait_s > 0 else np.ceil(demand).astype(np.int64)
     early_rs = float(setting.arrivals_rs[:load_bins].sum())
     bins = setting.score_from_bin - load_bins if setting.score_from_bin > load_bins else load_bins
     if early_rs > 0:

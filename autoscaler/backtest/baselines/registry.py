@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES, Family
+from autoscaler.backtest.baselines.hpa import HpaOptions
 from autoscaler.backtest.baselines.optimum import plan_optimum
 from autoscaler.backtest.baselines.same_time import DAY_S, WEEK_S, SameTimeOptions, plan_same_time
 from autoscaler.backtest.baselines.static import plan_static, plan_static_peak
@@ -94,7 +95,7 @@ def _best(family: Family) -> Baseline:
 
 def _same_time(name: str, title: str, period_s: float) -> Baseline:
     """The HPA with the demand of one period ago as one more trigger."""
-    options = SameTimeOptions(period_s)
+    options = SameTimeOptions(period_s, HpaOptions())
     settings = {"target": options.hpa.target, "period_s": period_s}
     return _plain(name, title, lambda s: plan_same_time(s, options), settings)
 

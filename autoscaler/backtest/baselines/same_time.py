@@ -31,7 +31,7 @@ class SameTimeOptions:
     """
 
     period_s: float
-    hpa: HpaOptions = HpaOptions()
+    hpa: HpaOptions
 
 
 def plan_same_time(setting: Setting, options: SameTimeOptions) -> IntArray:
