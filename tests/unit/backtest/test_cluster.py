@@ -223,3 +223,47 @@ def test_a_plan_of_the_wrong_length_or_with_a_negative_count_is_refused(replica_
         simulate(setting, plan(1, -2))
     with pytest.raises(ValueError, match="0 of 2"):
         SimulatedCluster(setting).outcome()
+
+
+def replay(arrivals_rs, desired, load_bins, bin_s, max_wait_s):
+    """The contract of plan.csv in plain words: rows of paid replicas and late work for a constant load."""
+    ready, loading, queue_rs = 0, [], 0.0
+    paid, late = [], []
+    for t, wanted in enumerate(desired):
+        ready += loading.count(t)
+        loading = [due for due in loading if due > t]
+        while ready + len(loading) < wanted:
+            if load_bins == 0:
+                ready += 1
+            else:
+                loading.append(t + load_bins)
+        while ready + len(loading) > wanted:
+            if loading:
+                loading.remove(max(loading))
+            else:
+                ready -= 1
+        paid.append(ready + len(loading))
+        # The queue over time in the bin is a line; it is over the limit before, or after, it crosses it.
+        slope = arrivals_rs[t] / bin_s - ready
+        limit = ready * max_wait_s
+        if ready == 0:
+            share = 1.0
+        elif slope == 0.0:
+            share = float(queue_rs > limit)
+        else:
+            crosses = np.clip((limit - queue_rs) / slope / bin_s, 0.0, 1.0)
+            share = 1.0 - crosses if slope > 0 else crosses if queue_rs > limit else 0.0
+        late.append(share * arrivals_rs[t])
+        queue_rs = max(0.0, queue_rs + slope * bin_s)
+    return paid, late
+
+
+@given(seed=st.integers(0, 10_000), load_bins=st.integers(0, 4))
+def test_a_replay_of_the_plan_in_plain_words_finds_the_same(seed, load_bins, replica_setting):
+    rng = np.random.default_rng(seed)
+    setting = replica_setting(rng.random(80) * 6, load_s=60.0 * load_bins, max_wait_s=float(rng.integers(0, 40)))
+    desired = rng.integers(0, 9, 80)
+    outcome = simulate(setting, desired)
+    paid, late = replay(setting.arrivals_rs, desired, load_bins, 60.0, setting.max_wait_s)
+    assert outcome.paid.tolist() == paid
+    np.testing.assert_allclose(outcome.late_rs, late, atol=1e-9)

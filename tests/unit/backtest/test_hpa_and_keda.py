@@ -143,9 +143,7 @@ def a_lively_setting(replica_setting, bin_s):
 
 @pytest.mark.parametrize("bin_s", [7.0, 20.0, 60.0, 600.0])
 @pytest.mark.parametrize("policy", ["hpa", "legacy", "keda"])
-def test_skipping_rounds_that_change_nothing_changes_nothing(
-    bin_s, policy, replica_setting, without_numba, monkeypatch
-):
+def test_skipping_idle_rounds_changes_nothing(bin_s, policy, replica_setting, without_numba, monkeypatch):
     setting = a_lively_setting(replica_setting, bin_s)
 
     def run():
