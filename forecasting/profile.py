@@ -22,7 +22,7 @@ _SLOW_HALF_LIFE_S = DAY_S
 
 # What is tried where the user doesn't say. Traces differ: steady ones want 5 minutes (error 13 % below 10 minutes),
 # noisy ones an hour (5 % below); a service that moves in steps never reverts, one with bursts does so within hours.
-_LEVEL_HALF_LIVES_S = (150.0, 300.0, 600.0, 1_200.0, 2_400.0, 4_800.0)
+_LEVEL_HALF_LIVES_S = (60.0, 150.0, 300.0, 600.0, 1_200.0, 2_400.0, 4_800.0)
 _REVERSION_HALF_LIVES_S = (6 * 3_600.0, DAY_S, 7 * DAY_S)
 _DEFAULT_LEVEL_HALF_LIFE_S = 600.0
 _DEFAULT_REVERSION_HALF_LIFE_S = DAY_S

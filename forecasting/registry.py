@@ -50,6 +50,12 @@ def forecaster(name: str, setting: ModelSetting) -> Forecaster:
     return _build(_FORECASTERS, name, setting)
 
 
+def any_model(name: str, setting: ModelSetting) -> Forecaster | PointModel:
+    """The forecaster or point model called `name`. Raises ModelError for a name that is neither."""
+    models: dict[str, Callable[[ModelSetting], Forecaster | PointModel]] = {**_FORECASTERS, **_POINT_MODELS}
+    return _build(models, name, setting)
+
+
 def _build(models: Mapping[str, Callable[[ModelSetting], _Model]], name: str, setting: ModelSetting) -> _Model:
     if name not in models:
         raise ModelError(f"there is no model {name!r}; choose from {', '.join(models)}")

@@ -1,0 +1,138 @@
+"""The arithmetic of one decision, and its replay over history.
+
+`decide` calls these for the bin that starts now; the self-backtest calls them for each bin of the last days.
+Needs are in replicas (fractions allowed), backlogs in replica-seconds.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from autoscaler.core.fluid import serve_bin
+from forecasting.series import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+
+# A need of exactly n replicas must not become n + 1 through rounding in the last place.
+_ROUNDING = 1e-9
+
+
+@njit(cache=True)
+def backlog_at_lead(
+    backlog_rs: float, ready: int, due: IntArray, demand_now: float, demand_at_lead: float, bin_s: float
+) -> float:
+    """Work queued when a replica ordered now begins to serve, in replica-seconds.
+
+    Args:
+        backlog_rs: work queued now.
+        ready: replicas that serve in the bin that starts now.
+        due: replicas on order by the bin in which they begin to serve, shape (lead,): due[0] in the next bin.
+        demand_now: demand of the last known bin, in replicas.
+        demand_at_lead: median forecast for the bin at the lead; between the two a straight line.
+        bin_s: width of a bin.
+    """
+    lead = len(due)
+    serving = ready
+    for i in range(lead):
+        demand = demand_now + (demand_at_lead - demand_now) * (i + 1) / (lead + 1)
+        backlog_rs = max(0.0, backlog_rs + (demand - serving) * bin_s)
+        serving += due[i]
+    return backlog_rs
+
+
+@njit(cache=True)
+def choose_replicas(
+    need_at_lead: float,
+    need_until_lead: float,
+    backlog_now_rs: float,
+    backlog_lead_rs: float,
+    drain_s: float,
+    current: int,
+    missing: bool,
+) -> int:
+    """Replicas wanted: order what is needed one load ahead, release what isn't needed until then.
+
+    A replica released now could be back one load from now at the earliest, so a surplus one stays while the peak
+    until then may want it: the break-even of renting on against loading again.
+
+    Args:
+        need_at_lead: demand one load ahead, at the chosen risk, in replicas.
+        need_until_lead: peak demand from now to one load ahead, at the chosen risk, in replicas.
+        backlog_now_rs: work queued now.
+        backlog_lead_rs: work expected in the queue one load ahead.
+        drain_s: time in which a backlog is to be worked off.
+        current: replicas ready and loading.
+        missing: the last bin's demand is unknown: nothing is released.
+    """
+    order = int(math.ceil(need_at_lead + backlog_lead_rs / drain_s - _ROUNDING))
+    if order >= current:
+        return order
+    if missing:
+        return current
+    keep = int(math.ceil(max(need_at_lead, need_until_lead) + backlog_now_rs / drain_s - _ROUNDING))
+    return max(order, min(current, keep))
+
+
+@njit(cache=True)
+def release(current: int, wanted: int, ready: int, due: IntArray) -> int:
+    """Take surplus replicas away, those due last first; writes due, returns the ready ones left."""
+    surplus = current - wanted
+    for i in range(len(due) - 1, -1, -1):
+        taken = min(surplus, due[i])
+        due[i] -= taken
+        surplus -= taken
+    return ready - surplus
+
+
+@njit(cache=True)
+def replay(
+    need_at_lead: FloatArray,
+    need_until_lead: FloatArray,
+    median_at_lead: FloatArray,
+    demand: FloatArray,
+    missing: npt.NDArray[np.bool_],
+    lead: int,
+    bin_s: float,
+    max_wait_s: float,
+    drain_s: float,
+    replicas_min: int,
+    replicas_max: int,
+) -> tuple[float, float]:
+    """Replay the decisions at one risk over past bins: (mean replicas paid for, late share of the work).
+
+    The arrays have shape (n,): what was forecast at the start of each bin, and the demand that then came, in
+    replicas. The first load of bins is not scored, since the replay starts with a fleet that fits the first bin.
+    """
+    due = np.zeros(lead, dtype=np.int64)
+    ready = int(math.ceil(max(need_until_lead[0], replicas_min)))
+    backlog_rs = 0.0
+    paid = late_rs = arrived_rs = 0.0
+    for t in range(len(demand)):
+        if t > 0 and lead > 0:
+            ready += due[0]
+            due[:-1] = due[1:]
+            due[-1] = 0
+        current = ready + due.sum()
+        last = demand[max(t - 1, 0)]
+        ahead_rs = backlog_at_lead(backlog_rs, ready, due, last, median_at_lead[t], bin_s)
+        unknown = t > 0 and missing[t - 1]
+        wanted = choose_replicas(
+            need_at_lead[t], need_until_lead[t], backlog_rs, ahead_rs, drain_s, current, unknown
+        )
+        wanted = min(max(wanted, replicas_min), replicas_max)
+        if wanted < current:
+            ready = release(current, wanted, ready, due)
+        elif lead == 0:
+            ready = wanted
+        else:
+            due[-1] += wanted - current
+        backlog_rs, late = serve_bin(backlog_rs, demand[t] * bin_s, ready, bin_s, max_wait_s)
+        if t >= lead:
+            paid += wanted
+            late_rs += late
+            arrived_rs += demand[t] * bin_s
+    return paid / max(1, len(demand) - lead), late_rs / max(arrived_rs, _ROUNDING)

@@ -1,0 +1,168 @@
+"""What the lead models look at: scale-free features of the demand known when a replica would be ordered.
+
+All are differences of log demand to a short-term level, so that a model learned at 10 requests per second holds at
+1,000. The target bin is `lead` bins after the next one: where a replica ordered now begins to serve.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from forecasting.series import FloatArray
+
+DAY_S = 86_400.0
+SEASON_DAYS = 7
+FEATURES = 29
+
+# Windows as long as a day hold 86,400 bins at one a second; 256 strided samples give their spread within 5 %.
+_SAMPLES_MAX = 256
+
+
+@njit(cache=True)
+def mean_before(cumulative: FloatArray, stop: int, width: int) -> float:
+    """Mean of the `width` bins before `stop`, fewer where the history is shorter; cumulative has one entry more."""
+    first = max(0, stop - width)
+    return (cumulative[stop] - cumulative[first]) / max(1, stop - first)
+
+
+@njit(cache=True)
+def mean_around(cumulative: FloatArray, index: int, half: int, known: int) -> float:
+    """Mean of the bins from index - half to index + half that are known."""
+    first = max(0, index - half)
+    stop = min(known, index + half + 1)
+    return (cumulative[stop] - cumulative[first]) / max(1, stop - first)
+
+
+@njit(cache=True)
+def max_between(values: FloatArray, first: int, stop: int) -> float:
+    """Largest of values[first:stop], which must not be empty."""
+    largest = values[first]
+    for i in range(first + 1, stop):
+        largest = max(largest, values[i])
+    return largest
+
+
+@njit(cache=True)
+def step_spread(values: FloatArray, known: int, width: int) -> float:
+    """Root mean square change from bin to bin over the last `width` bins before `known`."""
+    first = max(1, known - width)
+    stride = max(1, (known - first) // _SAMPLES_MAX)
+    total = 0.0
+    count = 0
+    for i in range(known - 1, first - 1, -stride):
+        total += (values[i] - values[i - 1]) ** 2
+        count += 1
+    return math.sqrt(total / max(1, count))
+
+
+@njit(cache=True)
+def median_of(values: FloatArray, count: int) -> float:
+    """Median of the first `count` values; 0 where there are none."""
+    return np.median(values[:count]) if count else 0.0
+
+
+@njit(cache=True)
+def seasonal_ratios(
+    log_demand: FloatArray, cumulative: FloatArray, known: int, lead: int, day: int, level: float, out: FloatArray
+) -> None:
+    """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
+
+    Each is relative to `level` directly ("as high as then") or to that day's own level ("as much higher as then").
+    A day that is not in the history says nothing: 0.
+    """
+    half = max(1, lead // 2)
+    rises = np.empty(SEASON_DAYS)
+    peaks = np.empty(SEASON_DAYS)
+    heights = np.empty(SEASON_DAYS)
+    days = 0
+    out[:8] = 0.0
+    for k in range(1, SEASON_DAYS + 1):
+        origin = known - k * day
+        if origin < 1:
+            break
+        target = origin + lead
+        then = mean_before(cumulative, origin, 2 * half + 1)
+        height = mean_around(cumulative, target, half, known)
+        rises[days] = height - then
+        heights[days] = height - level
+        peaks[days] = max_between(log_demand, origin, min(known, target + 1)) - then
+        days += 1
+        if k == 1:
+            out[0] = rises[0]
+            out[1] = heights[0]
+            out[2] = peaks[0]
+        if k == SEASON_DAYS:
+            out[3] = rises[days - 1]
+            out[4] = heights[days - 1]
+    out[5] = median_of(rises, days)
+    out[6] = median_of(heights, days)
+    out[7] = median_of(peaks, days)
+
+
+@njit(cache=True)
+def seasonal_step(log_demand: FloatArray, cumulative: FloatArray, day: int) -> float:
+    """How much the next bin's log demand usually differs from the last one's: the median over earlier days."""
+    known = len(log_demand)
+    steps = np.empty(SEASON_DAYS)
+    days = 0
+    for k in range(1, SEASON_DAYS + 1):
+        index = known - k * day
+        if index < 1:
+            break
+        steps[days] = mean_around(cumulative, index, 1, known) - mean_around(cumulative, index - 1, 1, known)
+        days += 1
+    return median_of(steps, days)
+
+
+@njit(cache=True)
+def targets_between(log_demand: FloatArray, width: int) -> FloatArray:
+    """Log demand of the last bin, and the peak of the last `width` bins: shape (2,)."""
+    known = len(log_demand)
+    return np.array([log_demand[known - 1], max_between(log_demand, known - width, known)])
+
+
+@njit(cache=True)
+def lead_features(
+    log_demand: FloatArray, cumulative: FloatArray, lead: int, day: int, target_s: float, out: FloatArray
+) -> float:
+    """Fill `out`, shape (FEATURES,), and return the level that the targets are measured against.
+
+    Args:
+        log_demand: log of demand plus floor in the known bins, shape (n,), n >= 1, without NaN.
+        cumulative: its running sum, shape (n + 1,); only differences count.
+        lead: bins between the next bin and the target.
+        day: bins in a day, at least 1.
+        target_s: when the target bin starts, seconds since the epoch: for the time of day and week.
+        out: written to.
+    """
+    known = len(log_demand)
+    short = max(1, lead // 3)
+    level = mean_before(cumulative, known, max(1, lead // 4))
+    out[0] = log_demand[known - 1] - level
+    out[1] = mean_before(cumulative, known, 2 * short) - level
+    out[2] = mean_before(cumulative, known, 6 * short) - level
+    out[3] = mean_before(cumulative, known, 24 * short) - level
+    out[4] = mean_before(cumulative, known, day) - level
+    out[5] = max_between(log_demand, max(0, known - max(2, lead)), known) - level
+    out[6] = max_between(log_demand, max(0, known - 6 * max(2, lead)), known) - level
+    out[7] = math.log(0.01 + step_spread(log_demand, known, max(3, lead)))
+    out[8] = math.log(0.01 + step_spread(log_demand, known, 6 * max(2, lead)))
+    out[9] = math.log(0.01 + step_spread(log_demand, known, day))
+    seasonal_ratios(log_demand, cumulative, known, lead, day, level, out[10:18])
+    out[18] = abs(out[11])
+    out[19] = abs(out[16])
+    out[20] = abs(out[10] - out[15])
+    out[21] = abs(out[1])
+    angle = 2.0 * math.pi * (target_s % DAY_S) / DAY_S
+    out[22] = math.sin(angle)
+    out[23] = math.cos(angle)
+    out[24] = math.sin(2.0 * angle)
+    out[25] = math.cos(2.0 * angle)
+    hour = 2.0 * math.pi * (target_s % 3600.0) / 3600.0
+    out[26] = math.sin(hour)
+    out[27] = math.cos(hour)
+    out[28] = 1.0
+    return level
