@@ -118,7 +118,7 @@ def _policy_table(policies: tuple[ScalingPolicy, ...]) -> FloatArray:
 @njit(cache=True)
 def _run(rules: HpaRules, state: HpaState, metrics: FloatArray, bin_s: float, desired: IntArray) -> None:
     """Fill the plan."""
-    done = 1  # the round at the start of the trace has no metric yet
+    done = rounds_until(0, bin_s, SYNC_S)  # the round at the start of the trace has no metric yet
     for t in range(len(desired)):
         if done < rounds_until(t, bin_s, SYNC_S):  # a round is due at the start of this bin
             hpa_rounds.sync(rules, state, metrics[t])

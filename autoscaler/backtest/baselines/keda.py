@@ -22,8 +22,6 @@ from forecasting.series import FloatArray
 POLL_ROUNDS = 2  # pollingInterval 30 s
 COOLDOWN_ROUNDS = 20  # cooldownPeriod 300 s
 
-NEVER = -(2**40)
-
 
 @dataclass(frozen=True, slots=True)
 class KedaOptions:
@@ -48,8 +46,9 @@ def plan_keda(setting: Setting, options: KedaOptions) -> IntArray:
 @njit(cache=True)
 def _run(rules: HpaRules, hpa: HpaState, metric: FloatArray, bin_s: float, sleeps: bool, desired: IntArray) -> None:
     """Fill the plan."""
-    done = 1  # the round at the start of the trace has no metric yet
-    last_active = NEVER  # never active: nothing to cool down from
+    # Computed, for a number written here would be a type of its own to numba, and each kernel compiled for it too.
+    done = rounds_until(0, bin_s, SYNC_S)  # the round at the start of the trace has no metric yet
+    last_active = done - COOLDOWN_ROUNDS  # never active: nothing to cool down from
     for t in range(len(desired)):
         seen = metric[t : t + 1]
         if done < rounds_until(t, bin_s, SYNC_S):  # a round is due at the start of this bin

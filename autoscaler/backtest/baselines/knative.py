@@ -91,7 +91,7 @@ def _run(
     desired: IntArray,
 ) -> None:
     """Fill the plan."""
-    done = 0
+    done = rounds_before(0, cluster.bin_s, TICK_S)
     for t in range(len(desired)):
         cluster_steps.begin_bin(cluster, t)
         if done < rounds_until(t, cluster.bin_s, TICK_S):  # a tick is due at the start of this bin
