@@ -29,8 +29,8 @@ _DEFAULT_REVERSION_HALF_LIFE_S = DAY_S
 # The level's half-life is scored at the lead and at so many leads: what suits one bin ahead can be all noise at six.
 _LEADS_BEYOND = 6.0
 _REVERSION_HORIZONS_S = (3_600.0, 6 * 3_600.0, DAY_S)
-# Bins that the choice is scored on: the latest, 14 days of minutes.
-_SCORED_BINS = 20_160
+# The latest bins, 28 days of minutes, of which the later half is scored: 10 million would take seconds per half-life.
+_TUNED_BINS = 40_320
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,25 @@ class SeasonalProfile:
     def fit(self, series: Series) -> FittedProfile:
         """Learn from `series` and stand at its end."""
         periods = periods_to_try(series) if self.periods is None else self.periods
-        tried = _LEVEL_HALF_LIVES_S if self.level_half_life_s is None else (self.level_half_life_s,)
-        fits = [_filtered(series, periods, level_half_life_s) for level_half_life_s in tried]
-        chosen = 0
-        if len(fits) > 1:
+        recent = Series.of(series.values[-_TUNED_BINS:], bin_s=series.bin_s)
+        level_s, reversion_s = self._tuned_half_lives_s(recent, periods)
+        fitted, _ = _filtered(series, periods, level_s)
+        return replace(fitted, reversion=0.5 ** (series.bin_s / reversion_s))
+
+    def _tuned_half_lives_s(self, series: Series, periods: tuple[int, ...]) -> tuple[float, float]:
+        """Half-lives of the level and of its reversion: those given, else those of the least error on `series`."""
+        level_s, reversion_s = self.level_half_life_s, self.reversion_half_life_s
+        if level_s is None:
             horizons_s = (self.lead_s, _LEADS_BEYOND * self.lead_s)
-            errors = [_errors(series, trail, horizons_s, _DEFAULT_REVERSION_HALF_LIFE_S) for _, trail in fits]
-            chosen = _least(errors, tried.index(_DEFAULT_LEVEL_HALF_LIFE_S))
-        fitted, trail = fits[chosen]
-        reversion_s = self.reversion_half_life_s
+            trails = (_filtered(series, periods, tried_s)[1] for tried_s in _LEVEL_HALF_LIVES_S)
+            errors = [_errors(series, trail, horizons_s, _DEFAULT_REVERSION_HALF_LIFE_S) for trail in trails]
+            level_s = _LEVEL_HALF_LIVES_S[_least(errors, _LEVEL_HALF_LIVES_S.index(_DEFAULT_LEVEL_HALF_LIFE_S))]
         if reversion_s is None:
+            _, trail = _filtered(series, periods, level_s)
             errors = [_errors(series, trail, _REVERSION_HORIZONS_S, tried_s) for tried_s in _REVERSION_HALF_LIVES_S]
             default = _REVERSION_HALF_LIVES_S.index(_DEFAULT_REVERSION_HALF_LIFE_S)
             reversion_s = _REVERSION_HALF_LIVES_S[_least(errors, default)]
-        return replace(fitted, reversion=0.5 ** (series.bin_s / reversion_s))
+        return level_s, reversion_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def _errors(
     """Mean absolute error at each horizon on the later half of `series`; NaN where it is shorter than a horizon."""
     values = series.values
     factor, fast, slow = trail.T
-    first = max(len(values) // 2, len(values) - _SCORED_BINS)
+    first = len(values) // 2
     errors = []
     for horizon_s in horizons_s:
         steps = max(1, round(horizon_s / series.bin_s))

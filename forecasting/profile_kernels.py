@@ -29,9 +29,11 @@ _EVIDENCE_CYCLES = 4.0
 _MIN_GAIN = 0.2
 # Ratios beyond so many typical deviations move a slot no further: a news spike isn't a habit.
 _CLIP_DEVIATIONS = 3.0
-# Share of the slow level in the fast one where the factor is 1. At night, when the factor is near 0 and demand tells
-# nothing of the level, the slow one takes over: 0.1 requests at a factor of 0.01 are no level of 10.
+# Share of the slow level in the fast one at low factors; it halves where the mean square of the recent factors passes
+# _LOW_FACTOR_SQUARED. At night, when the factor is near 0 and demand tells nothing of the level, the slow one takes
+# over: 0.1 requests at a factor of 0.01 are no level of 10. By day its share is 0.1 %.
 _SLOW_SHARE = 0.02
+_LOW_FACTOR_SQUARED = 0.05
 # Missing bins age the level's weights down to this one, so that the first bins after an outage set it anew.
 _MIN_LEVEL_WEIGHT = 0.01
 
@@ -128,7 +130,7 @@ def current_levels(state: State) -> tuple[float, float]:
     if slow_factors <= 0.0:
         return np.nan, np.nan
     slow = slow_demand / slow_factors
-    pull = _SLOW_SHARE * fast_weight
+    pull = _SLOW_SHARE * fast_weight * _LOW_FACTOR_SQUARED / (_LOW_FACTOR_SQUARED + fast_factors / fast_weight)
     return (fast_demand + pull * slow) / (fast_factors + pull), slow
 
 

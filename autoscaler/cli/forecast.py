@@ -1,10 +1,195 @@
-"""`headstart forecast`."""
+"""`headstart forecast`: how well each model forecasts a trace, per horizon, against the naive ones."""
 
 from __future__ import annotations
 
-from autoscaler.errors import HeadstartError
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoscaler.cli.output import progress, stderr_console, stdout_console
+from autoscaler.cli.params import ScoreFromOption, parse_positive_duration_s
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autoscaler.report.forecast_accuracy import AccuracyReport
+    from autoscaler.traces.trace import Trace
+    from forecasting.evaluate import HorizonAccuracy
+    from forecasting.protocol import Forecaster, PointModel
+
+# statsmodels estimates for seconds per fit: it is there to compare with, for those who ask.
+_NOT_BY_DEFAULT = ("ets",)
+_PICTURE_DAYS = 3.0
 
 
-def forecast() -> None:
-    """Not built yet."""
-    raise HeadstartError("forecast: this version does not have it yet")
+def forecast(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="CSV or Parquet with 'timestamp' and counts per bin.")],
+    *,
+    unit: Annotated[str, typer.Option("--unit", metavar="COLUMN", help="The column of counts.")] = "requests",
+    horizons: Annotated[
+        str,
+        typer.Option("--horizons", metavar="DURATIONS", help="How far ahead, separated by commas; at least a bin."),
+    ] = "1m,10m,1h",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="A model to measure; repeat for several. An unknown name lists all.",
+            show_default="all but ets",
+        ),
+    ] = None,
+    score_from: ScoreFromOption = 0.5,
+    png: Annotated[
+        Path | None,
+        typer.Option(
+            "--png",
+            metavar="FILE",
+            help="Draw the last three days with the best model's forecast of them.",
+            show_default=False,
+        ),
+    ] = None,
+    png_horizon_s: Annotated[
+        float | None,
+        typer.Option(
+            "--png-horizon",
+            parser=parse_positive_duration_s,
+            metavar="DURATION",
+            help="The horizon to draw, one of --horizons.",
+            show_default="the second, or the only one",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with unrounded figures.")] = False,
+) -> None:
+    """Measure how well models forecast a trace: error per horizon, against the naive ones, and coverage.
+
+    Each model walks over the scored part as it would run live: a forecast sees earlier bins only.
+    """
+    import json
+
+    from autoscaler.files import check_writable
+    from autoscaler.report.forecast_accuracy import measure
+    from autoscaler.traces.read import read_trace
+
+    if png is not None:
+        check_writable(png)
+    horizons_s = _horizons_s(horizons)
+    drawn = _drawn_horizon(horizons_s, png_horizon_s)
+    with progress(f"reading {trace.name}", quiet=as_json):
+        demand = read_trace(trace, (unit,))
+    steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
+    drawn_step = _steps(drawn, demand.bin_s)
+    models = _models(model, demand.bin_s, lead_s=drawn)
+    with progress("forecasting", quiet=as_json) as report_progress:
+        report = measure(demand, unit, models, steps, score_from=score_from, on_progress=report_progress)
+    if png is not None:
+        _draw(demand, unit, models[report.best_at(steps.index(drawn_step))], drawn_step, png)
+    if as_json:
+        typer.echo(json.dumps(_to_json(report), indent=2))
+        return
+    for horizon in range(len(steps)):
+        stdout_console().print(_table(report, horizon))
+    if png is not None:
+        stderr_console().print(f"{png}: written")
+
+
+def _horizons_s(text: str) -> list[float]:
+    return [_duration_s("--horizons", part.strip()) for part in text.split(",")]
+
+
+def _duration_s(option: str, text: str) -> float:
+    from autoscaler.errors import UsageError
+
+    try:
+        return parse_positive_duration_s(text)
+    except typer.BadParameter as error:
+        raise UsageError(f"{option}: {error.message}") from None
+
+
+def _drawn_horizon(horizons_s: list[float], asked_s: float | None) -> float:
+    """The horizon to draw and to tune models to. Raises UsageError for one that isn't measured."""
+    from autoscaler.errors import UsageError
+
+    if asked_s is None:
+        return horizons_s[min(1, len(horizons_s) - 1)]
+    if asked_s not in horizons_s:
+        raise UsageError(f"--png-horizon: {asked_s:g}s is not one of --horizons; add it there")
+    return asked_s
+
+
+def _steps(horizon_s: float, bin_s: float) -> int:
+    return max(1, round(horizon_s / bin_s))
+
+
+def _models(names: list[str] | None, bin_s: float, lead_s: float) -> list[Forecaster | PointModel]:
+    from autoscaler.errors import UsageError
+    from forecasting.errors import ModelError
+    from forecasting.registry import ModelSetting, any_model, forecaster_names, point_model_names
+
+    every = [name for name in (*point_model_names(), *forecaster_names()) if name not in _NOT_BY_DEFAULT]
+    setting = ModelSetting(bin_s=bin_s, lead_s=lead_s)
+    try:
+        return [any_model(name, setting) for name in names or every]
+    except ModelError as error:
+        raise UsageError(f"--model: {error}") from error
+
+
+def _draw(trace: Trace, unit: str, model: Forecaster | PointModel, horizon: int, path: Path) -> None:
+    from autoscaler.report.forecast_accuracy import forecasts_to_show
+    from autoscaler.report.forecast_picture import write_forecast_png
+    from autoscaler.report.words import duration
+
+    with progress("drawing"):
+        forecasts = forecasts_to_show(trace, unit, model, horizon, days=_PICTURE_DAYS)
+        title = f"{trace.name}: demand, and its forecast {duration(horizon * trace.bin_s)} ahead by {model.name}"
+        write_forecast_png(forecasts, path, title=title, unit=unit, start_s=trace.start_s if trace.dated else 0.0)
+
+
+def _table(report: AccuracyReport, horizon: int) -> Table:
+    from rich.table import Table
+
+    from autoscaler.report.words import NOTHING, duration, share
+
+    rows = [(accuracy.name, accuracy.rows[horizon]) for accuracy in report.accuracies]
+    intervals = sorted({interval for _, row in rows for interval in row.coverage})
+    first = rows[0][1]
+    table = Table(
+        title=f"{report.trace}: {report.unit} {duration(first.ahead_s)} ahead, {first.count:,} forecasts",
+        title_justify="left",
+    )
+    table.add_column("model", no_wrap=True)
+    for header in ("error", "against last value", "mean error /s", "pinball /s"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for interval in intervals:
+        table.add_column(f"inside {share(interval)}", justify="right", no_wrap=True)
+    best = report.best_at(horizon)
+    for index, (name, row) in enumerate(rows):
+        cells = [name, share(row.wape), _against(row), f"{row.mae:,.4g}", f"{row.pinball:,.4g}"]
+        cells += [share(row.coverage[interval]) if interval in row.coverage else NOTHING for interval in intervals]
+        table.add_row(*cells, style="bold" if index == best else "")
+    return table
+
+
+def _against(row: HorizonAccuracy) -> str:
+    """Change of the error against the last value's: '-31.2 %' is a third less."""
+    from autoscaler.report.words import NOTHING
+
+    return f"{0.0 - 100 * row.skill:+.1f} %" if math.isfinite(row.skill) else NOTHING
+
+
+def _to_json(report: AccuracyReport) -> dict[str, object]:
+    from dataclasses import asdict
+
+    values = asdict(report)
+    values["models"] = [
+        {"name": accuracy["name"], "horizons": [_row_to_json(row) for row in accuracy["rows"]]}
+        for accuracy in values.pop("accuracies")
+    ]
+    return values
+
+
+def _row_to_json(row: dict[str, object]) -> dict[str, object]:
+    """JSON has no NaN: what could not be measured is null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}

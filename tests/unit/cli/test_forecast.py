@@ -1,0 +1,116 @@
+"""`headstart forecast`: tables, figures for machines, a picture, and one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoscaler.cli import app as command_line
+from autoscaler.report.forecast_accuracy import LEVELS, AccuracyReport
+from autoscaler.report.forecast_picture import write_forecast_png
+from forecasting.evaluate import Accuracy, HorizonAccuracy, RollingForecasts
+
+BINS = 24 * 12
+
+
+@pytest.fixture
+def ramp(tmp_path: Path) -> Path:
+    """An hourly trace that grows by 3,600 requests per hour and bin: 1 per second and bin."""
+    path = tmp_path / "ramp.csv"
+    path.write_text("timestamp,requests\n" + "".join(f"{3600 * i},{3600 * (10 + i)}\n" for i in range(BINS)))
+    return path
+
+
+def run(*arguments: object) -> int:
+    return command_line.run(["forecast", *map(str, arguments)])
+
+
+def test_figures_are_per_second_and_horizons_end_on_the_right_bin(ramp, capsys):
+    assert run(ramp, "--horizons", "1h,6h", "--model", "last-value", "--model", "window-mean", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in report["models"]] == ["last-value", "window-mean"]
+    rows = report["models"][0]["horizons"]
+    assert [(row["steps"], row["ahead_s"]) for row in rows] == [(1, 3600.0), (6, 21600.0)]
+    assert [row["mae"] for row in rows] == pytest.approx([1.0, 6.0])
+    assert rows[0]["skill"] == pytest.approx(0.0)
+    assert report["score_from_bin"] == BINS // 2
+
+
+def test_a_table_per_horizon_names_every_model(ramp, capsys):
+    assert run(ramp, "--horizons", "2h,1d") == 0
+    printed = capsys.readouterr().out
+    assert "requests 2 h ahead" in printed
+    assert "requests 24 h ahead" in printed
+    for name in ("last-value", "same-time-yesterday", "seasonal-profile", "holt-winters"):
+        assert printed.count(name) == 2
+    assert "nan" not in printed
+
+
+def test_horizons_below_a_bin_are_a_bin(ramp, capsys):
+    assert run(ramp, "--horizons", "1m,10m,1h", "--model", "last-value", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["models"][0]["horizons"]) == 1
+
+
+def test_a_picture_is_written_whole(ramp, tmp_path, capsys):
+    picture = tmp_path / "forecast.png"
+    assert run(ramp, "--horizons", "1h,3h", "--model", "last-value", "--png", picture) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert f"{picture}: written" in capsys.readouterr().err
+
+
+def test_a_picture_has_intervals_and_gaps(tmp_path):
+    origins = np.arange(100, 148)
+    demand = np.where(origins % 10 == 0, np.nan, 5.0)
+    forecasts = RollingForecasts(
+        name="any",
+        bin_s=3600.0,
+        origins=origins,
+        horizons=np.array([2]),
+        levels=np.array(LEVELS),
+        quantiles=np.tile(np.linspace(2.0, 8.0, len(LEVELS)), (48, 1, 1)),
+        actual=demand[:, None],
+        last=demand,
+    )
+    path = tmp_path / "band.png"
+    write_forecast_png(forecasts, path, title="a $ in a name", unit="requests", start_s=1.7e9)
+    assert path.stat().st_size > 10_000
+
+
+def test_the_best_model_is_one_with_intervals_where_there_is_one():
+    def accuracy(name: str, mae: float, coverage: dict[float, float]) -> Accuracy:
+        return Accuracy(name, (HorizonAccuracy(1, 60.0, 9, mae, 0.1, 0.1, coverage, 0.0),))
+
+    point, wide, narrow = accuracy("a", 1.0, {}), accuracy("b", 3.0, {0.9: 0.9}), accuracy("c", 2.0, {0.9: 0.9})
+    report = AccuracyReport("t", "requests", 60.0, 100, 50, 1, 10, (point, wide, narrow))
+    assert report.best_at(0) == 2
+    assert AccuracyReport("t", "requests", 60.0, 100, 50, 1, 10, (point,)).best_at(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "prophet"], "--model: there is no model 'prophet'; choose from last-value, "),
+        (["--horizons", "soon"], "--horizons: 'soon' is not a duration; "),
+        (["--horizons", "0s"], "--horizons: '0s' is no time at all; "),
+        (["--horizons", "30d"], "--horizons: 2.592e+06s is longer than the scored part of ramp, 518400s; "),
+        (["--horizons", "1h", "--png-horizon", "2h"], "--png-horizon: 7200s is not one of --horizons; "),
+        (["--png", "/nowhere/at/all.png"], "/nowhere/at/all.png: the directory /nowhere/at does not exist; "),
+    ],
+)
+def test_a_mistake_is_one_line(ramp, arguments, message, capsys):
+    assert run(ramp, *arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"headstart: {message}")
+    assert printed.err.count("\n") == 1
+
+
+def test_a_trace_that_is_all_missing_is_refused(tmp_path, capsys):
+    path = tmp_path / "gone.csv"
+    path.write_text("timestamp,requests\n0,\n60,\n120,\n180,\n")
+    assert run(path) == 2
+    assert "missing" in capsys.readouterr().err
