@@ -136,6 +136,13 @@ class LeadHistory:
         return float(min(rows[-1] + seasonal_step(rows, self.cumulative.rows, self.day), self.peak_log))
 
     @property
+    def latest_demand(self) -> float:
+        """Demand of the newest bin, imputed where it is missing; ModelError before the first known bin."""
+        if self.bins_known == 0:
+            raise ModelError("no bin is known yet")
+        return max(0.0, math.exp(self.log_demand.rows[-1]) - self.floor)
+
+    @property
     def latest(self) -> tuple[FloatArray, float]:
         """Features and level of the newest origin; ModelError before the first known bin."""
         if self.bins_known == 0:
