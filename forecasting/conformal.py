@@ -1,9 +1,10 @@
 """Calibrated intervals around any point model, from how wrong it was at each horizon.
 
 Conformal prediction (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005) on rolling origins:
-log ratios of what came to what was forecast, over the recent change of the demand, are counted per horizon, and their
-quantiles make the intervals. Old residuals fade, so that coverage comes back after the service has changed
-(Gibbs and Candes, "Adaptive Conformal Inference Under Distribution Shift", 2021, has the same aim).
+log ratios of what came to what was forecast, over the size to expect of them now, are counted per horizon, and their
+quantiles make the intervals. That size follows the recent change of the demand and recent residuals. Old residuals
+fade, so that coverage comes back after the service has changed (the aim of Gibbs and Candes, "Adaptive Conformal
+Inference Under Distribution Shift", 2021).
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from forecasting.step_grid import IntArray, interpolate_steps, step_grid
 
 _DAY_S = 86_400.0
 
-# Residuals halve in weight in a week.
-_HALF_LIFE_S = 7.0 * _DAY_S
+# Residuals halve in weight in three days, their size in half a day. Twice as slow, the central 50 % held 61 % of what
+# came after a regime had calmed down; twice as fast, the ends of the 99 % were made of too few residuals.
+_HALF_LIFE_S = 3.0 * _DAY_S
+_SIZE_HALF_LIFE_S = 0.5 * _DAY_S
 # Share of the mean demand that doesn't matter: added before the logarithm, so that an idle bin is no infinite error.
 _FLOOR_SHARE = 0.02
 
@@ -40,8 +43,10 @@ _FLOOR_SHARE = 0.02
 _ROLLED_BINS = 20_160
 _ROLLED_ORIGINS = 4_000
 
-# No forecast is beyond e^7, 1,100 times the model's: a quantile of a heavy tail must not become infinite.
-_LOG_RATIO_MAX = 7.0
+# Quantiles stay below 1.28 times the largest demand seen, which halves in 14 days: after a start from next to nothing,
+# as every Monday morning, the same ratio on top of a busy hour would be 100 times all that ever came.
+_HEADROOM = 1.28
+_PEAK_HALF_LIFE_S = 14.0 * _DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,11 @@ class Conformal:
             peak=float((series.values * 0.5 ** (ages_s / _PEAK_HALF_LIFE_S))[known].max(initial=0.0)),
             peak_decay=0.5 ** (series.bin_s / _PEAK_HALF_LIFE_S),
             changes=changes,
+            sizes=np.zeros((len(grid), TARGETS, 2)),
+            aging=0.5 ** (series.bin_s / _SIZE_HALF_LIFE_S),
             histograms=np.tile(prior_histogram(), (len(grid), TARGETS, 1)),
             values=AppendLog.of(series.values, rows_max=self.steps_max),
-            forecasts=AppendLog.empty((len(grid), TARGETS + 1), rows_max=self.steps_max),
+            forecasts=AppendLog.empty((len(grid), 2 * TARGETS), rows_max=self.steps_max),
         )
         add_changes(series.values, fitted.floor, grid, changes)
         return fitted.standing(speaks=True)
@@ -116,7 +123,8 @@ class FittedConformal:
         known_bins, known_sum: number and sum of the bins that were not missing.
         peak: the largest demand seen, slowly forgotten.
         peak_decay: share of it that is left after a bin.
-        changes: recent changes of the demand per horizon, see conformal_kernels.
+        aging: weight that the size of past residuals keeps per bin.
+        changes, sizes: recent changes of the demand, and of residuals' size, per horizon: see conformal_kernels.
         histograms: of standardised residuals, shape (k, TARGETS, CELLS + 1).
         values: the latest bins.
         forecasts: what was said at the latest origins, see conformal_kernels; NaN where nothing was.
@@ -130,7 +138,9 @@ class FittedConformal:
     known_sum: float
     peak: float
     peak_decay: float
+    aging: float
     changes: FloatArray = field(repr=False)
+    sizes: FloatArray = field(repr=False)
     histograms: FloatArray = field(repr=False)
     values: AppendLog = field(repr=False)
     forecasts: AppendLog = field(repr=False)
@@ -149,8 +159,10 @@ class FittedConformal:
     def after(self, value: float, point: FittedPoint, *, speaks: bool) -> Self:
         """The state after one more bin, which `point` has seen; one that doesn't speak has nothing to learn from."""
         values = self.values.append(value)
-        histograms, changes = self.histograms.copy(), self.changes.copy()
-        learn_outcomes(values.rows, self.forecasts.rows, self.grid, self.floor, self.growth, histograms)
+        histograms, changes, sizes = self.histograms.copy(), self.changes.copy(), self.sizes.copy()
+        learn_outcomes(
+            values.rows, self.forecasts.rows, self.grid, self.floor, self.growth, self.aging, histograms, sizes
+        )
         add_changes(values.rows[-2:], self.floor, self.grid, changes)
         missing = math.isnan(value)
         return replace(
@@ -160,16 +172,17 @@ class FittedConformal:
             known_sum=self.known_sum + (0.0 if missing else value),
             peak=max(self.peak_decay * self.peak, 0.0 if missing else value),
             changes=changes,
+            sizes=sizes,
             histograms=histograms,
             values=values,
         ).standing(speaks=speaks)
 
     def standing(self, *, speaks: bool) -> Self:
         """The state with its forecast from here written down, or with none."""
-        row = np.full((len(self.grid), TARGETS + 1), math.nan)
+        row = np.full((len(self.grid), 2 * TARGETS), math.nan)
         if speaks:
             grid_forecasts(self.point.forecast(int(self.grid[-1])), self.grid, row)
-            spreads(self.changes, self.grid, row[:, TARGETS])
+            spreads(self.changes, self.sizes, self.grid, row[:, TARGETS:])
         return replace(self, forecasts=self.forecasts.append(row))
 
     def quantiles(self, steps: int, levels: npt.ArrayLike) -> FloatArray:
@@ -183,8 +196,9 @@ class FittedConformal:
 
     def _around(self, middle: FloatArray, target: int, levels: FloatArray) -> FloatArray:
         """Quantiles of `target` around `middle`, shape (steps,): shape (steps, q)."""
-        spread = np.empty(len(self.grid))
-        spreads(self.changes, self.grid, spread)
-        ratios = grid_quantiles(np.ascontiguousarray(self.histograms[:, target]), spread, levels)
-        ratios = np.minimum(interpolate_steps(self.grid, ratios, len(middle)), _LOG_RATIO_MAX)
-        return np.maximum((middle[:, None] + self.floor) * np.exp(ratios) - self.floor, 0.0)
+        spread = np.empty((len(self.grid), TARGETS))
+        spreads(self.changes, self.sizes, self.grid, spread)
+        ratios = grid_quantiles(self.histograms, spread, target, levels)
+        logs = np.log(middle + self.floor)[:, None] + interpolate_steps(self.grid, ratios, len(middle))
+        bound = math.log(_HEADROOM * self.peak + self.floor)
+        return np.maximum(np.exp(np.minimum(logs, bound)) - self.floor, 0.0)

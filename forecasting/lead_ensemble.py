@@ -143,8 +143,10 @@ class LeadEnsemble:
         return weights_of(self.losses)
 
     def at_lead(self, levels: npt.ArrayLike) -> FloatArray:
-        """Quantiles at increasing `levels` in (0, 1), shape (TARGETS, q): demand in the target bin, then the peak from
-        the next bin to the target bin, work per second; NaN before the first known bin."""
+        """Quantiles at increasing `levels` in (0, 1), work per second: shape (TARGETS, q).
+
+        First the demand in the target bin, then the peak from the next bin to it; NaN before the first known bin.
+        """
         wanted = check_levels(levels)
         if self.history.bins_known == 0:
             return np.full((TARGETS, len(wanted)), np.nan)

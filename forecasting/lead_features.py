@@ -25,7 +25,7 @@ _SAMPLES_MAX = 256
 def mean_before(cumulative: FloatArray, stop: int, width: int) -> float:
     """Mean of the `width` bins before `stop`, fewer where the history is shorter; cumulative has one entry more."""
     first = max(0, stop - width)
-    return (cumulative[stop] - cumulative[first]) / max(1, stop - first)
+    return float(cumulative[stop] - cumulative[first]) / max(1, stop - first)
 
 
 @njit(cache=True)
@@ -33,7 +33,7 @@ def mean_around(cumulative: FloatArray, index: int, half: int, known: int) -> fl
     """Mean of the bins from index - half to index + half that are known."""
     first = max(0, index - half)
     stop = min(known, index + half + 1)
-    return (cumulative[stop] - cumulative[first]) / max(1, stop - first)
+    return float(cumulative[stop] - cumulative[first]) / max(1, stop - first)
 
 
 @njit(cache=True)
@@ -42,7 +42,7 @@ def max_between(values: FloatArray, first: int, stop: int) -> float:
     largest = values[first]
     for i in range(first + 1, stop):
         largest = max(largest, values[i])
-    return largest
+    return float(largest)
 
 
 @njit(cache=True)

@@ -35,7 +35,7 @@ _RECENT_CHANGE = 7
 @njit(cache=True)
 def spread_prior(features: FloatArray, lead: int) -> float:
     """Log spread before any residual is seen: the recent change per bin, growing slowly with the lead."""
-    return features[_RECENT_CHANGE] + 0.25 * math.log(1.0 + lead)
+    return float(features[_RECENT_CHANGE]) + 0.25 * math.log(1.0 + lead)
 
 
 @njit(cache=True)

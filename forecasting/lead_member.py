@@ -27,5 +27,5 @@ class LeadMember(Protocol):
         ...
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
-        """Quantiles at increasing `levels` (q,) of the log demand: shape (TARGETS, q), the target bin, then the peak."""
+        """Quantiles at increasing `levels` (q,) of log demand, shape (TARGETS, q): the target bin, then the peak."""
         ...

@@ -1,7 +1,7 @@
 """A grid of steps that grows by halves: what is learned at few steps ahead serves all those in between.
 
-How wrong a forecast is changes with the logarithm of the step: much from 1 to 2, little from 101 to 102. So 1,440 steps,
-a day of minutes, need 21 grid points.
+How wrong a forecast is changes with the logarithm of the step: much from 1 to 2, little from 101 to 102. So 1,440
+steps, a day of minutes, need 21 grid points.
 """
 
 from __future__ import annotations
