@@ -81,9 +81,7 @@ class LeadRegression:
                 weights = solve_ridge(gram, moments)
         features, level = history.latest
         prediction = predict(features, self.mask, level, history.lead, weights, history.bound_log)
-        return type(self)(
-            self.name, self.mask, gram, moments, histograms, weights, self.predictions.append(prediction)
-        )
+        return type(self)(self.name, self.mask, gram, moments, histograms, weights, self.predictions.append(prediction))
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""

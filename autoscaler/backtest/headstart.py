@@ -93,6 +93,4 @@ _REASON_TEXT = _Texts()
 
 
 def _band(rows: FloatArray, high_level: float) -> ForecastBand:
-    return ForecastBand(
-        median=rows[0], low=rows[1], high=rows[2], low_level=float(LEVELS[LOW]), high_level=high_level
-    )
+    return ForecastBand(median=rows[0], low=rows[1], high=rows[2], low_level=float(LEVELS[LOW]), high_level=high_level)

@@ -89,7 +89,7 @@ class BacktestResult:
         policies: one result per policy; 'headstart' first when it was run, 'optimum' last.
         frontiers: cost against lateness of the reactive families, for the chart and for 'at equal lateness'.
         forecast: the band behind headstart's decisions; None where headstart was not run.
-        gpu_hour_price: money per GPU-hour, None where not given; `currency` labels it.
+        gpu_hour_price: dollars per GPU-hour, None where not given.
         gpus_per_replica: GPUs that one replica holds.
         seconds: policy name -> wall time that its run took.
     """

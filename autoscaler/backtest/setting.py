@@ -58,7 +58,11 @@ class Setting:
 
     @property
     def observed_replicas(self) -> FloatArray:
-        """Demand in replicas as a policy sees it, shape (n,): the largest over the units of demand / capacity;
-        NaN where no unit is known."""
-        per_unit = np.vstack([self.demand_rps[unit] / self.capacity_rps[unit] for unit in self.demand_rps])
-        return np.fmax.reduce(per_unit, axis=0)
+        """Demand in replicas as a policy sees it, shape (n,): the largest over the units of demand / capacity.
+
+        NaN where no unit is known.
+        """
+        replicas = np.full(len(self), np.nan)
+        for unit, demand_rps in self.demand_rps.items():
+            replicas = np.fmax(replicas, demand_rps / self.capacity_rps[unit])
+        return replicas

@@ -103,9 +103,7 @@ def _see_demand(spec: Spec, state: State, observation: Observation) -> tuple[Sta
 
 def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:
     """One more bin of demand, missing for units not in `usable`; the queue moves on."""
-    forecasts = {
-        unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()
-    }
+    forecasts = {unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()}
     known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
     demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
     if backlog_rs is None:

@@ -38,7 +38,9 @@ class LoadLatency:
     def empirical(cls, loads_s: Sequence[float], *, label: str) -> Self:
         """Loads as they were observed, in seconds, at least one. ValueError if one is negative or not finite."""
         if not loads_s or not all(math.isfinite(load) and load >= 0 for load in loads_s):
-            raise ValueError(f"load latencies must be finite and not negative, and at least one: got {list(loads_s)[:3]}")
+            raise ValueError(
+                f"load latencies must be finite and not negative, and at least one: got {list(loads_s)[:3]}"
+            )
         return cls(tuple(sorted(float(load) for load in loads_s)), label)
 
     @classmethod

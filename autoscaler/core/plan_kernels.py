@@ -120,9 +120,7 @@ def replay(
         last = demand[max(t - 1, 0)]
         ahead_rs = backlog_at_lead(backlog_rs, ready, due, last, median_at_lead[t], bin_s)
         unknown = t > 0 and missing[t - 1]
-        wanted = choose_replicas(
-            need_at_lead[t], need_until_lead[t], backlog_rs, ahead_rs, drain_s, current, unknown
-        )
+        wanted = choose_replicas(need_at_lead[t], need_until_lead[t], backlog_rs, ahead_rs, drain_s, current, unknown)
         wanted = min(max(wanted, replicas_min), replicas_max)
         if wanted < current:
             ready = release(current, wanted, ready, due)

@@ -18,7 +18,27 @@ from forecasting.series import FloatArray
 
 # Levels at which needs are logged: the low end of the band, the median, then what may be bought.
 LEVELS = np.array(
-    [0.05, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9995]
+    [
+        0.05,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.85,
+        0.9,
+        0.93,
+        0.95,
+        0.97,
+        0.98,
+        0.985,
+        0.99,
+        0.993,
+        0.995,
+        0.997,
+        0.998,
+        0.999,
+        0.9995,
+    ]
 )
 LOW, MEDIAN = 0, 1
 _LOWEST_ORDER = 4

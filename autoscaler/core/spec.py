@@ -13,7 +13,7 @@ from forecasting.lead_ensemble import DEFAULT_MEMBERS
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """ "At most `late_budget` of my work may wait longer than `max_wait_s` for a replica." """
+    """At most `late_budget` of the work may wait longer than `max_wait_s` for a replica."""
 
     max_wait_s: float
     late_budget: float

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from autoscaler.backtest.result import BacktestResult, Frontier
 from autoscaler.report import facts, words
@@ -49,14 +49,14 @@ def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, 
     return found if command is None else {**found, "command": command}
 
 
-def _cells(row: PolicySummary, budget: float) -> list[str]:
+def _cells(row: PolicySummary, budget: float) -> list[str | Text]:
     late = words.late_share(row.late_fraction, budget)
     return [
-        escape(row.title).replace(" %", "\u00a0%") + ("*" if row.hindsight else ""),
+        Text(row.title.replace(" %", "\u00a0%") + ("*" if row.hindsight else "")),
         words.hours(row.gpu_hours),
         *([words.money(row.money)] if row.money is not None else []),
         words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}",
-        late if row.within_budget else f"[bold red]{late}[/]",
+        Text(late) if row.within_budget else Text(late, style="bold red"),
         words.count(row.late_bins),
         words.share(row.mean_utilisation),
     ]

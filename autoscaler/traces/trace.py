@@ -34,7 +34,7 @@ class Trace:
     @property
     def timestamps_s(self) -> FloatArray:
         """Start of each bin, shape (n,)."""
-        return self.start_s + self.bin_s * np.arange(len(self))
+        return self.start_s + self.bin_s * np.arange(len(self), dtype=np.float64)
 
     @property
     def duration_s(self) -> float:

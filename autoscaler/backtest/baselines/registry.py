@@ -27,21 +27,29 @@ class Baseline:
         name: as the command line names it.
         title: for people.
         hindsight: whether it uses what nobody could have known at the time.
-        run: (setting, frontiers by family that are known already) -> its row.
+        run: (setting, limit, frontiers by family that are known already) -> its row. The limit is the late share that
+            a target tuned in hindsight has to keep.
     """
 
     name: str
     title: str
     hindsight: bool
-    run: Callable[[Setting, Mapping[str, Frontier]], PolicyResult]
+    run: Callable[[Setting, float, Mapping[str, Frontier]], PolicyResult]
 
 
-def run_baseline(name: str, setting: Setting, frontiers: Mapping[str, Frontier] | None = None) -> PolicyResult:
+def run_baseline(
+    name: str,
+    setting: Setting,
+    *,
+    late_fraction_max: float | None = None,
+    frontiers: Mapping[str, Frontier] | None = None,
+) -> PolicyResult:
     """Replay one baseline.
 
     Args:
         name: one of BASELINES.
         setting: what is replayed.
+        late_fraction_max: the late share that a target tuned in hindsight has to keep; None is the setting's budget.
         frontiers: family name -> its frontier; what is missing is computed where the baseline needs it.
 
     Raises:
@@ -49,7 +57,8 @@ def run_baseline(name: str, setting: Setting, frontiers: Mapping[str, Frontier] 
     """
     if name not in BASELINES:
         raise UsageError(f"there is no policy {name!r}: choose from headstart, {', '.join(BASELINES)}")
-    return BASELINES[name].run(setting, frontiers or {})
+    limit = setting.late_budget if late_fraction_max is None else late_fraction_max
+    return BASELINES[name].run(setting, limit, frontiers or {})
 
 
 def _plain(
@@ -62,7 +71,7 @@ def _plain(
 ) -> Baseline:
     """A baseline with one plan."""
 
-    def run(setting: Setting, _: Mapping[str, Frontier]) -> PolicyResult:
+    def run(setting: Setting, _limit: float, _frontiers: Mapping[str, Frontier]) -> PolicyResult:
         return PolicyResult(name, title, hindsight, simulate(setting, plan(setting)), settings)
 
     return Baseline(name, title, hindsight, run)
@@ -79,15 +88,19 @@ def _best(family: Family) -> Baseline:
     name = family.name + BEST
     title = f"{family.title}, best target in hindsight"
 
-    def run(setting: Setting, frontiers: Mapping[str, Frontier]) -> PolicyResult:
-        tuned = tune.best_target(setting, family, setting.late_budget, frontiers.get(family.name))
-        note = "" if tuned.within_limit else ", none keeps the budget"
+    def run(setting: Setting, limit: float, frontiers: Mapping[str, Frontier]) -> PolicyResult:
+        tuned = tune.best_target(setting, family, limit, frontiers.get(family.name))
+        note = "" if tuned.within_limit else ", none is so seldom late"
         return PolicyResult(
             name=name,
             title=f"{title} ({100 * tuned.target:.3g} %{note})",
             hindsight=True,
             outcome=tuned.outcome,
-            settings={"target": tuned.target, "within_late_budget": int(tuned.within_limit)},
+            settings={
+                "target": tuned.target,
+                "late_fraction_max": limit,
+                "within_limit": int(tuned.within_limit),
+            },
         )
 
     return Baseline(name, title, True, run)

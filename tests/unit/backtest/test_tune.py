@@ -49,8 +49,8 @@ def test_where_no_target_keeps_the_limit_the_least_late_one_is_returned_and_said
     assert not best.within_limit
     assert best.outcome.late_fraction == pytest.approx(frontier(bursts, FAMILIES["keda"]).late_fraction.min())
     row = run_baseline("keda-best", bursts)
-    assert "none keeps the budget" in row.title
-    assert row.settings["within_late_budget"] == 0
+    assert "none is so seldom late" in row.title
+    assert row.settings["within_limit"] == 0
 
 
 def test_a_frontier_that_is_known_is_not_computed_again(setting, monkeypatch):
@@ -58,6 +58,6 @@ def test_a_frontier_that_is_known_is_not_computed_again(setting, monkeypatch):
     tried = []
     original = tune.frontier
     monkeypatch.setattr(tune, "frontier", lambda s, f, t=TARGETS: tried.append(len(t)) or original(s, f, t))
-    row = run_baseline("hpa-best", setting, known)
+    row = run_baseline("hpa-best", setting, frontiers=known)
     assert tried == [tune.FINER_TARGETS + 1]
     assert row.outcome.replica_hours == run_baseline("hpa-best", setting).outcome.replica_hours

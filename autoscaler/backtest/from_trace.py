@@ -1,0 +1,80 @@
+"""From a trace and what the user states to the setting of a backtest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoscaler.backtest.setting import Setting
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.errors import UsageError
+from autoscaler.traces.trace import Trace
+from forecasting.series import FloatArray, linear_fill
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What the user states besides the trace; see Setting for the units.
+
+    Attributes:
+        score_from: share of the trace that is history, in [0, 1).
+    """
+
+    capacity_rps: Mapping[str, float]
+    load_latency: LoadLatency
+    max_wait_s: float
+    late_budget: float
+    score_from: float
+    replicas_min: int = 0
+    replicas_max: int = 100_000
+    start_failure_share: float = 0.0
+    drain_s: float = 0.0
+    seed: int = 0
+
+
+def setting_of(trace: Trace, scenario: Scenario) -> Setting:
+    """The setting in which `trace` is replayed under `scenario`.
+
+    Raises:
+        UsageError: the trace is shorter than one load, or the replicas' bounds are no range.
+    """
+    load_s = scenario.load_latency.quantile_s(0.5)
+    if trace.duration_s < load_s:
+        raise UsageError(
+            f"{trace.name}: the trace covers {trace.duration_s:g} s, less than one load of {load_s:g} s; "
+            "give a longer trace or a shorter --load-latency"
+        )
+    if scenario.replicas_min > scenario.replicas_max:
+        raise UsageError(
+            f"--min-replicas {scenario.replicas_min} is above --max-replicas {scenario.replicas_max}; "
+            "it must be at most that"
+        )
+    return Setting(
+        trace_name=trace.name,
+        start_s=trace.start_s,
+        bin_s=trace.bin_s,
+        demand_rps={unit: trace.demand[unit] / trace.bin_s for unit in scenario.capacity_rps},
+        capacity_rps=scenario.capacity_rps,
+        arrivals_rs=_arrivals_rs(trace, scenario.capacity_rps),
+        load_latency=scenario.load_latency,
+        max_wait_s=scenario.max_wait_s,
+        late_budget=scenario.late_budget,
+        # A share such as 0.29 of 100 bins is 28.999...; the bin meant is 29.
+        score_from_bin=min(math.floor(scenario.score_from * len(trace) + 1e-9), len(trace) - 1),
+        replicas_min=scenario.replicas_min,
+        replicas_max=scenario.replicas_max,
+        start_failure_share=scenario.start_failure_share,
+        drain_s=scenario.drain_s,
+        seed=scenario.seed,
+    )
+
+
+def _arrivals_rs(trace: Trace, capacity_rps: Mapping[str, float]) -> FloatArray:
+    """Replica-seconds per bin, gaps filled linearly: the largest over the units."""
+    arrivals_rs = np.zeros(len(trace))
+    for unit, capacity in capacity_rps.items():
+        arrivals_rs = np.maximum(arrivals_rs, linear_fill(trace.demand[unit]) / capacity)
+    return arrivals_rs

@@ -1,0 +1,84 @@
+"""A backtest: Headstart and the baselines over one trace, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from autoscaler.backtest import tune
+from autoscaler.backtest.baselines.families import FAMILIES
+from autoscaler.backtest.baselines.registry import BASELINES, run_baseline
+from autoscaler.backtest.headstart import Replay, replay_headstart
+from autoscaler.backtest.result import BacktestResult, Frontier, PolicyResult
+from autoscaler.backtest.setting import Setting
+from autoscaler.errors import UsageError
+
+HEADSTART = "headstart"
+OPTIMUM = "optimum"
+POLICIES = (HEADSTART, *BASELINES)
+
+ReportProgress = Callable[[int, int], None]
+
+
+def run_backtest(
+    setting: Setting,
+    policies: Sequence[str] = POLICIES,
+    *,
+    report: ReportProgress = lambda done, total: None,
+) -> BacktestResult:
+    """Replay a trace under each policy.
+
+    Targets tuned in hindsight keep the lateness that Headstart delivered, so that costs compare; without Headstart they
+    keep the asked budget. The optimum is always replayed, since every cost is told relative to it.
+
+    Args:
+        setting: what is replayed.
+        policies: names out of POLICIES. UsageError on others.
+        report: called with (bins done, bins in all) of Headstart's replay, which takes most of the time.
+    """
+    unknown = [name for name in policies if name not in POLICIES]
+    if unknown:
+        raise UsageError(f"there is no policy {unknown[0]!r}: choose from {', '.join(POLICIES)}")
+    seconds: dict[str, float] = {}
+    results: list[PolicyResult] = []
+    replayed: Replay | None = None
+    late_fraction_max = setting.late_budget
+    if HEADSTART in policies:
+        started_s = time.perf_counter()
+        replayed = replay_headstart(setting, report=report)
+        seconds[HEADSTART] = time.perf_counter() - started_s
+        results.append(_row(replayed))
+        late_fraction_max = replayed.outcome.late_fraction
+    frontiers: dict[str, Frontier] = {}
+    for family in FAMILIES.values():
+        if f"{family.name}-best" in policies:
+            frontiers[family.name] = tune.frontier(setting, family)
+    for name in BASELINES:
+        if name in policies or name == OPTIMUM:
+            started_s = time.perf_counter()
+            results.append(run_baseline(name, setting, late_fraction_max=late_fraction_max, frontiers=frontiers))
+            seconds[name] = time.perf_counter() - started_s
+    return BacktestResult(
+        setting=setting,
+        policies=tuple(results),
+        frontiers=tuple(frontiers.values()),
+        forecast=None if replayed is None else replayed.forecast,
+        seconds=seconds,
+    )
+
+
+def priced(result: BacktestResult, *, gpu_hour_price: float | None, gpus_per_replica: int) -> BacktestResult:
+    """The result with the price of a GPU-hour and the GPUs of a replica, for money."""
+    return replace(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
+
+
+def _row(replayed: Replay) -> PolicyResult:
+    return PolicyResult(
+        name=HEADSTART,
+        title="Headstart",
+        hindsight=False,
+        outcome=replayed.outcome,
+        settings={"order_level_last": replayed.order_level},
+        reasons=replayed.reasons,
+    )
