@@ -64,8 +64,10 @@ class FittedForecaster(Protocol):
         ...
 
     def quantiles(self, steps: int, levels: npt.ArrayLike) -> FloatArray:
-        """Quantiles at `levels`, each in (0, 1), for steps 1..steps: shape (steps, len(levels)), not decreasing
-        along a row; NaN where nothing is known."""
+        """Quantiles at `levels`, each in (0, 1), for steps 1..steps: shape (steps, len(levels)).
+
+        Not decreasing along a row; NaN where nothing is known.
+        """
         ...
 
     def peak_quantiles(self, steps: int, levels: npt.ArrayLike) -> FloatArray:
@@ -83,5 +85,5 @@ def check_levels(levels: npt.ArrayLike) -> FloatArray:
     """`levels` as an array of shape (q,); ModelError unless each is in (0, 1) and they increase."""
     array = np.atleast_1d(np.asarray(levels, dtype=np.float64))
     if array.ndim != 1 or not np.all((array > 0) & (array < 1)) or np.any(np.diff(array) <= 0):
-        raise ModelError(f"levels must increase and lie between 0 and 1, got {levels}")
+        raise ModelError(f"levels must increase and lie between 0 and 1, got {levels!r}")
     return array

@@ -21,6 +21,12 @@ from forecasting.series import FloatArray
 
 _PROGRESS_EVERY = 256
 
+ReportProgress = Callable[[int, int], None]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Report to nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -48,7 +54,7 @@ def spec_of(setting: Setting, members: tuple[str, ...] = DEFAULT_MEMBERS) -> Spe
 def replay_headstart(
     setting: Setting,
     members: tuple[str, ...] = DEFAULT_MEMBERS,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: ReportProgress = no_progress,
 ) -> Replay:
     """Decide bin by bin on the simulated cluster.
 

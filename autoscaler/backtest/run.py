@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.registry import BASELINES, run_baseline
-from autoscaler.backtest.headstart import Replay, replay_headstart
+from autoscaler.backtest.headstart import Replay, ReportProgress, no_progress, replay_headstart
 from autoscaler.backtest.result import BacktestResult, Frontier, PolicyResult
 from autoscaler.backtest.setting import Setting
 from autoscaler.errors import UsageError
@@ -18,14 +18,12 @@ HEADSTART = "headstart"
 OPTIMUM = "optimum"
 POLICIES = (HEADSTART, *BASELINES)
 
-ReportProgress = Callable[[int, int], None]
-
 
 def run_backtest(
     setting: Setting,
     policies: Sequence[str] = POLICIES,
     *,
-    report: ReportProgress = lambda done, total: None,
+    report: ReportProgress = no_progress,
 ) -> BacktestResult:
     """Replay a trace under each policy.
 

@@ -68,12 +68,12 @@ def choose_replicas(
         current: replicas ready and loading.
         missing: the last bin's demand is unknown: nothing is released.
     """
-    order = int(math.ceil(need_at_lead + backlog_lead_rs / drain_s - _ROUNDING))
+    order = math.ceil(need_at_lead + backlog_lead_rs / drain_s - _ROUNDING)
     if order >= current:
         return order
     if missing:
         return current
-    keep = int(math.ceil(max(need_at_lead, need_until_lead) + backlog_now_rs / drain_s - _ROUNDING))
+    keep = math.ceil(max(need_at_lead, need_until_lead) + backlog_now_rs / drain_s - _ROUNDING)
     return max(order, min(current, keep))
 
 
@@ -108,7 +108,7 @@ def replay(
     replicas. The first load of bins is not scored, since the replay starts with a fleet that fits the first bin.
     """
     due = np.zeros(lead, dtype=np.int64)
-    ready = int(math.ceil(max(need_until_lead[0], replicas_min)))
+    ready = math.ceil(max(need_until_lead[0], replicas_min))
     backlog_rs = 0.0
     paid = late_rs = arrived_rs = 0.0
     for t in range(len(demand)):
