@@ -39,6 +39,20 @@ def spread_prior(features: FloatArray, lead: int) -> float:
 
 
 @njit(cache=True)
+def bounded_spread(log_spread: float) -> float:
+    """A spread from its logarithm, within what a service can do from one lead to the next."""
+    return math.exp(min(max(log_spread, _LOG_SPREAD_MIN), _LOG_SPREAD_MAX))
+
+
+@njit(cache=True)
+def count_residuals(prediction: FloatArray, targets: FloatArray, growth: float, histograms: FloatArray) -> None:
+    """Count the standardised residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came."""
+    for k in range(TARGETS):
+        residual = targets[k] - prediction[0] - prediction[1 + 2 * k]
+        add_residual(histograms[k], residual / prediction[2 + 2 * k], growth)
+
+
+@njit(cache=True)
 def learn_target(
     features: FloatArray,
     mask: FloatArray,
@@ -110,7 +124,7 @@ def predict(
             middle += weights[k, 0, i] * seen[i]
             log_spread += weights[k, 1, i] * seen[i]
         out[1 + 2 * k] = middle
-        out[2 + 2 * k] = math.exp(min(max(log_spread, _LOG_SPREAD_MIN), _LOG_SPREAD_MAX))
+        out[2 + 2 * k] = bounded_spread(log_spread)
     return out
 
 
