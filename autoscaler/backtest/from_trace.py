@@ -41,17 +41,7 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
     Raises:
         UsageError: the trace is shorter than one load, or the replicas' bounds are no range.
     """
-    load_s = scenario.load_latency.quantile_s(0.5)
-    if trace.duration_s < load_s:
-        raise UsageError(
-            f"{trace.name}: the trace covers {trace.duration_s:g} s, less than one load of {load_s:g} s; "
-            "give a longer trace or a shorter --load-latency"
-        )
-    if scenario.replicas_min > scenario.replicas_max:
-        raise UsageError(
-            f"--min-replicas {scenario.replicas_min} is above --max-replicas {scenario.replicas_max}; "
-            "it must be at most that"
-        )
+    check_scenario(scenario, trace.name, trace.duration_s)
     return Setting(
         trace_name=trace.name,
         start_s=trace.start_s,
@@ -62,14 +52,34 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
         load_latency=scenario.load_latency,
         max_wait_s=scenario.max_wait_s,
         late_budget=scenario.late_budget,
-        # A share such as 0.29 of 100 bins is 28.999...; the bin meant is 29.
-        score_from_bin=min(math.floor(scenario.score_from * len(trace) + 1e-9), len(trace) - 1),
+        score_from_bin=first_scored_bin(scenario.score_from, len(trace)),
         replicas_min=scenario.replicas_min,
         replicas_max=scenario.replicas_max,
         start_failure_share=scenario.start_failure_share,
         drain_s=scenario.drain_s,
         seed=scenario.seed,
     )
+
+
+def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:
+    """Raise UsageError where a trace of `duration_s` is shorter than one load, or the replicas' bounds are no range."""
+    load_s = scenario.load_latency.quantile_s(0.5)
+    if duration_s < load_s:
+        raise UsageError(
+            f"{name}: the trace covers {duration_s:g} s, less than one load of {load_s:g} s; "
+            "give a longer trace or a shorter --load-latency"
+        )
+    if scenario.replicas_min > scenario.replicas_max:
+        raise UsageError(
+            f"--min-replicas {scenario.replicas_min} is above --max-replicas {scenario.replicas_max}; "
+            "it must be at most that"
+        )
+
+
+def first_scored_bin(score_from: float, bins: int) -> int:
+    """The bin at which scoring begins, at a share `score_from` of `bins`; at least one bin is scored."""
+    # A share such as 0.29 of 100 bins is 28.999...; the bin meant is 29.
+    return min(math.floor(score_from * bins + 1e-9), bins - 1)
 
 
 def _arrivals_rs(trace: Trace, capacity_rps: Mapping[str, float]) -> FloatArray:

@@ -25,11 +25,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from autoscaler.backtest.cluster import DRAWS
+from autoscaler.backtest.engine_speed import EngineSpeed
+from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.request_kernel import FleetPlan, replay_requests
 from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.core.load_latency import LoadLatency
@@ -39,66 +40,20 @@ from forecasting.series import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSpeed:
-    """What one replica's inference engine does at a full batch. UsageError for a number that can't be.
-
-    Attributes:
-        concurrency: requests that it serves at once, at least 1.
-        prefill_tokens_per_s: prompt tokens per second in one slot.
-        decode_tokens_per_s: output tokens per second in one slot, the inverse of the time per output token.
-    """
-
-    concurrency: int
-    prefill_tokens_per_s: float
-    decode_tokens_per_s: float
-
-    def __post_init__(self) -> None:
-        if self.concurrency < 1:
-            raise UsageError(f"concurrency is {self.concurrency}: a replica must serve at least 1 request at once")
-        for name in ("prefill_tokens_per_s", "decode_tokens_per_s"):
-            speed = getattr(self, name)
-            if not (math.isfinite(speed) and speed > 0):
-                raise UsageError(f"{name} is {speed:g}: give tokens per second of one slot, above 0")
-
-    def prefill_s(self, log: RequestLog) -> FloatArray:
-        """Seconds from the start of service to the first token, shape (n,)."""
-        return log.prompt_tokens / self.prefill_tokens_per_s
-
-    def service_s(self, log: RequestLog) -> FloatArray:
-        """Seconds that each request holds a slot, shape (n,)."""
-        return self.prefill_s(log) + log.output_tokens / self.decode_tokens_per_s
-
-
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """A distribution in seconds, in the rank form that never interpolates, so that infinite waits stay visible.
-
-    NaN where there was nothing to measure.
-    """
-
-    p50_s: float
-    p90_s: float
-    p99_s: float
-    max_s: float
-
-    @classmethod
-    def of(cls, values_s: FloatArray) -> Self:
-        """Percentiles of some values, infinite ones included; each is one of the values."""
-        if not len(values_s):
-            return cls(math.nan, math.nan, math.nan, math.nan)
-        return cls(*np.quantile(values_s, [0.5, 0.9, 0.99, 1.0], method="inverted_cdf").tolist())
-
-
-@dataclass(frozen=True, slots=True)
 class RequestOutcome:
     """A plan after every request has been replayed through it.
 
     Attributes:
         waits_s: start of service minus arrival, shape (n,), all requests; infinite where the fleet was gone before
-            the request's turn and never came back. The rest is over the requests that arrive in the scored part.
+            the request's turn and never came back.
+        late_rs: work of late requests by the bin in which they arrive, replica-seconds, shape (bins,).
+        served_rs: work done in each bin, replica-seconds, shape (bins,).
+        paid: replicas paid for in each bin, shape (bins,): fractions where one comes or goes within it.
+        requests: how many arrive in the scored part. The rest is over these.
         late_fraction: share of requests that wait longer than the setting's `max_wait_s`; never served is late.
             0 where none arrived.
         late_work_fraction: the same, each request weighted by its service time: what the fluid fidelity counts.
+        late_bins: scored bins in which a late request arrives.
         unserved: requests that were never served.
         wait: distribution of the waits.
         first_token: distribution of wait + prefill.
@@ -108,8 +63,13 @@ class RequestOutcome:
     """
 
     waits_s: FloatArray
+    late_rs: FloatArray
+    served_rs: FloatArray
+    paid: FloatArray
+    requests: int
     late_fraction: float
     late_work_fraction: float
+    late_bins: int
     unserved: int
     wait: Percentiles
     first_token: Percentiles
@@ -141,15 +101,23 @@ def simulate_requests(log: RequestLog, speed: EngineSpeed, setting: Setting, des
     fleet_plan = FleetPlan(plan, float(setting.bin_s), load_s, speed.concurrency)
     start_s, ordered_s, ready_s, gone_s = replay_requests(arrival_s, service_s, fleet_plan)
 
-    from_s, to_s = setting.score_from_bin * setting.bin_s, len(setting) * setting.bin_s
+    edges_s = setting.bin_s * np.arange(len(setting) + 1)
+    from_s, to_s = float(edges_s[setting.score_from_bin]), float(edges_s[-1])
     waits_s = start_s - arrival_s
+    all_late = waits_s > setting.max_wait_s
+    late_bins = np.searchsorted(edges_s, arrival_s[all_late], side="right") - 1
     scored = slice(int(np.searchsorted(arrival_s, from_s)), None)
-    late = waits_s[scored] > setting.max_wait_s
+    late = all_late[scored]
     slot_s = speed.concurrency * _within(ready_s, gone_s, from_s, to_s)
     return RequestOutcome(
         waits_s=waits_s,
+        late_rs=np.bincount(late_bins, service_s[all_late], minlength=len(setting)) / speed.concurrency,
+        served_rs=within_bins(start_s, start_s + service_s, edges_s) / speed.concurrency,
+        paid=within_bins(ordered_s, gone_s, edges_s) / setting.bin_s,
+        requests=len(late),
         late_fraction=float(late.mean()) if len(late) else 0.0,
         late_work_fraction=_ratio(float(service_s[scored][late].sum()), float(service_s[scored].sum())),
+        late_bins=len(np.unique(late_bins[late_bins >= setting.score_from_bin])),
         unserved=int(np.isinf(waits_s[scored]).sum()),
         wait=Percentiles.of(waits_s[scored]),
         first_token=Percentiles.of(waits_s[scored] + speed.prefill_s(log)[scored]),
@@ -237,6 +205,26 @@ def _within(from_each_s: FloatArray, to_each_s: FloatArray, from_s: float, to_s:
     """Total length of the intervals within [from_s, to_s]; an interval that ends before it begins counts nothing."""
     lengths_s = np.clip(to_each_s, from_s, to_s) - np.clip(from_each_s, from_s, to_s)
     return float(np.maximum(lengths_s, 0.0).sum())
+
+
+def within_bins(from_each_s: FloatArray, to_each_s: FloatArray, edges_s: FloatArray) -> FloatArray:
+    """Total length of the intervals within each bin, shape (bins,); an interval that ends before it begins counts 0.
+
+    Args:
+        from_each_s: where each interval begins, shape (k,).
+        to_each_s: where each ends, shape (k,); infinite where it doesn't.
+        edges_s: edges of the bins, increasing, shape (bins + 1,).
+    """
+    began_s = np.clip(from_each_s, edges_s[0], edges_s[-1])
+    ended_s = np.maximum(np.clip(to_each_s, edges_s[0], edges_s[-1]), began_s)
+    length_s = _sum_until(np.sort(began_s), edges_s) - _sum_until(np.sort(ended_s), edges_s)
+    return np.diff(length_s)
+
+
+def _sum_until(moments_s: FloatArray, until_s: FloatArray) -> FloatArray:
+    """Sum of (until - moment) over the sorted moments (k,) before each `until_s` (n,): shape (n,)."""
+    before = np.searchsorted(moments_s, until_s)
+    return before * until_s - np.concatenate([[0.0], np.cumsum(moments_s)])[before]
 
 
 def _ratio(part: float, whole: float) -> float:

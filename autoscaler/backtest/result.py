@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from autoscaler.backtest.engine_speed import EngineSpeed
+from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.setting import IntArray, Setting
 from forecasting.series import FloatArray
 
@@ -35,6 +37,36 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFigures:
+    """What single requests met under a plan, over those that arrive in the scored part.
+
+    Attributes:
+        wait: from arrival to the start of service; infinite for a request that was never served.
+        first_token: from arrival to the first token.
+        unserved: requests that were never served.
+        late_work_fraction: share of the work, not of the requests, that was late.
+    """
+
+    wait: Percentiles
+    first_token: Percentiles
+    unserved: int
+    late_work_fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFidelity:
+    """How the plans were replayed request by request.
+
+    Attributes:
+        requests: how many arrive in the scored part.
+        speed: what one replica does.
+    """
+
+    requests: int
+    speed: EngineSpeed
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyResult:
     """One row of the table.
 
@@ -45,6 +77,7 @@ class PolicyResult:
         outcome: what it led to.
         settings: the policy's own settings, for result.json.
         reasons: reason code per bin where the policy gives one, else empty.
+        requests: what single requests met, in the fidelity per request.
     """
 
     name: str
@@ -53,6 +86,7 @@ class PolicyResult:
     outcome: Outcome
     settings: Mapping[str, float | int | str]
     reasons: tuple[str, ...] = ()
+    requests: RequestFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +126,8 @@ class BacktestResult:
         gpu_hour_price: dollars per GPU-hour, None where not given.
         gpus_per_replica: GPUs that one replica holds.
         seconds: policy name -> wall time that its run took.
+        requests: how single requests were replayed; None in the fluid fidelity. With it, an outcome's late fraction
+            and late bins count requests, its costs include drains, and only `ready` is the fluid cluster's.
     """
 
     setting: Setting
@@ -101,3 +137,4 @@ class BacktestResult:
     gpu_hour_price: float | None = None
     gpus_per_replica: int = 1
     seconds: Mapping[str, float] = field(default_factory=dict)
+    requests: RequestFidelity | None = None

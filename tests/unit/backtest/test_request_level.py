@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.backtest.cluster import order_load_bins, simulate
+from autoscaler.backtest.engine_speed import EngineSpeed
+from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.request_kernel import FleetPlan, replay_requests
 from autoscaler.backtest.request_level import (
-    EngineSpeed,
-    Percentiles,
     implied_capacity_rps,
     order_loads_s,
     setting_from_requests,
