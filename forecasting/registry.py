@@ -23,11 +23,18 @@ class ModelSetting:
         bin_s: width of a bin in seconds.
         lead_s: horizon in seconds that matters most: the load of a model.
         periods: bins per season, increasing; None lets each model detect its own.
+        horizon_s: the longest horizon that intervals are learned for, in seconds.
     """
 
     bin_s: float
     lead_s: float = 600.0
     periods: tuple[int, ...] | None = None
+    horizon_s: float = _DAY_S
+
+    @property
+    def steps_max(self) -> int:
+        """The longest horizon in bins."""
+        return max(1, round(max(self.horizon_s, self.lead_s) / self.bin_s))
 
 
 def point_model_names() -> tuple[str, ...]:
@@ -36,8 +43,13 @@ def point_model_names() -> tuple[str, ...]:
 
 
 def forecaster_names() -> tuple[str, ...]:
-    """Names of the models with intervals."""
+    """Names of the models with intervals of their own. They learn with each bin: to fit them again teaches nothing."""
     return tuple(_FORECASTERS)
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of all models, the naive ones first."""
+    return (*_POINT_MODELS, *_FORECASTERS)
 
 
 def point_model(name: str, setting: ModelSetting) -> PointModel:
@@ -46,14 +58,8 @@ def point_model(name: str, setting: ModelSetting) -> PointModel:
 
 
 def forecaster(name: str, setting: ModelSetting) -> Forecaster:
-    """The forecaster called `name`. Raises ModelError for a name that isn't one."""
-    return _build(_FORECASTERS, name, setting)
-
-
-def any_model(name: str, setting: ModelSetting) -> Forecaster | PointModel:
-    """The forecaster or point model called `name`. Raises ModelError for a name that is neither."""
-    models: dict[str, Callable[[ModelSetting], Forecaster | PointModel]] = {**_FORECASTERS, **_POINT_MODELS}
-    return _build(models, name, setting)
+    """The model called `name`, with conformal intervals if it has none. Raises ModelError for a name that isn't one."""
+    return _build({name: _with_intervals(build) for name, build in _POINT_MODELS.items()} | _FORECASTERS, name, setting)
 
 
 def _build(models: Mapping[str, Callable[[ModelSetting], _Model]], name: str, setting: ModelSetting) -> _Model:
@@ -107,7 +113,7 @@ def _ets(setting: ModelSetting) -> PointModel:
     return StatsmodelsETS(period=None if setting.periods is None else min(setting.periods, default=0))
 
 
-_POINT_MODELS: Mapping[str, Callable[[ModelSetting], PointModel]] = {
+_POINT_MODELS: dict[str, Callable[[ModelSetting], PointModel]] = {
     "last-value": _last_value,
     "window-mean": _window_mean,
     "exponential-level": _exponential_level,
@@ -118,5 +124,27 @@ _POINT_MODELS: Mapping[str, Callable[[ModelSetting], PointModel]] = {
     "ets": _ets,
 }
 
-# Models with intervals: each name's constructor, as above.
-_FORECASTERS: Mapping[str, Callable[[ModelSetting], Forecaster]] = {}
+
+def _with_intervals(build: Callable[[ModelSetting], PointModel]) -> Callable[[ModelSetting], Forecaster]:
+    def build_with_intervals(setting: ModelSetting) -> Forecaster:
+        from forecasting.conformal import Conformal
+
+        return Conformal(build(setting), setting.steps_max)
+
+    return build_with_intervals
+
+
+def _headstart(setting: ModelSetting) -> Forecaster:
+    from forecasting.at_leads import LeadForecaster
+
+    return LeadForecaster(setting.steps_max)
+
+
+def _boosted(setting: ModelSetting) -> Forecaster:
+    from forecasting.at_leads import LeadForecaster
+    from forecasting.boosted import Boosted
+
+    return LeadForecaster(setting.steps_max, members=(lambda lead: Boosted.start(lead=lead),), name="boosted")
+
+
+_FORECASTERS: dict[str, Callable[[ModelSetting], Forecaster]] = {"headstart": _headstart, "boosted": _boosted}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from forecasting.evaluate import HorizonAccuracy
     from forecasting.protocol import Forecaster, PointModel
 
-# statsmodels estimates for seconds per fit: it is there to compare with, for those who ask.
-_NOT_BY_DEFAULT = ("ets",)
+# Statsmodels estimates for seconds per fit, boosted trees grow for a second per day and horizon: for those who ask.
+_NOT_BY_DEFAULT = ("boosted", "ets")
 _PICTURE_DAYS = 3.0
 
 
@@ -38,7 +38,7 @@ def forecast(
             "--model",
             metavar="NAME",
             help="A model to measure; repeat for several. An unknown name lists all.",
-            show_default="all but ets",
+            show_default="all but boosted and ets",
         ),
     ] = None,
     score_from: ScoreFromOption = 0.5,
@@ -81,7 +81,7 @@ def forecast(
         demand = read_trace(trace, (unit,))
     steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
     drawn_step = _steps(drawn, demand.bin_s)
-    models = _models(model, demand.bin_s, lead_s=drawn)
+    models = _models(model, demand.bin_s, lead_s=drawn, horizon_s=max(horizons_s))
     with progress("forecasting", quiet=as_json) as report_progress:
         report = measure(demand, unit, models, steps, score_from=score_from, on_progress=report_progress)
     if png is not None:
@@ -123,15 +123,15 @@ def _steps(horizon_s: float, bin_s: float) -> int:
     return max(1, round(horizon_s / bin_s))
 
 
-def _models(names: list[str] | None, bin_s: float, lead_s: float) -> list[Forecaster | PointModel]:
+def _models(names: list[str] | None, bin_s: float, *, lead_s: float, horizon_s: float) -> list[Forecaster]:
     from autoscaler.errors import UsageError
     from forecasting.errors import ModelError
-    from forecasting.registry import ModelSetting, any_model, forecaster_names, point_model_names
+    from forecasting.registry import ModelSetting, forecaster, model_names
 
-    every = [name for name in (*point_model_names(), *forecaster_names()) if name not in _NOT_BY_DEFAULT]
-    setting = ModelSetting(bin_s=bin_s, lead_s=lead_s)
+    every = [name for name in model_names() if name not in _NOT_BY_DEFAULT]
+    setting = ModelSetting(bin_s=bin_s, lead_s=lead_s, horizon_s=horizon_s)
     try:
-        return [any_model(name, setting) for name in names or every]
+        return [forecaster(name, setting) for name in names or every]
     except ModelError as error:
         raise UsageError(f"--model: {error}") from error
 

@@ -12,6 +12,7 @@ from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
 from forecasting.evaluate import Accuracy, RollingForecasts, rolling_forecasts, score
 from forecasting.protocol import Forecaster, PointModel
+from forecasting.registry import forecaster_names
 from forecasting.series import Series
 
 LEVELS = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
@@ -90,6 +91,7 @@ def measure(
     every = math.ceil(scored / _ORIGINS_MAX)
     refit_every = math.ceil(scored / _FITS)
     total = math.ceil(scored / every) * len(models)
+    learning = forecaster_names()
     done = 0
 
     def step() -> None:
@@ -106,7 +108,7 @@ def measure(
                 levels=LEVELS,
                 first_origin=first,
                 every=every,
-                refit_every=refit_every,
+                refit_every=None if model.name in learning else refit_every,
                 on_origin=step,
             )
         )
