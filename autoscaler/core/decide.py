@@ -83,7 +83,8 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
         expected_late_share=state.risk.late_share,
     )
     released_ready = max(0, need.current - desired - len(observation.due_bins))
-    return decision, replace(state, serving=observation.ready - released_ready)
+    serving_at_once = max(0, desired - need.current) if state.lead_bins == 0 else 0
+    return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
 
 
 def _see_demand(spec: Spec, state: State, observation: Observation) -> tuple[State, bool]:
@@ -199,9 +200,9 @@ def _reasons(spec: Spec, state: State, need: _Need, wanted: int, desired: int) -
         reasons.append(Reason.DEMAND_MISSING)
     if need.backlog_at_lead_rs > _drain_s(spec, state):
         reasons.append(Reason.BACKLOG)
-    if wanted > need.current:
+    if desired > need.current:
         reasons.append(Reason.ORDERED_AHEAD)
-    elif wanted < need.current:
+    elif desired < need.current:
         reasons.append(Reason.RELEASED)
     elif need.at_lead <= need.current - 1 and not need.missing:
         reasons.append(Reason.KEPT)

@@ -1,0 +1,237 @@
+"""`decide`: a pure function that orders one load ahead, releases at once what isn't needed, and says why."""
+
+from __future__ import annotations
+
+import ast
+import math
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoscaler.core import decide as decide_module
+from autoscaler.core.decide import decide
+from autoscaler.core.decision import Reason
+from autoscaler.core.state import State
+
+NAN = math.nan
+
+
+def daily(days, *, day=144, low=3.0, high=12.0):
+    """A smooth day without noise: 10-minute bins."""
+    return low + (high - low) * (1 - np.cos(2 * np.pi * np.arange(days * day) / day)) / 2
+
+
+def spiked(days, *, at=80, width=3, day=144):
+    """Two replicas' worth of demand, and 30 for half an hour, at the same time each day."""
+    demand = np.full(days * day, 2.0)
+    for start in range(at, days * day, day):
+        demand[start : start + width] = 30.0
+    return demand
+
+
+def same(one, other):
+    """Equal field by field, where NaN is NaN."""
+    return all(
+        np.array_equal(getattr(one, f.name), getattr(other, f.name), equal_nan=f.type == "float") for f in fields(one)
+    )
+
+
+def test_the_same_state_gives_the_same_decision_again(spec_of, run_of):
+    spec = spec_of()
+    run = run_of(spec, daily(2))
+    observation = run.fleet.observe(2 * 86400.0 + 600.0, {"requests": 5.0})
+    first, _ = decide(spec, run.state, observation)
+    second, _ = decide(spec, run.state, observation)
+    assert same(first, second)
+
+
+def test_an_old_state_can_go_on_along_another_branch(spec_of, run_of):
+    spec, demand = spec_of(), daily(2)
+    trunk = run_of(spec, demand[:200])
+    kept = [(trunk.state, trunk.fleet.observe(201 * 600.0, {"requests": value})) for value in (0.0, 40.0, NAN)]
+    alone = []
+    for state, observation in kept:
+        decisions = []
+        for t in range(40):
+            later = observation if t == 0 else trunk.fleet.observe(observation.now_s + t * 600.0, {"requests": 7.0 + t})
+            decision, state = decide(spec, state, later)  # noqa: PLW2901
+            decisions.append(decision)
+        alone.append(decisions)
+    # The trunk itself goes on as if nothing had branched off.
+    whole = run_of(spec, demand)
+    state = trunk.state
+    for t in range(201, len(demand) + 1):
+        decision, state = decide(spec, state, whole.observations[t])
+        assert same(decision, whole.decisions[t])
+    # And each branch, taken again after all that, comes out the same.
+    for (state, observation), decisions in zip(kept, alone, strict=True):
+        decision, _ = decide(spec, state, observation)
+        assert same(decision, decisions[0])
+    assert len({decisions[0].desired for decisions in alone}) > 1
+
+
+def test_the_core_imports_no_clock_no_chance_and_no_world():
+    for path in Path(decide_module.__file__).parent.glob("*.py"):
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+        assert not imported & {"time", "datetime", "random", "os", "sys", "logging", "socket", "asyncio"}, path.name
+
+
+def test_time_does_not_go_back(spec_of, run_of):
+    spec = spec_of()
+    run = run_of(spec, [5.0, 5.0])
+    with pytest.raises(ValueError, match="time went back: 600.0 s comes before 1800.0 s"):
+        decide(spec, run.state, run.fleet.observe(600.0, {"requests": 5.0}))
+    with pytest.raises(ValueError, match="time went back"):
+        decide(spec, run.state, run.fleet.observe(1200.0, {"requests": 5.0}))
+
+
+def test_before_any_demand_is_known_it_holds_what_there_is_and_has_at_least_one(spec_of):
+    spec = spec_of()
+    for ready, desired in ((0, 1), (7, 7)):
+        run = decide(spec, State.start(spec), _observed(0.0, NAN, ready))
+        assert run[0].desired == desired
+        assert run[0].reasons == (Reason.NO_HISTORY,)
+        assert math.isnan(run[0].high_at_lead)
+
+
+def _observed(now_s, demand, ready, due=(), backlog_rs=None):
+    from autoscaler.core.observation import Observation
+
+    return Observation(now_s, {"requests": demand}, ready, np.array(due, dtype=np.int64), backlog_rs)
+
+
+@pytest.mark.parametrize("due", [(1,), (2,), (3,), (1, 3), (50,)])
+def test_what_loads_already_is_not_ordered_again(due, spec_of, run_of):
+    spec = spec_of()
+    run = run_of(spec, np.full(100, 10.0))
+    now_s = run.decisions[-1].now_s + spec.bin_s
+    short, _ = decide(spec, run.state, _observed(now_s, 10.0, 10, backlog_rs=0.0))
+    assert 10 < short.desired <= 12
+    ready = max(10, short.desired - len(due))
+    decision, _ = decide(spec, run.state, _observed(now_s, 10.0, ready, due, backlog_rs=0.0))
+    assert decision.desired == short.desired
+    assert decision.current == ready + len(due)
+    assert Reason.ORDERED_AHEAD not in decision.reasons
+
+
+def test_a_step_is_ordered_for_once(spec_of, run_of):
+    spec = spec_of(load_s=3000.0)
+    run = run_of(spec, [*[5.0] * 100, *[10.0] * 20])
+    # While the five new ones load, the queue of those bins is ordered for as well, and nothing beyond that.
+    for decision in run.decisions[101:]:
+        need = max(decision.high_at_lead, decision.peak_until_lead)
+        drain_s = max(spec.bin_s, 3000.0 / 8)
+        queued = max(decision.backlog_at_lead_rs, decision.backlog_rs)
+        assert decision.desired <= max(decision.current, math.ceil(need + queued / drain_s))
+    assert run.desired[-1] <= 15
+
+
+@pytest.mark.parametrize("load_s", [0.0, 600.0, 1800.0])
+def test_a_daily_wave_is_met_in_time(load_s, spec_of, run_of):
+    spec, demand = spec_of(load_s=load_s), daily(6)
+    run = run_of(spec, demand)
+    ready = np.array([observation.ready for observation in run.observations])[:-1]
+    if load_s == 0:
+        ready = np.array(run.desired)[:-1]  # an order serves in its own bin
+    last_day = slice(5 * 144, 6 * 144)
+    assert (ready[last_day] >= demand[last_day]).mean() > 0.99
+    assert ready[last_day].sum() < 1.25 * demand[last_day].sum()
+
+
+def test_a_step_without_a_load_is_worked_off_in_one_bin_and_not_ordered_twice(spec_of, run_of):
+    spec = spec_of(load_s=0.0)
+    run = run_of(spec, [*[1.0] * 30, *[50.0] * 10])
+    jump = 31  # the first decision that has seen it
+    assert run.decisions[jump].backlog_rs == pytest.approx((50 - run.decisions[jump - 1].desired) * 600.0)
+    # What was ordered then has served since: the queue is gone.
+    assert run.decisions[jump + 1].backlog_rs == 0.0
+    assert run.desired[jump + 2] < 1.5 * 50
+
+
+def test_what_was_ordered_for_a_peak_is_there_until_the_peak_is_over(spec_of, run_of):
+    spec = spec_of(load_s=7200.0)
+    run = run_of(spec, spiked(9))
+    peak = 8 * 144 + 80
+    # From one lead before its end on, the target bin lies behind the spike.
+    assert min(run.desired[peak - 9 : peak + 3]) >= 30
+    assert min(decision.ready for decision in run.decisions[peak : peak + 3]) >= 30
+    assert run.desired[peak + 24] < 15
+
+
+def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_may_need_it(spec_of, run_of):
+    run = run_of(spec_of(load_s=7200.0), [*spiked(5), *daily(3)])
+    kept = released = 0
+    for decision in run.decisions[1:]:
+        if decision.backlog_rs or decision.backlog_at_lead_rs:
+            continue
+        if Reason.KEPT in decision.reasons:
+            kept += 1
+            assert decision.high_at_lead <= decision.current - 1 < decision.peak_until_lead
+        elif Reason.RELEASED in decision.reasons:
+            released += 1
+            assert decision.desired == math.ceil(max(decision.high_at_lead, decision.peak_until_lead) - 1e-9)
+    assert min(kept, released) > 20
+
+
+def test_released_replicas_leave_when_the_peak_is_over(spec_of, run_of):
+    run = run_of(spec_of(), [*daily(3), *[3.0] * 60])
+    assert Reason.RELEASED in {reason for decision in run.decisions for reason in decision.reasons}
+    assert run.desired[-1] <= 5
+
+
+def test_after_hours_without_demand_no_replica_is_left(spec_of, run_of):
+    run = run_of(spec_of(), [*daily(2), *[0.0] * 48])
+    assert min(run.desired[-48:]) == 0
+    assert max(run.desired[-36:]) <= 1
+
+
+def test_with_a_minimum_as_many_stay(spec_of, run_of):
+    run = run_of(spec_of(replicas_min=2), [*daily(2), *[0.0] * 48])
+    assert run.desired[-1] == 2
+    assert run.decisions[-1].reasons[0] == Reason.AT_MIN
+
+
+def test_of_several_units_the_largest_need_counts(spec_of, run_of):
+    rng = np.random.default_rng(0)
+    requests, tokens = 3 + rng.random(60) * 8, (3 + rng.random(60) * 8) * 500
+    both = run_of(
+        spec_of(capacity_rps={"requests": 1.0, "tokens": 500.0}),
+        [{"requests": r, "tokens": t} for r, t in zip(requests, tokens, strict=True)],
+    )
+    one = run_of(spec_of(), requests)
+    other = run_of(spec_of(capacity_rps={"tokens": 500.0}), tokens)
+    for decision, a, b in zip(both.decisions[1:], one.decisions[1:], other.decisions[1:], strict=True):
+        assert decision.high_at_lead == pytest.approx(max(a.high_at_lead, b.high_at_lead))
+        assert decision.peak_until_lead == pytest.approx(max(a.peak_until_lead, b.peak_until_lead))
+
+
+def test_units_do_not_change_the_plan(spec_of, run_of):
+    demand = daily(2)
+    plain = run_of(spec_of(), demand)
+    scaled = run_of(spec_of(capacity_rps={"tokens": 4096.0}), demand * 4096.0)
+    assert scaled.desired == plain.desired
+
+
+def test_a_measured_queue_replaces_the_estimate_and_is_ordered_for(spec_of, run_of):
+    spec = spec_of()
+    run = run_of(spec, np.full(100, 10.0))
+    now_s = run.decisions[-1].now_s + spec.bin_s
+    decision, _ = decide(spec, run.state, _observed(now_s, 10.0, 11, backlog_rs=60_000.0))
+    assert decision.backlog_rs == 60_000.0
+    assert decision.desired > 20
+    assert Reason.BACKLOG in decision.reasons
+    assert Reason.ORDERED_AHEAD in decision.reasons
+
+
+def test_a_maximum_is_kept_and_said(spec_of, run_of):
+    run = run_of(spec_of(replicas_max=4), np.full(50, 10.0))
+    assert max(run.desired) == 4
+    assert run.decisions[-1].reasons[0] == Reason.AT_MAX
+    assert Reason.ORDERED_AHEAD not in run.decisions[-1].reasons  # nothing is: all four are there

@@ -1,0 +1,107 @@
+"""Missing demand is not zero: whatever is missing, skipped or broken, no replica is released for it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoscaler.core.decision import Reason
+
+NAN = math.nan
+UNKNOWN = [NAN, -1.0, math.inf, -math.inf, None]
+
+
+def is_known(seen):
+    return seen is not None and math.isfinite(seen) and seen >= 0
+
+
+known_run = st.tuples(st.floats(0, 60), st.integers(1, 25)).map(
+    lambda run: [run[0] * (1 + 0.1 * (t % 3)) for t in range(run[1])]
+)
+unknown_run = st.tuples(st.sampled_from(UNKNOWN), st.integers(1, 25)).map(lambda run: [run[0]] * run[1])
+traces = st.lists(known_run | unknown_run, min_size=1, max_size=8).map(
+    lambda runs: [seen for run in runs for seen in run]
+)
+skips = st.lists(st.sampled_from([1, 1, 1, 1, 2, 3, 30]), max_size=80)
+bounds = st.tuples(st.integers(0, 4), st.integers(0, 40)).map(lambda pair: (pair[0], sum(pair)))
+
+
+@settings(max_examples=60)
+@given(trace=traces, jumps=skips, bounds=bounds, load_bins=st.integers(0, 3))
+def test_no_replica_is_released_after_a_bin_that_is_unknown(trace, jumps, bounds, load_bins, spec_of, run_of):
+    low, high = bounds
+    spec = spec_of(bin_s=3600.0, load_s=3600.0 * load_bins, replicas_min=low, replicas_max=high)
+    run = run_of(spec, trace, jumps)
+    for seen, decision in zip([NAN, *trace], run.decisions, strict=True):
+        assert low <= decision.desired <= high
+        if not is_known(seen):
+            assert decision.desired >= min(decision.current, high)
+
+
+@settings(max_examples=30)
+@given(trace=traces, jumps=skips)
+def test_the_reasons_are_what_happened(trace, jumps, spec_of, run_of):
+    spec = spec_of(bin_s=3600.0, load_s=7200.0, replicas_min=1, replicas_max=30)
+    run = run_of(spec, trace, jumps)
+    any_known = False
+    for seen, decision in zip([NAN, *trace], run.decisions, strict=True):
+        any_known = any_known or is_known(seen)
+        reasons = decision.reasons
+        assert len(set(reasons)) == len(reasons)
+        assert (Reason.NO_HISTORY in reasons) == (not any_known) == math.isnan(decision.high_at_lead)
+        if not any_known:
+            continue
+        assert (Reason.DEMAND_MISSING in reasons) == (not is_known(seen))
+        assert (Reason.ORDERED_AHEAD in reasons) == (decision.desired > decision.current)
+        assert (Reason.RELEASED in reasons) == (decision.desired < decision.current)
+        if Reason.AT_MIN in reasons:
+            assert decision.desired == 1
+        if Reason.AT_MAX in reasons:
+            assert decision.desired == 30
+        assert len(set(reasons) & {Reason.ORDERED_AHEAD, Reason.RELEASED, Reason.KEPT, Reason.STEADY}) == 1
+
+
+@pytest.mark.parametrize("broken", UNKNOWN)
+def test_broken_demand_counts_as_missing(broken, spec_of, run_of):
+    trace = [5.0, 6.0, 7.0, *[broken] * 5, 6.0]
+    missing = [5.0, 6.0, 7.0, *[NAN] * 5, 6.0]
+    assert run_of(spec_of(), trace).desired == run_of(spec_of(), missing).desired
+
+
+def test_skipped_ticks_are_missing_bins(spec_of, run_of):
+    rng = np.random.default_rng(0)
+    demand = (5 + 3 * rng.random(200)).tolist()
+    whole = run_of(spec_of(), [*demand[:100], *[NAN] * 6, *demand[106:]])
+    skipped = run_of(spec_of(), [*demand[:100], *demand[106:]], jumps=[*[1] * 100, 7])
+    # The fleets differ, since one was decided for in the meantime; what is forecast for them doesn't.
+    for a, b in zip(whole.decisions[107:], skipped.decisions[101:], strict=True):
+        assert a.now_s == b.now_s
+        assert a.median_at_lead == pytest.approx(b.median_at_lead)
+        assert a.low_at_lead == pytest.approx(b.low_at_lead)
+
+
+def test_all_missing_from_the_start_keeps_one_replica_for_good(spec_of, run_of):
+    run = run_of(spec_of(), [NAN] * 300)
+    assert set(run.desired) == {1}
+    assert run.decisions[-1].reasons == (Reason.NO_HISTORY,)
+
+
+def test_one_of_several_units_missing_releases_nothing_either(spec_of, run_of):
+    spec = spec_of(capacity_rps={"requests": 1.0, "tokens": 100.0})
+    both = {"requests": 8.0, "tokens": 300.0}
+    run = run_of(spec, [*[both] * 30, *[{"requests": 1.0}] * 30])
+    assert min(run.desired[31:]) >= run.desired[30]
+    assert all(Reason.DEMAND_MISSING in decision.reasons for decision in run.decisions[31:])
+    # The known unit still orders.
+    more = run_of(spec, [*[both] * 30, *[{"requests": 20.0, "tokens": NAN}] * 10])
+    assert more.desired[-1] > 20
+
+
+def test_after_an_outage_surplus_leaves_again(spec_of, run_of):
+    run = run_of(spec_of(), [*[10.0] * 150, *[NAN] * 20, *[2.0] * 80])
+    assert min(run.desired[151:171]) >= run.desired[150]
+    assert run.desired[-1] <= 4
