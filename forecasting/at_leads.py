@@ -1,6 +1,7 @@
 """Headstart's own forecaster at all horizons: a lead ensemble at each step of a grid, interpolated between.
 
-The autoscaler needs one lead and asks that ensemble directly. This one is for plots, tables and comparisons.
+The autoscaler needs one lead and asks that ensemble directly. This one is for plots, tables and comparisons, so its
+intervals are recalibrated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from forecasting.errors import ModelError
 from forecasting.lead_ensemble import DEFAULT_MEMBERS, LeadEnsemble
 from forecasting.lead_member import LeadMember
 from forecasting.protocol import check_levels, check_steps
+from forecasting.recalibrated import RecalibratedEnsemble
 from forecasting.series import FloatArray, Series
 from forecasting.step_grid import IntArray, interpolate_steps, step_grid
 
@@ -53,9 +55,11 @@ class LeadForecaster:
         ensembles = tuple(self._ensemble(int(step) - 1, floor, series).fit(series) for step in grid)
         return FittedLeadForecaster(grid, floor, ensembles)
 
-    def _ensemble(self, lead: int, floor: float, series: Series) -> LeadEnsemble:
+    def _ensemble(self, lead: int, floor: float, series: Series) -> RecalibratedEnsemble:
         members = [member if isinstance(member, str) else member(lead) for member in self.members]
-        return LeadEnsemble.start(lead=lead, bin_s=series.bin_s, floor=floor, start_s=series.start_s, members=members)
+        return RecalibratedEnsemble.start(
+            LeadEnsemble.start(lead=lead, bin_s=series.bin_s, floor=floor, start_s=series.start_s, members=members)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class FittedLeadForecaster:
 
     grid: IntArray
     floor: float
-    ensembles: tuple[LeadEnsemble, ...]
+    ensembles: tuple[RecalibratedEnsemble, ...]
 
     def update(self, value: float) -> Self:
         """See one more bin: work per second, NaN where it is missing."""

@@ -71,7 +71,8 @@ def seasonal_ratios(
     """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
 
     Each is relative to `level` directly ("as high as then") or to that day's own level ("as much higher as then").
-    A day that is not in the history says nothing: 0.
+    A day that is not in the history says nothing: 0. Neither does one whose target is still to come: leads of a day
+    and more.
     """
     half = max(1, lead // 2)
     rises = np.empty(SEASON_DAYS)
@@ -84,6 +85,8 @@ def seasonal_ratios(
         if origin < 1:
             break
         target = origin + lead
+        if target >= known:
+            continue
         then = mean_before(cumulative, origin, 2 * half + 1)
         height = mean_around(cumulative, target, half, known)
         rises[days] = height - then

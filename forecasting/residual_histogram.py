@@ -21,13 +21,13 @@ _WEIGHT_MAX = 1e200
 
 # What is believed before residuals are seen: a normal of z with this deviation, worth so many residuals.
 # z is a residual over the exponential of the mean log residual, which for a normal is 0.53 of its deviation.
-_PRIOR_DEVIATION = 1.9
+PRIOR_DEVIATION = 1.9
 _PRIOR_RESIDUALS = 20.0
 
 
 def prior_histogram() -> FloatArray:
     """Histogram before any residual, shape (CELLS + 1,): the cells' weights, then the weight of the next one."""
-    edges = np.sinh(np.linspace(-_REACH, _REACH, CELLS + 1)) / (_PRIOR_DEVIATION * math.sqrt(2.0))
+    edges = np.sinh(np.linspace(-_REACH, _REACH, CELLS + 1)) / (PRIOR_DEVIATION * math.sqrt(2.0))
     cumulative = np.array([0.5 * (1.0 + math.erf(edge)) for edge in edges])
     return np.append(_PRIOR_RESIDUALS * np.diff(cumulative), 1.0)
 
