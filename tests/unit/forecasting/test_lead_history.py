@@ -1,0 +1,191 @@
+"""The history of the lead models: features by hand, gaps, and nothing from the future."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from forecasting import lead_features as features_module
+from forecasting.errors import ModelError, SeriesError
+from forecasting.lead_features import FEATURES, lead_features, seasonal_step, targets_between
+from forecasting.lead_history import LeadHistory
+
+HOUR_S = 3600.0
+DAY = 24
+FLOOR = 2.0
+SLOPE = 0.01
+
+
+def history_of(demand, *, lead: int = 3, bin_s: float = HOUR_S, floor: float = FLOOR) -> LeadHistory:
+    history = LeadHistory.start(lead=lead, bin_s=bin_s, floor=floor)
+    for value in demand:
+        history = history.append(float(value))
+    return history
+
+
+def log_ramp(bins: int) -> np.ndarray:
+    """Demand whose log with the floor rises by SLOPE per bin."""
+    return np.exp(SLOPE * np.arange(bins) + 1.0) - FLOOR
+
+
+def daily(bins: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(1.0, 0.05, bins)
+    return (100.0 + 90.0 * np.sin(2 * np.pi * np.arange(bins) / DAY)) * noise
+
+
+def test_features_on_a_ramp_of_the_log_are_its_distances():
+    features, level = history_of(log_ramp(200)).latest
+    assert level == pytest.approx(1.0 + 199 * SLOPE)
+    change = math.log(0.01 + SLOPE)
+    expected = np.zeros(22)
+    # Means of the last 2, 6, 24 and 24 bins end half a window before the level, which is the last bin.
+    expected[1:5] = [-0.5 * SLOPE, -2.5 * SLOPE, -11.5 * SLOPE, -11.5 * SLOPE]
+    expected[7:10] = change
+    # Three bins centred two before the next one, to the target three after it: a rise of 5 bins, each day.
+    expected[[10, 12, 13, 15, 17]] = 5 * SLOPE
+    # The target's time a day, a week and (the median) four days ago, against the last bin.
+    expected[[11, 14, 16]] = np.array([4 - DAY, 4 - 7 * DAY, 4 - 4 * DAY]) * SLOPE
+    expected[18:22] = np.abs([expected[11], expected[16], 0.0, expected[1]])
+    np.testing.assert_allclose(features[:22], expected, atol=1e-9)
+
+
+def test_features_know_the_time_of_the_target():
+    # After 200 hours it is 8 o'clock; a lead of 3 bins later 11 o'clock.
+    features, _ = history_of(log_ramp(200)).latest
+    angle = 2 * math.pi * 11 / 24
+    np.testing.assert_allclose(features[22:24], [math.sin(angle), math.cos(angle)], atol=1e-9)
+    assert features[28] == 1.0
+
+
+def test_the_first_bin_has_features_and_they_are_finite():
+    features, level = history_of([5.0]).latest
+    assert level == pytest.approx(math.log(7.0))
+    assert np.isfinite(features).all()
+    np.testing.assert_allclose(features[:7], 0.0)
+
+
+@pytest.mark.parametrize("lead", [0, 1, 5])
+def test_the_matured_origin_is_the_one_whose_target_is_the_newest_bin(lead):
+    demand = log_ramp(60)
+    history = history_of(demand, lead=lead)
+    origin = history.matured()
+    at = 60 - (lead + 1)
+    assert origin.age == lead + 1
+    np.testing.assert_array_equal(origin.features, history_of(demand[:at], lead=lead).latest[0])
+    assert origin.level == history_of(demand[:at], lead=lead).latest[1]
+    np.testing.assert_allclose(origin.targets, 1.0 + 59 * SLOPE)
+
+
+def test_the_peak_covers_the_next_bin_to_the_target():
+    demand = np.full(40, 10.0)
+    for high, peak in [(36, 50.0), (39, 50.0), (35, 10.0)]:
+        with_spike = demand.copy()
+        with_spike[high] = 50.0
+        assert history_of(with_spike, lead=3).matured().targets[1] == pytest.approx(math.log(peak + FLOOR))
+
+
+def test_no_origin_matures_before_its_lead_has_passed():
+    assert history_of(np.ones(4), lead=3).matured() is None
+    assert history_of(np.ones(5), lead=3).matured() is not None
+
+
+@pytest.mark.parametrize("gap", range(30, 40))
+def test_an_origin_with_a_gap_before_its_target_teaches_nothing(gap):
+    demand = daily(40)
+    demand[gap] = math.nan
+    assert (history_of(demand, lead=3).matured() is None) == (gap >= 36)
+
+
+def test_features_of_an_origin_do_not_change_when_later_bins_do():
+    demand = daily(400)
+    origin = history_of(demand[:300])
+    features = origin.latest[0].copy()
+    later, other = origin, origin
+    for value in demand[300:]:
+        later, other = later.append(value), other.append(1000.0 * value)
+    np.testing.assert_array_equal(origin.latest[0], features)
+    np.testing.assert_array_equal(history_of(demand[:300]).latest[0], features)
+
+
+@pytest.mark.parametrize("lead", [20, 24, 30, 60, 24 * 7 + 5])
+def test_features_see_no_bin_that_is_still_to_come(lead):
+    # The same storage with and without later bins behind the view: what lies there must not matter.
+    logs = np.log(daily(400) + FLOOR)
+    cumulative = np.concatenate([[0.0], np.cumsum(logs)])
+    seen = np.empty((2, FEATURES))
+    for i, later in enumerate([math.nan, 1e6]):
+        logs[300:], cumulative[301:] = later, later
+        lead_features(logs[:300], cumulative[:301], lead, DAY, 0.0, seen[i])
+    assert np.isfinite(seen).all()
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_a_day_whose_target_is_still_to_come_says_nothing():
+    features, level = history_of(log_ramp(200), lead=DAY).latest
+    assert features[10:13].tolist() == [0.0, 0.0, 0.0]
+    # Two days ago the target's time was yesterday at this time; the level is the mean of 6 bins.
+    assert features[14] == pytest.approx(1.0 + (200 - 7 * DAY + DAY) * SLOPE - level)
+
+
+def test_a_gap_is_filled_as_earlier_days_moved_and_never_towards_zero():
+    demand = daily(24 * 6)
+    demand[24 * 5 : 24 * 5 + 8] = math.nan
+    imputed = np.exp(history_of(demand).log_demand.rows) - FLOOR
+    truth = daily(24 * 6)
+    np.testing.assert_allclose(imputed[24 * 5 : 24 * 5 + 8], truth[24 * 5 : 24 * 5 + 8], rtol=0.25)
+
+
+def test_a_gap_in_a_history_without_a_day_holds_the_last_value():
+    history = history_of([10.0, 20.0, math.nan, math.nan])
+    assert history.latest_demand == pytest.approx(20.0)
+    assert (history.bins, history.bins_known, history.missing_at) == (4, 2, 3)
+
+
+def test_a_gap_is_never_filled_above_the_peak():
+    demand = np.tile(np.r_[np.full(12, 10.0), np.full(12, 100.0)], 5)
+    demand = np.r_[demand, np.full(12, 90.0), np.full(3, math.nan)]
+    assert history_of(demand).latest_demand <= 100.0 + 1e-6
+
+
+def test_missing_bins_before_the_first_known_one_only_move_the_clock():
+    history = history_of([math.nan, math.nan, 5.0])
+    assert (history.bins, history.bins_known, len(history.log_demand)) == (3, 1, 1)
+    assert history.next_start_s == 3 * HOUR_S
+    assert history_of([math.nan]).matured() is None
+    with pytest.raises(ModelError, match="no bin is known"):
+        _ = history_of([math.nan]).latest
+
+
+def test_the_bound_follows_the_peak_and_forgets_it_slowly():
+    peak = history_of([100.0]).bound_log
+    later = history_of([100.0, *np.ones(14 * DAY)])
+    assert peak == pytest.approx(math.log(102.0) + 0.25)
+    assert later.bound_log == pytest.approx(peak - math.log(2.0))
+
+
+@pytest.mark.parametrize("bad", [{"lead": -1}, {"floor": 0.0}, {"bin_s": 0.0}, {"floor": math.nan}])
+def test_impossible_settings_are_refused(bad):
+    with pytest.raises(ModelError):
+        LeadHistory.start(**({"lead": 1, "bin_s": 60.0, "floor": 1.0} | bad))
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.inf])
+def test_impossible_demand_is_refused(bad):
+    with pytest.raises(SeriesError):
+        history_of([bad])
+
+
+def test_kernels_equal_their_python_form(monkeypatch):
+    logs = np.log(daily(24 * 9) + FLOOR)
+    cumulative = np.concatenate([[0.0], np.cumsum(logs)])
+    fast, slow = np.empty(FEATURES), np.empty(FEATURES)
+    level = lead_features(logs, cumulative, 4, DAY, 7200.0, fast)
+    step = seasonal_step(logs, cumulative, DAY)
+    for name in ("mean_before", "mean_around", "max_between", "step_spread", "median_of", "seasonal_ratios"):
+        monkeypatch.setattr(features_module, name, getattr(features_module, name).py_func)
+    assert lead_features.py_func(logs, cumulative, 4, DAY, 7200.0, slow) == pytest.approx(level, rel=1e-12)
+    np.testing.assert_allclose(slow, fast, rtol=1e-9, atol=1e-12)
+    assert seasonal_step.py_func(logs, cumulative, DAY) == pytest.approx(step, abs=1e-12)
+    np.testing.assert_array_equal(targets_between.py_func(logs, 5), targets_between(logs, 5))
