@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from autoscaler.errors import HeadstartError, UsageError
@@ -46,6 +46,25 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"{path}: {directory} is not a directory")
     if not _is_device(path) and not os.access(directory, os.W_OK | os.X_OK):
         raise UsageError(f"{path}: the directory {directory} is not writable")
+
+
+def check_outputs(outputs: Mapping[str, Path | None], *, trace: Path) -> None:
+    """Raise UsageError where an output can't be written to, or would replace the trace or another output.
+
+    Args:
+        outputs: option name -> path; None where it is not asked for.
+        trace: what is read.
+    """
+    taken = {trace.resolve(): "TRACE"}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        check_writable(path)
+        if _is_device(path):
+            continue
+        other = taken.setdefault(path.resolve(), option)
+        if other != option:
+            raise UsageError(f"{option} and {other} are the same file, {path}; give each a name of its own")
 
 
 def _is_device(path: Path) -> bool:

@@ -114,12 +114,14 @@ def backtest(
     """
     from autoscaler.backtest.from_trace import Scenario, setting_of
     from autoscaler.backtest.run import POLICIES, priced, run_backtest
-    from autoscaler.files import check_writable
+    from autoscaler.files import check_outputs
     from autoscaler.traces.read import read_trace
+    from autoscaler.traces.write import check_format
 
-    for path in (plan_out, json_out, html_out, png_out):
-        if path is not None:
-            check_writable(path)
+    outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
+    check_outputs(outputs, trace=trace)
+    if plan_out is not None:
+        check_format(plan_out)
     capacity_rps = capacity_by_unit(capacity, unit)
     scenario = Scenario(
         capacity_rps=capacity_rps,
@@ -147,7 +149,7 @@ def backtest(
         write_plan(read, next(iter(capacity_rps)), chosen.outcome.desired, plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
     print_result(result, as_json=as_json)
-    for path in (plan_out, json_out, html_out, png_out):
+    for path in outputs.values():
         if path is not None:
             stderr_console().print(f"wrote {path}")
 

@@ -39,13 +39,18 @@ def write_columns(path: Path, time_ns: IntArray, numbers: Mapping[str, NumberArr
 
     The format is by the suffix, as for `write_trace`; the file is written aside and renamed. Raises UsageError.
     """
+    check_format(path)
     if path.suffix == ".parquet":
         write_aside(path, lambda aside: _write_parquet(aside, time_ns, numbers, dated))
-    elif path.name.endswith(".csv.gz"):
+    elif path.suffix == ".gz":
         write_aside(path, lambda aside: _write_gzip(aside, time_ns, numbers, dated))
-    elif path.suffix in {"", ".csv"}:
-        write_aside(path, lambda aside: _write_csv(aside, time_ns, numbers, dated))
     else:
+        write_aside(path, lambda aside: _write_csv(aside, time_ns, numbers, dated))
+
+
+def check_format(path: Path) -> None:
+    """Raise UsageError where the suffix is none that is written: commands call it before the work."""
+    if path.suffix not in {"", ".csv", ".parquet"} and not path.name.endswith(".csv.gz"):
         raise UsageError(f"{path}: the suffix '{path.suffix}' is unknown; allowed are .csv, .csv.gz and .parquet")
 
 

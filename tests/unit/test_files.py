@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.errors import HeadstartError, UsageError
-from autoscaler.files import write_aside
+from autoscaler.files import check_outputs, write_aside
 
 
 def names_in(folder: Path) -> list[str]:
@@ -97,3 +97,19 @@ def test_a_name_as_long_as_the_file_system_allows_works(tmp_path: Path) -> None:
     target = tmp_path / ("n" * 251 + ".csv")
     write_aside(target, lambda path: path.write_text("x"))
     assert target.read_text() == "x"
+
+
+def test_an_output_replaces_neither_the_trace_nor_another_output(tmp_path: Path) -> None:
+    trace, plan = tmp_path / "demand.csv", tmp_path / "plan.csv"
+    trace.touch()
+    (tmp_path / "link.csv").symlink_to(trace)
+    check_outputs({"--plan-out": plan, "--json-out": None, "--html-out": tmp_path / "r.html"}, trace=trace)
+    with pytest.raises(UsageError, match="^--html-out and --plan-out are the same file, .*plan.csv; give each a name"):
+        check_outputs({"--plan-out": plan, "--html-out": tmp_path / "." / "plan.csv"}, trace=trace)
+    with pytest.raises(UsageError, match="^--plan-out and TRACE are the same file"):
+        check_outputs({"--plan-out": tmp_path / "link.csv"}, trace=trace)
+
+
+def test_several_outputs_may_go_to_one_device(tmp_path: Path) -> None:
+    null = Path("/dev/null")
+    check_outputs({"--plan-out": null, "--json-out": null}, trace=tmp_path / "demand.csv")
