@@ -32,10 +32,10 @@ from forecasting.step_grid import IntArray, interpolate_steps, step_grid
 
 _DAY_S = 86_400.0
 
-# Residuals halve in weight in three days, their size in half a day. Twice as slow, the central 50 % held 61 % of what
-# came after a regime had calmed down; twice as fast, the ends of the 99 % were made of too few residuals.
+# Residuals halve in weight in three days, their size in a quarter of one. Twice as slow, the central 50 % held 61 % of
+# what came after a regime had calmed down; twice as fast, the 90 % held 85 %, for want of last week's Monday.
 _HALF_LIFE_S = 3.0 * _DAY_S
-_SIZE_HALF_LIFE_S = 0.5 * _DAY_S
+_SIZE_HALF_LIFE_S = 0.25 * _DAY_S
 # Share of the mean demand that doesn't matter: added before the logarithm, so that an idle bin is no infinite error.
 _FLOOR_SHARE = 0.02
 
