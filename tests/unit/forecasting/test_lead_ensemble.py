@@ -1,0 +1,233 @@
+"""The lead regression and the ensemble: calibrated, causal, no worse than the level where there is nothing to learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from forecasting import lead_kernels, residual_histogram
+from forecasting.errors import ModelError
+from forecasting.lead_ensemble import DEFAULT_MEMBERS, LeadEnsemble, add_losses, weights_of
+from forecasting.lead_features import FEATURES
+from forecasting.lead_history import LeadHistory
+from forecasting.lead_kernels import PREDICTION, TARGETS, count_residuals, learn_target, predict, quantiles_from
+from forecasting.lead_regression import FEATURE_SETS, LeadRegression
+from forecasting.residual_histogram import CELLS, PRIOR_DEVIATION, add_residual, prior_histogram, residual_quantiles
+from forecasting.series import Series
+
+DAY = 288
+BIN_S = 300.0
+UPPER = np.array([0.9, 0.95, 0.99, 0.995, 0.999])
+
+
+def ensemble_of(lead: int = 2, floor: float = 1.0, members=DEFAULT_MEMBERS, start_s: float = 0.0) -> LeadEnsemble:
+    return LeadEnsemble.start(lead=lead, bin_s=BIN_S, floor=floor, members=members, start_s=start_s)
+
+
+def series(values) -> Series:
+    return Series.of(values, bin_s=BIN_S)
+
+
+def daily(bins: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0.0, 0.05, bins)
+    return 50.0 * np.exp(np.sin(2 * np.pi * np.arange(bins) / DAY) + noise)
+
+
+def said_of_each_bin(ensemble: LeadEnsemble, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Quantiles said of each bin one lead before, shape (n, TARGETS, q); NaN where nothing was."""
+    lead = ensemble.history.lead
+    said = np.full((len(values) + lead + 1, TARGETS, len(levels)), math.nan)
+    for n, value in enumerate(values, start=1):
+        ensemble = ensemble.update(float(value))
+        said[n + lead] = ensemble.at_lead(levels)
+    return said[: len(values)]
+
+
+@pytest.mark.parametrize("trace", ["chat", "code", "agents"])
+def test_intervals_hold_their_share_on_the_bundled_traces(bundled, trace):
+    demand = bundled(trace)
+    levels = np.array([0.005, 0.05, 0.25, 0.75, 0.95, 0.995])
+    start = ensemble_of(floor=0.025 * float(np.nanmean(demand.values)), start_s=demand.start_s)
+    said = said_of_each_bin(start, demand.values, levels)
+    peak = np.max([np.roll(demand.values, k) for k in range(3)], axis=0)
+    for target, actual in enumerate([demand.values, peak]):
+        scored = ~np.isnan(actual) & (np.arange(len(actual)) >= 7 * DAY)
+        for low, nominal in enumerate([0.99, 0.9, 0.5]):
+            quantiles = said[scored, target]
+            inside = (quantiles[:, low] <= actual[scored]) & (actual[scored] <= quantiles[:, -1 - low])
+            assert inside.mean() == pytest.approx(nominal, abs=0.03)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_service_without_a_season_is_not_made_worse_by_one(seed):
+    values = 50.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0.0, 0.03, 2500)))
+    losses = []
+    for members in (DEFAULT_MEMBERS, ("last-level",)):
+        said = said_of_each_bin(ensemble_of(members=members), values, UPPER)[1250:, 0]
+        error = np.log(values[1250:, None] + 1.0) - np.log(said + 1.0)
+        losses.append(np.maximum(UPPER * error, (UPPER - 1.0) * error).mean())
+    assert losses[0] <= 1.02 * losses[1]
+
+
+def test_a_season_is_learned():
+    said = said_of_each_bin(ensemble_of(lead=12), daily(6 * DAY), np.array([0.5]))[5 * DAY :, 0, 0]
+    truth = daily(6 * DAY)
+    wape = np.abs(said - truth[5 * DAY :]).mean() / truth[5 * DAY :].mean()
+    naive = np.abs(truth[5 * DAY - 13 : -13] - truth[5 * DAY :]).mean() / truth[5 * DAY :].mean()
+    assert wape < 0.07
+    assert naive > 0.15
+
+
+def test_on_a_ramp_the_quantiles_meet_the_target_bin_and_not_its_neighbours():
+    # Demand that grows by 1 % per bin: a lead of 4 is 5 bins after the last, 2 spreads of noise from its neighbours.
+    values = 10.0 * np.exp(0.01 * np.arange(1500) + np.random.default_rng(0).normal(0.0, 0.001, 1500))
+    median = ensemble_of(lead=4, floor=1e-3).fit(series(values)).at_lead([0.5])
+    assert np.log(median[0, 0] / 10.0) == pytest.approx(0.01 * (1499 + 5), abs=0.004)
+    assert np.log(median[1, 0] / 10.0) == pytest.approx(0.01 * (1499 + 5), abs=0.004)
+
+
+def test_what_is_said_does_not_change_when_the_future_is_cut():
+    values = daily(900)
+    values[300:320] = math.nan
+    whole = said_of_each_bin(ensemble_of(), values, UPPER)
+    cut = said_of_each_bin(ensemble_of(), values[:700], UPPER)
+    np.testing.assert_array_equal(whole[:700], cut)
+
+
+def test_an_update_leaves_the_old_one_as_it_was():
+    old = ensemble_of().fit(series(daily(700)))
+    said, losses = old.at_lead(UPPER), old.losses.copy()
+    branch = old
+    for value in (500.0, 0.0, math.nan, 50.0, 60.0):
+        branch = branch.update(value)
+    other = old.update(10.0).update(10.0)
+    np.testing.assert_array_equal(old.at_lead(UPPER), said)
+    np.testing.assert_array_equal(old.losses, losses)
+    assert not np.array_equal(other.at_lead(UPPER), branch.at_lead(UPPER))
+
+
+def test_an_outage_is_not_an_idle_service():
+    known = ensemble_of().fit(series(daily(4 * DAY)))
+    dark = known
+    for _ in range(40):
+        dark = dark.update(math.nan)
+        assert dark.at_lead([0.5])[0, 0] > 15.0
+    np.testing.assert_array_equal(known.losses, dark.losses)
+    np.testing.assert_array_equal(known.members[0].gram, dark.members[0].gram)
+
+
+def test_an_idle_service_is_said_to_be_idle():
+    assert ensemble_of().fit(series(np.zeros(3 * DAY))).at_lead([0.5, 0.99]).max() < 0.1
+
+
+def test_nothing_known_is_no_forecast_and_the_first_value_is_one():
+    nothing = ensemble_of().update(math.nan)
+    assert np.isnan(nothing.at_lead(UPPER)).all()
+    assert nothing.update(5.0).at_lead([0.5])[0, 0] == pytest.approx(5.0, rel=0.01)
+
+
+def test_no_quantile_is_far_above_all_that_ever_came():
+    values = daily(4 * DAY)
+    values[-3] = 3000.0
+    assert ensemble_of().fit(series(values)).at_lead([0.9999]).max() < 1.3 * 3001.0
+
+
+def test_quantiles_rise_with_the_level():
+    said = ensemble_of().fit(series(daily(700))).at_lead(np.linspace(0.001, 0.999, 99))
+    assert (np.diff(said, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("members", [(), ("oracle",), ("last-level", "oracle")])
+def test_unknown_members_are_refused(members):
+    with pytest.raises(ModelError, match="members must be some of regression, "):
+        ensemble_of(members=members)
+
+
+def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
+    weights = weights_of(np.array([[1.0, 0.0], [1.1, 0.0]]))
+    assert weights[1, 0] / weights[0, 0] == pytest.approx(math.exp(-1.0))
+    assert weights[:, 1].tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(weights.sum(axis=0), 1.0)
+
+
+def test_weights_go_to_the_member_that_was_right():
+    ensemble = ensemble_of(lead=12, members=("last-level", "regression")).fit(series(daily(6 * DAY)))
+    assert ensemble.weights[1, 0] > 0.9
+
+
+def test_an_untaught_regression_says_the_level():
+    history = LeadHistory.start(lead=2, bin_s=BIN_S, floor=1.0).append(9.0)
+    member = LeadRegression.start("regression", lead=2).learn(history, None)
+    np.testing.assert_allclose(np.exp(member.log_quantiles(np.array([0.5]))), 10.0, rtol=1e-6)
+
+
+def test_a_member_learns_only_from_features_that_it_sees():
+    fitted = ensemble_of(members=("last-level",)).fit(series(daily(500))).members[0]
+    unseen = np.setdiff1d(np.arange(FEATURES), FEATURE_SETS["last-level"])
+    np.testing.assert_array_equal(fitted.weights[:, :, unseen], 0.0)
+    assert np.abs(fitted.weights[:, :, 28]).max() > 0.0
+
+
+def test_residual_quantiles_are_those_of_the_residuals():
+    z = np.random.default_rng(0).standard_t(3, 20_000)
+    histogram, levels = prior_histogram(), np.array([0.001, 0.05, 0.5, 0.95, 0.999])
+    for value in z:
+        add_residual(histogram, value, 1.0)
+    out = np.empty(5)
+    residual_quantiles(histogram, levels, out)
+    np.testing.assert_allclose(out, np.quantile(z, levels), rtol=0.05, atol=0.03)
+
+
+def test_the_prior_is_a_normal():
+    out = np.empty(3)
+    residual_quantiles(prior_histogram(), np.array([0.05, 0.5, 0.95]), out)
+    np.testing.assert_allclose(out, PRIOR_DEVIATION * np.array([-1.645, 0.0, 1.645]), atol=0.03)
+
+
+def test_growing_weights_forget_and_never_overflow():
+    histogram, out = prior_histogram(), np.empty(1)
+    for value, times in ((-5.0, 3000), (5.0, 3000)):
+        for _ in range(times):
+            add_residual(histogram, value, 1.5)
+    residual_quantiles(histogram, np.array([0.01]), out)
+    assert np.isfinite(histogram).all()
+    assert out[0] == pytest.approx(5.0, rel=0.05)
+
+
+def test_residuals_beyond_the_table_count_at_its_ends():
+    histogram = prior_histogram()
+    add_residual(histogram, 1e9, 1.0)
+    add_residual(histogram, -1e9, 1.0)
+    assert min(histogram[0], histogram[CELLS - 1]) >= 1.0
+
+
+def test_kernels_equal_their_python_form(monkeypatch):
+    rng = np.random.default_rng(0)
+    features, mask, said = rng.normal(size=FEATURES), (rng.random(FEATURES) > 0.3) * 1.0, rng.random((3, TARGETS, 4))
+    weights, levels = rng.normal(size=(TARGETS, 2, FEATURES)) * 0.1, np.array([0.1, 0.5, 0.9, 0.99])
+    came = rng.random(TARGETS)
+    results = []
+    for python in (False, True):
+        if python:
+            for name in ("spread_prior", "bounded_spread"):
+                monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
+            for name in ("add_residual", "residual_quantiles"):
+                monkeypatch.setattr(lead_kernels, name, getattr(residual_histogram, name).py_func)
+        kernels = (predict, learn_target, count_residuals, quantiles_from, add_losses, weights_of)
+        predicted, learn, count, quantiles, lose, weigh = [k.py_func if python else k for k in kernels]
+        solve = lead_kernels.solve_ridge.py_func if python else lead_kernels.solve_ridge
+        gram, moments = np.zeros((FEATURES, FEATURES)), np.zeros((TARGETS, 2, FEATURES))
+        histograms, losses = np.vstack([prior_histogram()] * TARGETS), np.ones((3, TARGETS))
+        row = predicted(features, mask, 1.0, 3, weights, 5.0)
+        learn(features, mask, row, came, 3, 0.99, gram, moments, histograms)
+        count(row, came, 1.01, histograms)
+        lose(losses, said, came, levels, 0.9)
+        solved = solve(gram, moments)
+        results.append(
+            (row, gram, moments, histograms, quantiles(row, histograms, levels), losses, weigh(losses), solved)
+        )
+    for fast, slow in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-12)
+    assert results[0][0].shape == (PREDICTION,)
