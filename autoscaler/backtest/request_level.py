@@ -101,7 +101,7 @@ def simulate_requests(log: RequestLog, speed: EngineSpeed, setting: Setting, des
     fleet_plan = FleetPlan(plan, float(setting.bin_s), load_s, speed.concurrency)
     start_s, ordered_s, ready_s, gone_s = replay_requests(arrival_s, service_s, fleet_plan)
 
-    edges_s = setting.bin_s * np.arange(len(setting) + 1)
+    edges_s: FloatArray = setting.bin_s * np.arange(len(setting) + 1, dtype=np.float64)
     from_s, to_s = float(edges_s[setting.score_from_bin]), float(edges_s[-1])
     waits_s = start_s - arrival_s
     all_late = waits_s > setting.max_wait_s
@@ -224,7 +224,8 @@ def within_bins(from_each_s: FloatArray, to_each_s: FloatArray, edges_s: FloatAr
 def _sum_until(moments_s: FloatArray, until_s: FloatArray) -> FloatArray:
     """Sum of (until - moment) over the sorted moments (k,) before each `until_s` (n,): shape (n,)."""
     before = np.searchsorted(moments_s, until_s)
-    return before * until_s - np.concatenate([[0.0], np.cumsum(moments_s)])[before]
+    sums_s: FloatArray = np.concatenate([[0.0], np.cumsum(moments_s)])
+    return before * until_s - sums_s[before]
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -18,7 +18,7 @@ from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult, Re
 from autoscaler.backtest.setting import Setting
 from autoscaler.traces.requests import RequestLog
 
-_BY_FLUID = "by the fluid model"
+_FLUID = "fluid"
 
 
 def request_setting(log: RequestLog, bin_s: float, speed: EngineSpeed, scenario: Scenario) -> Setting:
@@ -81,7 +81,7 @@ def _row(row: PolicyResult, found: RequestOutcome) -> PolicyResult:
     counted = replace(row, outcome=_outcome(row.outcome, found), requests=figures)
     if not row.hindsight:
         return counted
-    return replace(counted, title=f"{row.title}, {_BY_FLUID}", settings={**row.settings, "planned_on": "fluid model"})
+    return replace(counted, title=f"{row.title}, {_FLUID}", settings={**row.settings, "chosen_on": _FLUID})
 
 
 def _outcome(fluid: Outcome, found: RequestOutcome) -> Outcome:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli import backtest_options as options
+from autoscaler.cli.backtest_options import Fidelity, Replica
 from autoscaler.cli.output import progress, stderr_console, stdout_console
 from autoscaler.cli.params import (
     CapacityOption,
@@ -16,113 +18,78 @@ from autoscaler.cli.params import (
     LoadLatencyOption,
     MaxWaitOption,
     ScoreFromOption,
-    capacity_by_unit,
-    parse_duration_s,
-    parse_positive,
-    share_parser,
 )
 
 if TYPE_CHECKING:
     from autoscaler.backtest.result import BacktestResult
 
-_OUTPUTS = "Outputs"
-_CLUSTER = "Simulated cluster"
-
 
 def backtest(
-    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="CSV or Parquet with 'timestamp' and counts per bin.")],
+    trace: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRACE", help="CSV or Parquet with 'timestamp' and counts per bin; or a log of requests."
+        ),
+    ],
     *,
-    capacity: CapacityOption,
+    capacity: CapacityOption = None,
     load_latency: LoadLatencyOption,
     max_wait_s: MaxWaitOption = 10.0,
     late_budget: LateBudgetOption = 0.01,
     score_from: ScoreFromOption = 0.5,
-    unit: Annotated[
-        str, typer.Option("--unit", metavar="COLUMN", help="The column of work that a bare --capacity is for.")
-    ] = "requests",
-    policy: Annotated[
-        str, typer.Option("--policy", metavar="NAME", help="The policy whose plan --plan-out writes.")
-    ] = "headstart",
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--against",
-            metavar="NAME",
-            help="Compare with this policy; repeat it. 'none': with none but the optimum. Default: with all.",
-            show_default=False,
-        ),
-    ] = None,
-    replicas_min: Annotated[int, typer.Option("--min-replicas", min=0, help="Fewest replicas.")] = 0,
-    replicas_max: Annotated[int, typer.Option("--max-replicas", min=1, help="Most replicas.")] = 100_000,
-    start_failures: Annotated[
-        float,
-        typer.Option(
-            "--start-failures",
-            parser=share_parser(zero=True),
-            metavar="SHARE",
-            help="Share of starts that fail and load a second time.",
-            rich_help_panel=_CLUSTER,
-        ),
-    ] = 0.0,
-    drain_s: Annotated[
-        float,
-        typer.Option(
-            "--drain",
-            parser=parse_duration_s,
-            metavar="DURATION",
-            help="How long a released replica is still paid for.",
-            rich_help_panel=_CLUSTER,
-        ),
-    ] = 0.0,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", min=0, max=2**32 - 1, help="For load latencies drawn at random.", rich_help_panel=_CLUSTER
-        ),
-    ] = 0,
-    gpu_hour_price: Annotated[
-        float | None,
-        typer.Option(
-            "--gpu-hour-price", parser=parse_positive, metavar="DOLLARS", help="Tells money too.", show_default=False
-        ),
-    ] = None,
-    gpus_per_replica: Annotated[int, typer.Option("--gpus-per-replica", min=1, help="GPUs that a replica holds.")] = 1,
-    plan_out: Annotated[
-        Path | None,
-        typer.Option("--plan-out", metavar="FILE", help="The plan, a row per bin.", rich_help_panel=_OUTPUTS),
-    ] = None,
-    json_out: Annotated[
-        Path | None,
-        typer.Option("--json-out", metavar="FILE", help="The results for machines.", rich_help_panel=_OUTPUTS),
-    ] = None,
-    html_out: Annotated[
-        Path | None,
-        typer.Option("--html-out", metavar="FILE", help="The report, one page.", rich_help_panel=_OUTPUTS),
-    ] = None,
-    png_out: Annotated[
-        Path | None,
-        typer.Option("--png-out", metavar="FILE", help="The report as a picture.", rich_help_panel=_OUTPUTS),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=_OUTPUTS)
-    ] = False,
+    unit: options.UnitOption = None,
+    policy: options.PolicyOption = "headstart",
+    against: options.AgainstOption = None,
+    replicas_min: options.ReplicasMinOption = 0,
+    replicas_max: options.ReplicasMaxOption = 100_000,
+    fidelity: options.FidelityOption = Fidelity.FLUID,
+    concurrency: options.ConcurrencyOption = None,
+    prefill_speed: options.PrefillSpeedOption = None,
+    decode_speed: options.DecodeSpeedOption = None,
+    bin_s: options.BinOption = None,
+    start_failures: options.StartFailuresOption = 0.0,
+    drain_s: options.DrainOption = None,
+    seed: options.SeedOption = 0,
+    gpu_hour_price: options.GpuHourPriceOption = None,
+    gpus_per_replica: options.GpusPerReplicaOption = 1,
+    plan_out: options.PlanOutOption = None,
+    json_out: options.JsonOutOption = None,
+    html_out: options.HtmlOutOption = None,
+    png_out: options.PngOutOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Replay a trace: what your GPUs would have cost, and how much would have waited, under each policy.
 
     Headstart decides bin by bin with what was known at that time. HPA, KEDA and Knative run beside it at their default
     targets and at the best one in hindsight, the one that is as late as Headstart was.
+
+    With --fidelity request, TRACE is a log with one row per request (timestamp, prompt_tokens, output_tokens, or a
+    public format): policies plan on its bins, then every request is replayed through each plan.
     """
     from autoscaler.backtest.from_trace import Scenario, setting_of
+    from autoscaler.backtest.request_run import replay_per_request, request_setting
     from autoscaler.backtest.run import POLICIES, priced, run_backtest
     from autoscaler.files import check_outputs
+    from autoscaler.traces.formats import import_requests
     from autoscaler.traces.read import read_trace
+    from autoscaler.traces.requests import bin_requests
     from autoscaler.traces.write import check_format
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
     check_outputs(outputs, trace=trace)
     if plan_out is not None:
         check_format(plan_out)
-    capacity_rps = capacity_by_unit(capacity, unit)
+    replica = Replica(
+        fidelity=fidelity,
+        capacity=capacity,
+        unit=unit,
+        drain_s=drain_s,
+        concurrency=concurrency,
+        prefill_speed=prefill_speed,
+        decode_speed=decode_speed,
+        bin_s=bin_s,
+    )
+    capacity_rps, speed = replica.resolve()
     scenario = Scenario(
         capacity_rps=capacity_rps,
         load_latency=load_latency,
@@ -132,21 +99,30 @@ def backtest(
         replicas_min=replicas_min,
         replicas_max=replicas_max,
         start_failure_share=start_failures,
-        drain_s=drain_s,
+        drain_s=drain_s or 0.0,
         seed=seed,
     )
     compared = POLICIES if against is None else tuple(name for name in against if name != "none")
     with progress(f"reading {trace.name}", quiet=as_json):
-        read = read_trace(trace, tuple(capacity_rps))
-        setting = setting_of(read, scenario)
+        if speed is None:
+            read = read_trace(trace, tuple(capacity_rps))
+            setting = setting_of(read, scenario)
+        else:
+            log = import_requests(trace)
+            read = bin_requests(log, bin_s or options.DEFAULT_BIN_S)
+            setting = request_setting(log, read.bin_s, speed, scenario)
     with progress(f"replaying {trace.name}", quiet=as_json) as report:
         result = run_backtest(setting, (policy, *compared), report=report)
+    if speed is not None:
+        with progress("replaying its requests", quiet=as_json) as report:
+            result = replay_per_request(result, log, speed, report=report)
     result = priced(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
     if plan_out is not None:
         from autoscaler.backtest.plan import write_plan
 
         chosen = next(row for row in result.policies if row.name == policy)
-        write_plan(read, next(iter(capacity_rps)), chosen.outcome.desired, plan_out)
+        shown = next(iter(capacity_rps)) if speed is None else options.DEFAULT_UNIT
+        write_plan(read, shown, chosen.outcome.desired, plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
     print_result(result, as_json=as_json)
     for path in outputs.values():
@@ -181,7 +157,7 @@ def print_result(result: BacktestResult, *, as_json: bool) -> None:
     import json
 
     from autoscaler.report.sentence import sentence
-    from autoscaler.report.table import policy_table, to_json
+    from autoscaler.report.table import policy_table, to_json, wait_table
 
     if as_json:
         typer.echo(json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False))
@@ -189,6 +165,10 @@ def print_result(result: BacktestResult, *, as_json: bool) -> None:
     console = stdout_console()
     console.print(policy_table(result))
     console.print()
+    waits = wait_table(result)
+    if waits is not None:
+        console.print(waits)
+        console.print()
     console.print(sentence(result), style="bold")
 
 

@@ -169,12 +169,13 @@ def _load_s(text: str, path: Path, line: int) -> float | None:
 
 
 CapacityOption = Annotated[
-    list[Capacity],
+    list[Capacity] | None,
     typer.Option(
         "--capacity",
         parser=parse_capacity,
         metavar="NUMBER | UNIT=NUMBER",
         help="Work per second that one replica sustains. Repeat it as UNIT=NUMBER where the work has several units.",
+        show_default=False,
     ),
 ]
 LoadLatencyOption = Annotated[

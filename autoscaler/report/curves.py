@@ -54,6 +54,7 @@ def _data(result: BacktestResult, group: int) -> Json:
         "start_s": setting.start_s + setting.score_from_bin * setting.bin_s,
         "dated": is_dated(setting.start_s),
         "late_budget": setting.late_budget,
+        "late_of": "the work" if result.requests is None else "requests",
         "demand": {"low": _floats(grouped(demand, group, np.fmin)), "high": _floats(grouped(demand, group, np.fmax))}
         if group > 1
         else {"low": _floats(demand), "high": None},

@@ -27,12 +27,26 @@ def settings_used(result: BacktestResult) -> dict[str, Value | dict[str, float |
         "max_wait_s": finite(setting.max_wait_s),
         "late_budget": finite(setting.late_budget),
         "score_from_bin": int(setting.score_from_bin),
+        **_engine(result),
         "replicas_min": int(setting.replicas_min),
         "replicas_max": int(setting.replicas_max),
         "start_failure_share": finite(setting.start_failure_share),
-        "drain_s": finite(setting.drain_s),
+        "drain_s": finite(setting.drain_s) if result.requests is None else "until its requests end",
         "gpus_per_replica": int(result.gpus_per_replica),
         "gpu_hour_price": None if result.gpu_hour_price is None else finite(result.gpu_hour_price),
+    }
+
+
+def _engine(result: BacktestResult) -> dict[str, Value]:
+    """What a replica does with single requests, where they were replayed."""
+    if result.requests is None:
+        return {"fidelity": "fluid"}
+    speed = result.requests.speed
+    return {
+        "fidelity": "request",
+        "concurrency": speed.concurrency,
+        "prefill_tokens_per_s": finite(speed.prefill_tokens_per_s),
+        "decode_tokens_per_s": finite(speed.decode_tokens_per_s),
     }
 
 

@@ -13,8 +13,10 @@ from autoscaler.files import write_aside
 from autoscaler.report import facts, words
 from autoscaler.report.curves import chart_data, is_dated
 from autoscaler.report.palette import ALL_LOOKS, looks_of
+from autoscaler.report.reading import how_to_read
 from autoscaler.report.sentence import sentence
-from autoscaler.report.summary import HEADSTART, PolicySummary, Summary, summarise, work_name
+from autoscaler.report.summary import HEADSTART, PolicySummary, Summary, summarise
+from autoscaler.report.table import WAIT_HEADS, wait_cells
 
 _MONTH_DAYS = 30
 _SCRIPTS = ("page_draw.js", "page_time.js", "page_policies.js", "page_start.js")
@@ -46,15 +48,17 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
         sentence=_unbroken(sentence(result)),
         numbers=_numbers(result, summary),
         table=_table(result, summary),
+        waits=_waits(result, summary),
         times="Times are UTC." if is_dated(setting.start_s) else "Times count from the start of the trace.",
         main=escape(main.title),
         main_look=looks[main.name].key,
         demand_title="Demand and what was forecast for it" if result.forecast else "Demand",
         demand_legend=_demand_legend(result),
         missing_legend=_MISSING_KEY,
-        hollow="Hollow: default settings; filled: best settings in hindsight; lines: all targets tried.",
+        hollow="Hollow: default settings; filled: best settings in hindsight"
+        + ("; lines: all targets tried." if result.frontiers else "."),
         budget=_unbroken(words.share(setting.late_budget)),
-        reading="\n".join(f"<li>{_unbroken(text)}</li>" for text in _reading(result)),
+        reading="\n".join(f"<li>{_unbroken(text)}</li>" for text in how_to_read(result)),
         command=f"<pre>{escape(command)}</pre>" if command else "",
         facts=_facts(result),
         # In JSON a '<' only occurs inside strings, where the escape means the same and can't close the element.
@@ -98,10 +102,11 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
     if saving is not None:
         word = "Saved" if saving.gpu_hours >= 0 else "Dearer"
         amount = words.money(abs(saving.money)) if saving.money is not None else words.share(abs(saving.share))
-        note = f"{words.hours(abs(saving.gpu_hours))} GPU-hours against the best HPA that is as late"
+        rival = "the best HPA" if result.requests is None else "the cheapest HPA replayed"
+        note = f"{words.hours(abs(saving.gpu_hours))} GPU-hours against {rival} that is at most as late"
         cards.append((word, amount, note))
         if saving.gap_closed is not None and saving.gap_closed >= 0:
-            cards.append(("Of what could be saved", words.share(saving.gap_closed), "from the best HPA to the optimum"))
+            cards.append(("Of what could be saved", words.share(saving.gap_closed), "from that HPA to the optimum"))
         month = words.hours(abs(saving.month_gpu_hours)) + " GPU-h"
         if saving.month_money is not None:
             month = words.money(abs(saving.month_money))
@@ -128,8 +133,31 @@ def _table_row(row: PolicySummary, look: str, budget: float) -> str:
     late = _unbroken(words.late_share(row.late_fraction, budget))
     late_cell = f"<td>{late}</td>" if row.within_budget else f'<td class="bad">{late}</td>'
     rest = _cells("td", [words.count(row.late_bins), words.share(row.mean_utilisation)])
-    own = ' class="own"' if row.name == HEADSTART else ""
-    return f"<tr{own}><td>{name}</td>{_cells('td', cells)}{late_cell}{rest}</tr>"
+    return f"<tr{_own(row)}><td>{name}</td>{_cells('td', cells)}{late_cell}{rest}</tr>"
+
+
+def _waits(result: BacktestResult, summary: Summary) -> str:
+    """How long single requests waited, in the fidelity per request."""
+    if result.requests is None:
+        return ""
+    looks = looks_of([row.name for row in summary.policies])
+    rows = "\n".join(
+        f'<tr{_own(row)}><td><span class="swatch look-{looks[row.name].key}"></span>{_unbroken(row.title)}</td>'
+        f"{_cells('td', wait_cells(row.requests))}</tr>"
+        for row in summary.policies
+        if row.requests is not None
+    )
+    return (
+        f"<h2>Waits of single requests</h2>\n"
+        f'<p class="note">{words.count(result.requests.requests)} requests, in seconds from arrival. '
+        "The first token comes after the wait and the prefill.</p>\n"
+        f'<div class="wide"><table><thead><tr>{_cells("th", ["Policy", *WAIT_HEADS])}</tr></thead>\n'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _own(row: PolicySummary) -> str:
+    return ' class="own"' if row.name == HEADSTART else ""
 
 
 def _cells(tag: str, texts: Iterable[str]) -> str:
@@ -147,28 +175,6 @@ def _demand_legend(result: BacktestResult) -> str:
         keys.append('<span class="key look-headstart">forecast made one load earlier, median</span>')
         keys.append(f'<span class="key block" style="--fill:var(--band)">{band}</span>')
     return "".join([*keys, _MISSING_KEY])
-
-
-def _reading(result: BacktestResult) -> list[str]:
-    setting = result.setting
-    work, wait = work_name(setting), words.duration(setting.max_wait_s)
-    names = {row.name for row in result.policies}
-    texts = [
-        f"A replica is paid for from its order, and serves once it has loaded ({setting.load_latency.label}). "
-        "A plan decides at the start of a bin, from earlier bins only.",
-        f"Late is the share of {work} that on arrival finds more than {wait} of work queued at the ready replicas.",
-        "Demand is in replicas: the work that arrives, over what one replica sustains.",
-    ]
-    if summarise(result).saving is not None:
-        texts.append(
-            "The headline compares with the cheapest HPA target, of all that were tried, that is at most as late as "
-            "Headstart. Nobody could have known that target beforehand: the comparison favours HPA."
-        )
-    if "optimum" in names:
-        texts.append("'optimum' knows the whole trace and is never late: no autoscaler can reach it.")
-    if setting.score_from_bin:
-        texts.append(f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted.")
-    return texts
 
 
 def _facts(result: BacktestResult) -> str:

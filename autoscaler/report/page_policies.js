@@ -41,7 +41,7 @@ function costLateChart() {
   const linear = scale(Math.log(low), Math.log(high), chart.box.bottom, chart.box.top), x = latenessScale(chart);
   const y = (cost) => linear(Math.log(Math.max(low, cost))); // equal ratios are equal distances, so a dear static fleet squeezes nobody
   yAxis(chart, y, logTicks(low, high), "GPU-hours (logarithmic)");
-  el(chart.svg, "text", { class: "unit", x: (chart.box.left + chart.box.right) / 2, y: chart.box.bottom + 36, "text-anchor": "middle" }, "share of the work that is late (logarithmic)");
+  el(chart.svg, "text", { class: "unit", x: (chart.box.left + chart.box.right) / 2, y: chart.box.bottom + 36, "text-anchor": "middle" }, `share of ${data.late_of} that is late (logarithmic)`);
   const budget = x(data.late_budget);
   el(chart.under, "rect", { class: "over", x: budget, width: Math.max(0, chart.box.right - budget), y: chart.box.top, height: chart.box.bottom - chart.box.top });
   el(chart.under, "line", { class: "budget", x1: budget, x2: budget, y1: chart.box.top, y2: chart.box.bottom });

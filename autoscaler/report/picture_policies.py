@@ -40,6 +40,8 @@ def draw_cost_against_lateness(axes: Axes, result: BacktestResult) -> None:
     budget = result.setting.late_budget
     low, high = _powers([*lates, budget])
     _frame(axes, budget, low, high)
+    counted = "the work" if result.requests is None else "requests"
+    axes.set_xlabel(f"share of {counted} that is late", size=9, color=MUTED)
     for line in result.frontiers:
         hours = line.replica_hours * result.gpus_per_replica
         axes.plot(
@@ -94,7 +96,6 @@ def _frame(axes: Axes, budget: float, low: int, high: int) -> None:
     )
     powers = list(range(low, high + 1))
     axes.set_xticks([zero, *powers], ["0", *(words.share(10.0**power) for power in powers)])
-    axes.set_xlabel("share of the work that is late", size=9, color=MUTED)
 
 
 def _label_costs(axes: Axes) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult
-from autoscaler.backtest.setting import Setting
+from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult, RequestFigures
 
 HEADSTART = "headstart"
 RIVAL_FAMILY = "hpa"
@@ -34,6 +33,7 @@ class PolicySummary:
         within_budget: whether the late share is at most the budget (true where nothing arrived).
         mean_utilisation: served work over ready replicas' time; NaN where none was ever ready.
         cost_over_optimum: replica-hours over the optimum's: 1.0 is the optimum itself; None without one.
+        requests: what single requests met; None in the fluid fidelity.
     """
 
     name: str
@@ -47,6 +47,7 @@ class PolicySummary:
     within_budget: bool
     mean_utilisation: float
     cost_over_optimum: float | None
+    requests: RequestFigures | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,10 @@ def rival_targets(result: BacktestResult) -> list[tuple[float, float]]:
     return tried
 
 
-def work_name(setting: Setting) -> str:
-    """What arrives, in the user's words: 'requests', or 'the work' where it is counted in another unit."""
-    return "requests" if set(setting.demand_rps) == {"requests"} else "the work"
+def work_name(result: BacktestResult) -> str:
+    """What is late or not, in the user's words: 'requests', or 'the work' where it is counted in another unit."""
+    counted = result.requests is not None or set(result.setting.demand_rps) == {"requests"}
+    return "requests" if counted else "the work"
 
 
 def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) -> PolicySummary:
@@ -161,6 +163,7 @@ def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) 
         within_budget=not outcome.late_fraction > result.setting.late_budget,
         mean_utilisation=outcome.mean_utilisation,
         cost_over_optimum=over_optimum,
+        requests=row.requests,
     )
 
 

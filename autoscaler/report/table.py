@@ -7,7 +7,8 @@ import math
 from rich.table import Table
 from rich.text import Text
 
-from autoscaler.backtest.result import BacktestResult, Frontier
+from autoscaler.backtest.percentiles import Percentiles
+from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
@@ -27,16 +28,49 @@ def policy_table(result: BacktestResult) -> Table:
     return table
 
 
+def wait_table(result: BacktestResult) -> Table | None:
+    """How long single requests waited under each policy, at most 100 columns wide; None in the fluid fidelity."""
+    if result.requests is None:
+        return None
+    table = Table(box=None, header_style="bold", pad_edge=False, caption_justify="left")
+    table.caption = f"{words.count(result.requests.requests)} requests; seconds from arrival"
+    table.add_column("policy", no_wrap=True)
+    for head in WAIT_HEADS:
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in summarise(result).policies:
+        if row.requests is not None:
+            table.add_row(
+                Text(row.name),
+                *wait_cells(row.requests),
+                style="bold" if row.name == HEADSTART else None,
+            )
+    return table
+
+
+WAIT_HEADS = ("wait p50", "p90", "p99", "max", "1st token p50", "p90", "p99", "max")
+
+
+def wait_cells(figures: RequestFigures) -> list[str]:
+    """The texts below WAIT_HEADS, in seconds."""
+    return [
+        words.wait_s(value)
+        for told in (figures.wait, figures.first_token)
+        for value in (told.p50_s, told.p90_s, told.p99_s, told.max_s)
+    ]
+
+
 def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, object]:
     """The result as result.json holds it: plain values only, None for what is not finite.
 
     `policies` is keyed by name. `cost_over_optimum` is a policy's replica-hours over the optimum's, 1.0 for the optimum
-    itself; None where the optimum was not run. `late_fraction` is a share, not a percentage.
+    itself; None where the optimum was not run. `late_fraction` is a share, not a percentage. In the fidelity 'request'
+    it counts requests, and each policy has `requests`; of the times in there, those that are infinite are None.
     """
     summary = summarise(result)
     by_name = {row.name: row for row in result.policies}
     found: dict[str, object] = {
         "sentence": sentence(result),
+        "fidelity": "fluid" if result.requests is None else "request",
         "policies": {row.name: _policy(row, facts.plain(by_name[row.name].settings)) for row in summary.policies},
         "frontiers": {row.name: _frontier(row) for row in result.frontiers},
         "saving_gpu_hours": None if summary.saving is None else facts.finite(summary.saving.gpu_hours),
@@ -46,6 +80,8 @@ def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, 
         "versions": facts.versions(),
         "seconds": {name: facts.finite(seconds) for name, seconds in result.seconds.items()},
     }
+    if result.requests is not None:
+        found["requests"] = result.requests.requests
     return found if command is None else {**found, "command": command}
 
 
@@ -63,14 +99,17 @@ def _cells(row: PolicySummary, budget: float) -> list[str | Text]:
 
 
 def _caption(result: BacktestResult) -> str:
-    asked = f"late: waited longer than {words.duration(result.setting.max_wait_s)}"
+    who = "" if result.requests is None else "requests that "
+    asked = f"late: {who}waited longer than {words.duration(result.setting.max_wait_s)}"
     asked += f", asked: at most {words.share(result.setting.late_budget)}"
     marks = "; * needs hindsight" if any(row.hindsight for row in result.policies) else ""
+    if marks and result.requests is not None:
+        marks += "\nfluid: chosen on the work per bin, so for single requests it may be late, or not the cheapest"
     return asked + marks
 
 
 def _policy(row: PolicySummary, settings: dict[str, facts.Value]) -> dict[str, object]:
-    return {
+    found: dict[str, object] = {
         "title": row.title,
         "hindsight": row.hindsight,
         "replica_hours": facts.finite(row.replica_hours),
@@ -83,6 +122,21 @@ def _policy(row: PolicySummary, settings: dict[str, facts.Value]) -> dict[str, o
         "cost_over_optimum": None if row.cost_over_optimum is None else facts.finite(row.cost_over_optimum),
         "settings": settings,
     }
+    return found if row.requests is None else {**found, "requests": _requests(row.requests)}
+
+
+def _requests(figures: RequestFigures) -> dict[str, object]:
+    return {
+        "unserved": figures.unserved,
+        "late_work_fraction": facts.finite(figures.late_work_fraction),
+        "wait_s": _percentiles(figures.wait),
+        "first_token_s": _percentiles(figures.first_token),
+    }
+
+
+def _percentiles(told: Percentiles) -> dict[str, object]:
+    values = {"p50": told.p50_s, "p90": told.p90_s, "p99": told.p99_s, "max": told.max_s}
+    return {name: facts.finite(value) for name, value in values.items()}
 
 
 def _frontier(row: Frontier) -> dict[str, object]:

@@ -64,6 +64,16 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def wait_s(value: float) -> str:
+    """Seconds that a request waited, without the unit: '0', '0.04', '3.2', '125', and 'never' for an infinite wait."""
+    if math.isinf(value):
+        return "never"
+    if math.isnan(value):
+        return NOTHING
+    decimals = 0 if value >= 99.95 or value == 0 else 1 if value >= 0.95 else 2
+    return f"{value:,.{decimals}f}"
+
+
 def _trimmed(value: float, decimals: int) -> str:
     text = f"{value:.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

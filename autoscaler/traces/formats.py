@@ -40,10 +40,18 @@ def import_requests(path: Path | str, format: str = "auto") -> RequestLog:
     """Read a log of requests in one of `FORMATS`, or the one that `detect_format` finds for 'auto'.
 
     Raises:
-        UsageError: the format is unknown or not found out, or one line that names the first cell that can't be used.
+        UsageError: the format is unknown or not found out, the file has counts per bin, or one line that names the
+            first cell that can't be used.
     """
     path = Path(path)
-    return _reader(detect_format(path) if format == "auto" else format)(path)
+    name = detect_format(path) if format == "auto" else format
+    read = _reader(name)
+    if name in {"csv", "parquet"} and "requests" in column_names(path):
+        raise UsageError(
+            f"{path}: has counts per bin, in its column 'requests'; a log with one row per request is needed, with "
+            f"'{TIME_COLUMN}', {' and '.join(map(repr, TOKEN_COLUMNS))}"
+        )
+    return read(path)
 
 
 def import_trace(

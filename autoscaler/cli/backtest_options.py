@@ -1,0 +1,213 @@
+"""The options of `headstart backtest`, and which of them belong to which fidelity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoscaler.cli.params import (
+    Capacity,
+    capacity_by_unit,
+    parse_duration_s,
+    parse_positive,
+    parse_positive_duration_s,
+    share_parser,
+)
+from autoscaler.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoscaler.backtest.engine_speed import EngineSpeed
+
+_OUTPUTS = "Outputs"
+_CLUSTER = "Simulated cluster"
+_REQUESTS = "Per request, with --fidelity request"
+
+DEFAULT_UNIT = "requests"
+# Narrow enough that a burst within the usual limit of 10 s isn't averaged away in what policies plan on.
+DEFAULT_BIN_S = 10.0
+
+
+class Fidelity(StrEnum):
+    """How a plan is replayed: as a flow of work per bin, or request by request."""
+
+    FLUID = "fluid"
+    REQUEST = "request"
+
+
+FidelityOption = Annotated[
+    Fidelity,
+    typer.Option(
+        "--fidelity", help="'fluid' replays counts per bin; 'request' a log with a row per request, one by one."
+    ),
+]
+ConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        min=1,
+        metavar="REQUESTS",
+        help="Requests that a replica serves at once.",
+        show_default=False,
+        rich_help_panel=_REQUESTS,
+    ),
+]
+PrefillSpeedOption = Annotated[
+    float | None,
+    typer.Option(
+        "--prefill-speed",
+        parser=parse_positive,
+        metavar="TOKENS/S",
+        help="Prompt tokens per second of one request in a full batch.",
+        show_default=False,
+        rich_help_panel=_REQUESTS,
+    ),
+]
+DecodeSpeedOption = Annotated[
+    float | None,
+    typer.Option(
+        "--decode-speed",
+        parser=parse_positive,
+        metavar="TOKENS/S",
+        help="Output tokens per second of one request in a full batch.",
+        show_default=False,
+        rich_help_panel=_REQUESTS,
+    ),
+]
+BinOption = Annotated[
+    float | None,
+    typer.Option(
+        "--bin",
+        parser=parse_positive_duration_s,
+        metavar="DURATION",
+        help="The bins that policies see and decide in.",
+        show_default=f"{DEFAULT_BIN_S:g}s",
+        rich_help_panel=_REQUESTS,
+    ),
+]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--unit",
+        metavar="COLUMN",
+        help="The column of work that a bare --capacity is for.",
+        show_default=DEFAULT_UNIT,
+    ),
+]
+PolicyOption = Annotated[str, typer.Option("--policy", metavar="NAME", help="The policy whose plan --plan-out writes.")]
+AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        metavar="NAME",
+        help="Compare with this policy; repeat it. 'none': with none but the optimum. Default: with all.",
+        show_default=False,
+    ),
+]
+ReplicasMinOption = Annotated[int, typer.Option("--min-replicas", min=0, help="Fewest replicas.")]
+ReplicasMaxOption = Annotated[int, typer.Option("--max-replicas", min=1, help="Most replicas.")]
+StartFailuresOption = Annotated[
+    float,
+    typer.Option(
+        "--start-failures",
+        parser=share_parser(zero=True),
+        metavar="SHARE",
+        help="Share of starts that fail and load a second time.",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+DrainOption = Annotated[
+    float | None,
+    typer.Option(
+        "--drain",
+        parser=parse_duration_s,
+        metavar="DURATION",
+        help="How long a released replica is still paid for.",
+        show_default="0s",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="For load latencies drawn at random.", rich_help_panel=_CLUSTER),
+]
+GpuHourPriceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--gpu-hour-price", parser=parse_positive, metavar="DOLLARS", help="Tells money too.", show_default=False
+    ),
+]
+GpusPerReplicaOption = Annotated[int, typer.Option("--gpus-per-replica", min=1, help="GPUs that a replica holds.")]
+PlanOutOption = Annotated[
+    Path | None, typer.Option("--plan-out", metavar="FILE", help="The plan, a row per bin.", rich_help_panel=_OUTPUTS)
+]
+JsonOutOption = Annotated[
+    Path | None, typer.Option("--json-out", metavar="FILE", help="The results for machines.", rich_help_panel=_OUTPUTS)
+]
+HtmlOutOption = Annotated[
+    Path | None, typer.Option("--html-out", metavar="FILE", help="The report, one page.", rich_help_panel=_OUTPUTS)
+]
+PngOutOption = Annotated[
+    Path | None, typer.Option("--png-out", metavar="FILE", help="The report as a picture.", rich_help_panel=_OUTPUTS)
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=_OUTPUTS)
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """What the command line says of a replica's work: by `capacity` in the fluid fidelity, by speeds per request."""
+
+    fidelity: Fidelity
+    capacity: list[Capacity] | None
+    unit: str | None
+    drain_s: float | None
+    concurrency: int | None
+    prefill_speed: float | None
+    decode_speed: float | None
+    bin_s: float | None
+
+    def resolve(self) -> tuple[dict[str, float], EngineSpeed | None]:
+        """Unit -> work per second that a replica sustains, and its engine's speed; None in the fluid fidelity.
+
+        Raises:
+            UsageError: one line for an option that is missing, or that counts for nothing in this fidelity.
+        """
+        if self.fidelity is Fidelity.REQUEST:
+            return self._per_request()
+        speeds = {**self._speeds(), "--bin": self.bin_s}
+        _refuse(speeds, "counts for nothing in counts per bin; leave it out, or give a log and --fidelity request")
+        if not self.capacity:
+            raise UsageError("--capacity: is missing; it must be given")
+        return capacity_by_unit(self.capacity, self.unit or DEFAULT_UNIT), None
+
+    def _per_request(self) -> tuple[dict[str, float], EngineSpeed]:
+        from autoscaler.backtest.engine_speed import EngineSpeed
+
+        fluid = {"--capacity": self.capacity or None, "--unit": self.unit}
+        _refuse(fluid, "follows from the speeds with --fidelity request; leave it out")
+        _refuse({"--drain": self.drain_s}, "lasts as long as its requests with --fidelity request; leave it out")
+        if self.concurrency is None or self.prefill_speed is None or self.decode_speed is None:
+            missing = next(option for option, given in self._speeds().items() if given is None)
+            raise UsageError(f"{missing}: is missing; --fidelity request needs {', '.join(self._speeds())}")
+        speed = EngineSpeed(self.concurrency, self.prefill_speed, self.decode_speed)
+        return {"slots": float(self.concurrency)}, speed
+
+    def _speeds(self) -> dict[str, float | None]:
+        return {
+            "--concurrency": self.concurrency,
+            "--prefill-speed": self.prefill_speed,
+            "--decode-speed": self.decode_speed,
+        }
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """Raise UsageError for the first option that was given."""
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option}: {why}")

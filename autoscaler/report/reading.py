@@ -1,0 +1,63 @@
+"""How to read a report: what its numbers count, in plain sentences."""
+
+from __future__ import annotations
+
+from autoscaler.backtest.result import BacktestResult
+from autoscaler.report import words
+from autoscaler.report.summary import OPTIMUM, summarise, work_name
+
+
+def how_to_read(result: BacktestResult) -> list[str]:
+    """Sentences for the end of the page, those that hold for this result."""
+    setting = result.setting
+    texts = [
+        f"A replica is paid for from its order, and serves once it has loaded ({setting.load_latency.label}). "
+        "A plan decides at the start of a bin, from earlier bins only.",
+        *(_fluid(result) if result.requests is None else _per_request(result)),
+        "Demand is in replicas: the work that arrives, over what one replica sustains.",
+    ]
+    if setting.score_from_bin:
+        texts.append(f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted.")
+    return texts
+
+
+def _fluid(result: BacktestResult) -> list[str]:
+    wait = words.duration(result.setting.max_wait_s)
+    texts = [
+        f"Late is the share of {work_name(result)} that on arrival finds more than {wait} of work queued at the ready "
+        "replicas."
+    ]
+    if summarise(result).saving is not None:
+        texts.append(
+            "The headline compares with the cheapest HPA target, of all that were tried, that is at most as late as "
+            "Headstart. Nobody could have known that target beforehand: the comparison favours HPA."
+        )
+    if _has_optimum(result):
+        texts.append("'optimum' knows the whole trace and is never late: no autoscaler can reach it.")
+    return texts
+
+
+def _per_request(result: BacktestResult) -> list[str]:
+    wait = words.duration(result.setting.max_wait_s)
+    texts = [
+        "Policies planned on the work per bin; then every request of the log was replayed through each plan: one "
+        "queue, first in, first out, over the free slots of ready replicas.",
+        f"Late is the share of requests that waited longer than {wait} for a slot. GPU-hours include drains: a "
+        "released replica is paid for until its last request ends.",
+        "The ready and loading replicas over time are those of the model in bins, without drains.",
+        "Where a policy needed hindsight, it was tuned on the model in bins and not on single requests: its lateness "
+        "here may differ from Headstart's.",
+    ]
+    if summarise(result).saving is not None:
+        texts.append(
+            "The headline compares with the cheapest HPA among those in the table that is at most as late as Headstart."
+        )
+    if _has_optimum(result):
+        texts.append(
+            "'optimum' knows the whole trace and is never late in the model in bins; single requests may still be."
+        )
+    return texts
+
+
+def _has_optimum(result: BacktestResult) -> bool:
+    return any(row.name == OPTIMUM for row in result.policies)
