@@ -16,6 +16,10 @@ from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray, Series
 
 _HALF_LIFE_DAYS = 14.0
+# As for conformal intervals: what to expect of a residual is half the recent change of the demand, half recent residuals.
+_SIZE_HALF_LIFE_DAYS = 0.25
+_PRIOR_RESIDUALS = 20.0
+_LOG_RESIDUAL_FLOOR = 0.01
 # A fit chooses seasons and smoothing, so it comes again when the history has doubled; it looks at 28 days.
 _FIT_DAYS = 28
 _GROWTH_TO_REFIT = 2
@@ -31,6 +35,7 @@ class PointMember:
         fitted_bins: bins seen when it was fitted.
         series: the latest 28 days; None before the first bin.
         histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
+        sizes: weighted sum of the logs of recent residuals' size, and weights, shape (TARGETS, 2).
         predictions: one row per origin, shape (PREDICTION,).
     """
 
@@ -39,13 +44,14 @@ class PointMember:
     fitted_bins: int
     series: Series | None = field(repr=False)
     histograms: FloatArray = field(repr=False)
+    sizes: FloatArray = field(repr=False)
     predictions: AppendLog = field(repr=False)
 
     @classmethod
     def start(cls, model: PointModel, *, lead: int) -> Self:
         """A member that has seen nothing: it says the level, and the recent change as the spread."""
         predictions = AppendLog.empty((PREDICTION,), rows_max=lead + 2)
-        return cls(model, None, 0, None, np.vstack([prior_histogram()] * TARGETS), predictions)
+        return cls(model, None, 0, None, np.vstack([prior_histogram()] * TARGETS), np.zeros((TARGETS, 2)), predictions)
 
     @property
     def name(self) -> str:
@@ -54,11 +60,12 @@ class PointMember:
 
     def learn(self, history: LeadHistory, matured: Origin | None) -> Self:
         """See LeadMember."""
-        histograms = self.histograms
+        histograms, sizes = self.histograms, self.sizes
         if matured is not None and len(self.predictions) >= matured.age:
             histograms = histograms.copy()
             made = self.predictions.rows[len(self.predictions) - matured.age]
             count_residuals(made, matured.targets, 2.0 ** (1.0 / (_HALF_LIFE_DAYS * history.day)), histograms)
+            sizes = _aged(sizes, made, matured.targets, 0.5 ** (1.0 / (_SIZE_HALF_LIFE_DAYS * history.day)))
         demand = math.nan if history.missing_at == history.bins - 1 else history.latest_demand
         series = self._appended(history, demand)
         fitted, fitted_bins = self.fitted, self.fitted_bins
@@ -66,8 +73,8 @@ class PointMember:
             fitted, fitted_bins = self.model.fit(series), history.bins
         elif fitted is not None:
             fitted = fitted.update(demand)
-        predictions = self.predictions.append(_prediction(history, fitted))
-        return type(self)(self.model, fitted, fitted_bins, series, histograms, predictions)
+        predictions = self.predictions.append(_prediction(history, fitted, sizes))
+        return type(self)(self.model, fitted, fitted_bins, series, histograms, sizes, predictions)
 
     def _appended(self, history: LeadHistory, demand: float) -> Series:
         if self.series is not None:
@@ -80,7 +87,13 @@ class PointMember:
         return quantiles_from(self.predictions.rows[-1], self.histograms, levels)
 
 
-def _prediction(history: LeadHistory, fitted: FittedPoint | None) -> FloatArray:
+def _aged(sizes: FloatArray, made: FloatArray, targets: FloatArray, decay: float) -> FloatArray:
+    """Sizes with the residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came."""
+    residual = np.abs(targets - made[0] - made[1:-1:2])
+    return decay * sizes + np.column_stack([np.log(residual + _LOG_RESIDUAL_FLOOR), np.ones(TARGETS)])
+
+
+def _prediction(history: LeadHistory, fitted: FittedPoint | None, sizes: FloatArray) -> FloatArray:
     """Prediction, shape (PREDICTION,): the target bin's forecast, and the largest until then."""
     features, level = history.latest
     row = np.zeros(PREDICTION)
@@ -89,5 +102,8 @@ def _prediction(history: LeadHistory, fitted: FittedPoint | None) -> FloatArray:
         forecast = fitted.forecast(history.lead + 1)
         row[1] = math.log(forecast[-1] + history.floor) - level
         row[3] = math.log(forecast.max() + history.floor) - level
-    row[2:-1:2] = bounded_spread(spread_prior(features, history.lead))
+    change = spread_prior(features, history.lead)
+    for k in range(TARGETS):
+        size = (sizes[k, 0] + _PRIOR_RESIDUALS * change) / (sizes[k, 1] + _PRIOR_RESIDUALS)
+        row[2 + 2 * k] = bounded_spread(0.5 * (change + size))
     return row
