@@ -70,7 +70,7 @@ def wait_s(value: float) -> str:
         return "never"
     if math.isnan(value):
         return NOTHING
-    decimals = 0 if value >= 99.95 or value == 0 else 1 if value >= 0.95 else 2
+    decimals = 0 if value >= 99.95 or value == 0 else 1 if value >= 0.995 else 2
     return f"{value:,.{decimals}f}"
 
 
