@@ -16,7 +16,7 @@ from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray, Series
 
 _HALF_LIFE_DAYS = 14.0
-# As for conformal intervals: what to expect of a residual is half the recent change of the demand, half recent residuals.
+# As for conformal intervals: the size to expect of a residual is the geometric mean of recent change and residuals.
 _SIZE_HALF_LIFE_DAYS = 0.25
 _PRIOR_RESIDUALS = 20.0
 _LOG_RESIDUAL_FLOOR = 0.01
@@ -90,7 +90,10 @@ class PointMember:
 def _aged(sizes: FloatArray, made: FloatArray, targets: FloatArray, decay: float) -> FloatArray:
     """Sizes with the residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came."""
     residual = np.abs(targets - made[0] - made[1:-1:2])
-    return decay * sizes + np.column_stack([np.log(residual + _LOG_RESIDUAL_FLOOR), np.ones(TARGETS)])
+    aged: FloatArray = decay * sizes
+    aged[:, 0] += np.log(residual + _LOG_RESIDUAL_FLOOR)
+    aged[:, 1] += 1.0
+    return aged
 
 
 def _prediction(history: LeadHistory, fitted: FittedPoint | None, sizes: FloatArray) -> FloatArray:

@@ -1,0 +1,151 @@
+"""Headstart's forecasts at all horizons, and the recalibration behind their intervals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from forecasting import recalibrated as recalibrated_module
+from forecasting.at_leads import LeadForecaster
+from forecasting.errors import ModelError
+from forecasting.evaluate import evaluate
+from forecasting.lead_ensemble import LeadEnsemble
+from forecasting.protocol import Forecaster
+from forecasting.recalibrated import RecalibratedEnsemble, count_ranks
+from forecasting.registry import ModelSetting, forecaster, forecaster_names, model_names
+from forecasting.residual_histogram import add_residual, prior_histogram
+from forecasting.series import Series
+
+NAN = math.nan
+HOUR_S = 3600.0
+LEVELS = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
+
+
+def daily(bins: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0.0, 0.05, bins)
+    return 50.0 * np.exp(np.sin(2 * np.pi * np.arange(bins) / 24) + noise)
+
+
+def series(values) -> Series:
+    return Series.of(values, bin_s=HOUR_S)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return LeadForecaster(12).fit(series(daily(24 * 20)))
+
+
+@pytest.mark.parametrize("trace", ["chat", "code", "agents"])
+def test_intervals_hold_their_share_on_the_bundled_traces(bundled, trace):
+    rows = evaluate(LeadForecaster(2), bundled(trace), [1, 2], levels=LEVELS, every=3).rows
+    for row in rows:
+        assert row.coverage == pytest.approx({0.5: 0.5, 0.9: 0.9, 0.99: 0.99}, abs=0.03), (row.steps, row.coverage)
+        assert row.skill > 0.05
+
+
+def test_quantiles_rise_with_the_level_and_peaks_with_the_window(fitted):
+    moments, peaks = fitted.quantiles(20, LEVELS), fitted.peak_quantiles(20, LEVELS)
+    assert moments.shape == peaks.shape == (20, len(LEVELS))
+    assert (np.diff(moments, axis=1) >= 0).all()
+    assert (np.diff(peaks, axis=1) >= 0).all()
+    assert (np.diff(peaks, axis=0) >= 0).all()
+    np.testing.assert_array_equal(moments[11:], np.tile(moments[11], (9, 1)))
+
+
+def test_a_step_of_the_grid_is_its_own_ensemble_and_the_next_one_lies_between(fitted):
+    assert fitted.grid.tolist() == [1, 2, 4, 8, 12]
+    assert [ensemble.ensemble.history.lead for ensemble in fitted.ensembles] == [0, 1, 3, 7, 11]
+    moments = fitted.quantiles(12, [0.5])[:, 0]
+    for i, step in enumerate(fitted.grid):
+        assert moments[step - 1] == pytest.approx(fitted.ensembles[i].at_lead([0.5])[0, 0])
+    assert min(moments[1], moments[3]) <= moments[2] <= max(moments[1], moments[3])
+
+
+def test_the_season_is_met_at_each_horizon(fitted):
+    truth = 50.0 * np.exp(np.sin(2 * np.pi * (24 * 20 + np.arange(12)) / 24))
+    np.testing.assert_allclose(fitted.quantiles(12, [0.5])[:, 0], truth, rtol=0.2)
+
+
+def test_an_update_equals_a_fit_and_leaves_the_old_one_as_it_was():
+    values = daily(200)
+    values[150] = NAN
+    model = LeadForecaster(4, floor=1.0)
+    old = model.fit(series(values[:140]))
+    before = old.quantiles(4, LEVELS)
+    updated = old
+    for value in values[140:]:
+        updated = updated.update(value)
+    old.update(500.0)
+    np.testing.assert_array_equal(updated.quantiles(4, LEVELS), model.fit(series(values)).quantiles(4, LEVELS))
+    np.testing.assert_array_equal(old.quantiles(4, LEVELS), before)
+
+
+@pytest.mark.parametrize("history", [[], [NAN] * 5], ids=["empty", "all missing"])
+def test_nothing_known_is_no_forecast_and_the_first_value_is_one(history):
+    unknown = LeadForecaster(4).fit(series(history))
+    assert np.isnan(unknown.quantiles(3, LEVELS)).all()
+    assert np.isnan(unknown.peak_quantiles(3, LEVELS)).all()
+    np.testing.assert_allclose(unknown.update(NAN).update(5.0).quantiles(3, [0.5]), 5.0, rtol=0.02)
+
+
+@pytest.mark.parametrize("bad", [{"steps_max": 0}, {"floor": 0.0}, {"floor": NAN}])
+def test_impossible_settings_are_refused(bad):
+    with pytest.raises(ModelError):
+        LeadForecaster(**({"steps_max": 3} | bad))
+
+
+def test_ranks_put_intervals_right_that_are_twice_too_wide():
+    # The ensemble's prior spread is not that of this noise; ranks are all that recalibration looks at.
+    ensemble = RecalibratedEnsemble.start(LeadEnsemble.start(lead=0, bin_s=HOUR_S, floor=1.0))
+    wide = np.sinh(np.linspace(-3.0, 3.0, len(recalibrated_module._RANK_SCORES)))
+    histograms = ensemble.histograms.copy()
+    for came in np.random.default_rng(0).normal(0.0, 0.5, 3000):
+        count_ranks(np.vstack([wide, wide]), np.array([came, came]), recalibrated_module._RANK_SCORES, 1.0, histograms)
+    said = ensemble.said.append(np.vstack([wide, wide]))
+    known = RecalibratedEnsemble(ensemble.ensemble.update(5.0), histograms, said)
+    np.testing.assert_allclose(
+        np.log(known.at_lead([0.05, 0.5, 0.95])[0] + 1.0), np.maximum([-1.645 * 0.5, 0.0, 1.645 * 0.5], 0.0), atol=0.06
+    )
+
+
+def test_without_ranks_the_levels_are_taken_as_they_are():
+    ensemble = LeadEnsemble.start(lead=2, bin_s=HOUR_S, floor=1.0).update(10.0)
+    fresh = RecalibratedEnsemble.start(LeadEnsemble.start(lead=2, bin_s=HOUR_S, floor=1.0)).update(10.0)
+    np.testing.assert_allclose(fresh.at_lead(LEVELS), ensemble.at_lead(LEVELS), rtol=0.01)
+
+
+def test_a_rank_belongs_to_what_was_said_one_lead_before():
+    # Noise around a ramp: ranks of the wrong bin would all be at one end.
+    values = 10.0 * np.exp(0.05 * np.arange(400) + np.random.default_rng(0).normal(0.0, 0.01, 400))
+    start = RecalibratedEnsemble.start(LeadEnsemble.start(lead=3, bin_s=HOUR_S, floor=1e-3))
+    median = start.fit(series(values)).at_lead([0.5])[0, 0]
+    assert math.log(median / 10.0) == pytest.approx(0.05 * (399 + 4), abs=0.02)
+
+
+def test_the_rank_kernel_equals_its_python_form(monkeypatch):
+    scores, said = np.linspace(-3.0, 3.0, 9), np.sort(np.random.default_rng(0).normal(size=(2, 9)), axis=1)
+    fast, slow = (np.vstack([prior_histogram()] * 2) for _ in range(2))
+    count_ranks(said, np.array([0.1, 99.0]), scores, 1.1, fast)
+    monkeypatch.setattr(recalibrated_module, "add_residual", add_residual.py_func)
+    count_ranks.py_func(said, np.array([0.1, 99.0]), scores, 1.1, slow)
+    np.testing.assert_allclose(fast, slow, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_by_name_has_intervals(name):
+    model: Forecaster = forecaster(name, ModelSetting(bin_s=HOUR_S, lead_s=HOUR_S, horizon_s=3 * HOUR_S))
+    assert model.name == name
+    known = model.fit(series(daily(24 * 8))).update(40.0)
+    for quantiles in (known.quantiles(3, LEVELS), known.peak_quantiles(3, LEVELS)):
+        assert quantiles.shape == (3, len(LEVELS))
+        assert np.isfinite(quantiles).all()
+        assert (quantiles[:, -1] > quantiles[:, 0]).all()
+
+
+def test_names_are_listed_once_and_unknown_ones_answered_with_them():
+    assert forecaster_names() == ("headstart", "boosted")
+    assert len(set(model_names())) == len(model_names())
+    with pytest.raises(ModelError, match="there is no model 'prophet'; choose from last-value, .*headstart, boosted"):
+        forecaster("prophet", ModelSetting(bin_s=60.0))
