@@ -36,6 +36,9 @@ def backlog_at_lead(
         bin_s: width of a bin.
     """
     lead = len(due)
+    if backlog_rs <= 0.0 and max(demand_now, demand_at_lead) <= ready:
+        # Nothing can queue before. Most bins are like this, and the loop would be half of the self-backtest's time.
+        return 0.0
     serving = ready
     for i in range(lead):
         demand = demand_now + (demand_at_lead - demand_now) * (i + 1) / (lead + 1)
@@ -107,16 +110,16 @@ def replay(
     The arrays have shape (n,): what was forecast at the start of each bin, and the demand that then came, in
     replicas. The first load of bins is not scored, since the replay starts with a fleet that fits the first bin.
     """
-    due = np.zeros(lead, dtype=np.int64)
+    joins = np.zeros(len(demand) + lead, dtype=np.int64)  # replicas on order, by the bin in which they begin to serve
     ready = math.ceil(max(need_until_lead[0], replicas_min))
+    loading = 0
     backlog_rs = 0.0
     paid = late_rs = arrived_rs = 0.0
     for t in range(len(demand)):
-        if t > 0 and lead > 0:
-            ready += due[0]
-            due[:-1] = due[1:]
-            due[-1] = 0
-        current = ready + due.sum()
+        ready += joins[t]
+        loading -= joins[t]
+        current = ready + loading
+        due = joins[t + 1 : t + 1 + lead]
         last = demand[max(t - 1, 0)]
         ahead_rs = backlog_at_lead(backlog_rs, ready, due, last, median_at_lead[t], bin_s)
         unknown = t > 0 and missing[t - 1]
@@ -128,6 +131,7 @@ def replay(
             ready = wanted
         else:
             due[-1] += wanted - current
+        loading = wanted - ready
         backlog_rs, late = serve_bin(backlog_rs, demand[t] * bin_s, ready, bin_s, max_wait_s)
         if t >= lead:
             paid += wanted
