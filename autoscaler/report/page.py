@@ -16,7 +16,7 @@ from autoscaler.report.palette import ALL_LOOKS, looks_of
 from autoscaler.report.reading import how_to_read
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, Summary, summarise
-from autoscaler.report.table import WAIT_HEADS, wait_cells
+from autoscaler.report.waits import WAIT_HEADS, wait_cells
 
 _MONTH_DAYS = 30
 _SCRIPTS = ("page_draw.js", "page_time.js", "page_policies.js", "page_start.js")

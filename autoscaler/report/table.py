@@ -12,6 +12,7 @@ from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
+from autoscaler.report.waits import WAIT_HEADS, wait_cells
 
 
 def policy_table(result: BacktestResult) -> Table:
@@ -45,18 +46,6 @@ def wait_table(result: BacktestResult) -> Table | None:
                 style="bold" if row.name == HEADSTART else None,
             )
     return table
-
-
-WAIT_HEADS = ("wait p50", "p90", "p99", "max", "1st token p50", "p90", "p99", "max")
-
-
-def wait_cells(figures: RequestFigures) -> list[str]:
-    """The texts below WAIT_HEADS, in seconds."""
-    return [
-        words.wait_s(value)
-        for told in (figures.wait, figures.first_token)
-        for value in (told.p50_s, told.p90_s, told.p99_s, told.max_s)
-    ]
 
 
 def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, object]:
