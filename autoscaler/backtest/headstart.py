@@ -70,11 +70,10 @@ def replay_headstart(
     band = np.full((3, bins + state.lead_bins), np.nan)
     reasons: list[str] = []
     unknown = dict.fromkeys(setting.demand_rps, float("nan"))
-    columns = {unit: demand.tolist() for unit, demand in setting.demand_rps.items()}
     decision = None
     for t in range(bins):
         ready, due_bins = cluster.begin_bin()
-        demand_rps = {unit: column[t - 1] for unit, column in columns.items()} if t else unknown
+        demand_rps = {unit: float(demand[t - 1]) for unit, demand in setting.demand_rps.items()} if t else unknown
         now_s = setting.start_s + t * setting.bin_s
         decision, state = decide(spec, state, Observation(now_s, demand_rps, ready, due_bins))
         cluster.scale_and_serve(decision.desired)
