@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format benchmark-speed wheel constraints clean
+.PHONY: help demo test check format notebooks benchmark-speed wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -19,6 +19,7 @@ help:
 	@echo "make test             run the tests"
 	@echo "make check            lint, types and import layers"
 	@echo "make format           lay out the code as make check wants it"
+	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
@@ -38,6 +39,9 @@ check: $(VENV)/.installed-lint
 format: $(VENV)/.installed-lint
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+notebooks: $(VENV)/.installed-test
+	for notebook in notebooks/*.ipynb; do $(BIN)/python notebooks/execute.py "$$notebook" || exit 1; done
 
 benchmark-speed: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
