@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.errors import ModelError
-from forecasting.lead_ensemble import DEFAULT_MEMBERS, LeadEnsemble
+from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_member import LeadMember
+from forecasting.lead_members import DEFAULT_MEMBERS
 from forecasting.protocol import check_levels, check_steps
 from forecasting.recalibrated import RecalibratedEnsemble
 from forecasting.series import FloatArray, Series

@@ -19,11 +19,9 @@ from forecasting.append_log import AppendLog
 from forecasting.errors import ModelError
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
-from forecasting.lead_regression import FEATURE_SETS, LeadRegression
+from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
-
-DEFAULT_MEMBERS = tuple(FEATURE_SETS)
 
 # A member whose loss is 10 % above the best's keeps 37 % of the best's weight. Sharper weights (30) lost on short
 # histories: 34 % of the distance to the optimum against 78 % on a tenant with 1,000 bins before scoring.
@@ -99,13 +97,12 @@ class LeadEnsemble:
             bin_s: width of a bin in seconds.
             floor: demand that doesn't matter, > 0.
             start_s: start of the first bin.
-            members: names from FEATURE_SETS, or models. ModelError on an unknown name or none at all.
+            members: names from lead_members.MEMBERS, or models. ModelError on an unknown name or none at all.
         """
-        unknown = [name for name in members if isinstance(name, str) and name not in FEATURE_SETS]
-        if unknown or not members:
-            raise ModelError(f"members must be some of {', '.join(FEATURE_SETS)}, got {', '.join(unknown) or 'none'}")
+        if not members:
+            raise ModelError(f"an ensemble needs at least one member: choose from {', '.join(MEMBERS)}")
         models = tuple(
-            LeadRegression.start(member, lead=lead) if isinstance(member, str) else member for member in members
+            start_member(member, lead=lead, bin_s=bin_s) if isinstance(member, str) else member for member in members
         )
         shape = (len(models), TARGETS, len(_LOSS_LEVELS))
         return cls(

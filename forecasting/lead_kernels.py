@@ -30,12 +30,19 @@ _LOG_RESIDUAL_FLOOR = 0.01
 _LOG_SPREAD_MIN, _LOG_SPREAD_MAX = -5.0, 1.5
 
 _RECENT_CHANGE = 7
+_FIXED_LOG_SPREAD = math.log(0.1)
 
 
 @njit(cache=True)
 def spread_prior(features: FloatArray, lead: int) -> float:
     """Log spread before any residual is seen: the recent change per bin, growing slowly with the lead."""
     return float(features[_RECENT_CHANGE]) + 0.25 * math.log(1.0 + lead)
+
+
+@njit(cache=True)
+def _prior_of_member(features: FloatArray, mask: FloatArray, lead: int) -> float:
+    """Log spread to start from: a constant for a member that doesn't see the recent change."""
+    return spread_prior(features, lead) if mask[_RECENT_CHANGE] > 0.0 else _FIXED_LOG_SPREAD
 
 
 @njit(cache=True)
@@ -77,7 +84,7 @@ def learn_target(
         moments: with the targets, shape (TARGETS, 2, FEATURES): middle, then log spread.
         histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
     """
-    prior = spread_prior(features, lead)
+    prior = _prior_of_member(features, mask, lead)
     seen = features * mask
     gram *= decay
     moments *= decay
@@ -115,7 +122,7 @@ def predict(
     out = np.empty(PREDICTION)
     out[0] = level
     out[PREDICTION - 1] = bound
-    prior = spread_prior(features, lead)
+    prior = _prior_of_member(features, mask, lead)
     seen = features * mask
     for k in range(TARGETS):
         middle = 0.0

@@ -24,12 +24,14 @@ _HALF_LIFE_DAYS = 14.0
 _SOLVES_PER_DAY = 48
 
 # Which features each member sees (lead_features.py numbers them). Few features do better on short histories, no season
-# is right where there is none; the ensemble finds out. Spread features 7, 8 and 9 and the intercept 28 always count.
+# is right where there is none, and a spread that ignores recent change is right where spikes come out of calm; the
+# ensemble finds out. The intercept, 28, always counts.
 FEATURE_SETS = {
     "regression": tuple(range(FEATURES)),
     "regression-small": (0, 1, 2, 4, 7, 8, 9, 15, 16, 19, 21, 28),
     "regression-level": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 28),
     "last-level": (7, 8, 9, 28),
+    "fixed-ratio": (28,),
 }
 
 

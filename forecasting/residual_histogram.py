@@ -15,9 +15,15 @@ from forecasting.series import FloatArray
 
 CELLS = 480
 _REACH = 8.0
+_WIDTH = 2.0 * _REACH / CELLS
+
+# Above this level the tail is exponential instead of empirical. What the largest of some thousand residuals was is
+# chance, and so was the fleet that it asked for: at equal lateness the smooth tail cost 8 % less over 17 shared cases.
+TAIL_LEVEL = 0.9
 
 # A growing weight is folded back before float64 overflows at 1e308.
 _WEIGHT_MAX = 1e200
+_WEIGHT_MIN = 1e-300
 
 # What is believed before residuals are seen: a normal of z with this deviation, worth so many residuals.
 # z is a residual over the exponential of the mean log residual, which for a normal is 0.53 of its deviation.
@@ -45,20 +51,46 @@ def add_residual(histogram: FloatArray, z: float, growth: float) -> None:
 
 @njit(cache=True)
 def residual_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
-    """Fill out, shape (q,), with the quantiles of z at increasing `levels`, interpolated within a cell."""
+    """Fill out, shape (q,), with the quantiles of z at increasing `levels`.
+
+    Interpolated within a cell up to TAIL_LEVEL. Above it an exponential tail with the mean excess of what was seen
+    there (peaks over a threshold; Pickands 1975, the case of shape 0).
+    """
     total = 0.0
     for cell in range(CELLS):
         total += histogram[cell]
-    width = 2.0 * _REACH / CELLS
     below = 0.0
     i = 0
+    tail_cell = CELLS - 1
+    threshold = math.sinh(_REACH)
     for cell in range(CELLS):
         weight = histogram[cell]
-        while i < len(levels) and below + weight >= levels[i] * total and weight > 0.0:
-            share = (levels[i] * total - below) / weight
-            out[i] = math.sinh(-_REACH + (cell + share) * width)
+        while i < len(levels) and levels[i] <= TAIL_LEVEL and weight > 0.0 and below + weight >= levels[i] * total:
+            out[i] = _within(cell, (levels[i] * total - below) / weight)
             i += 1
+        if weight > 0.0 and below + weight >= TAIL_LEVEL * total:
+            tail_cell = cell
+            threshold = _within(cell, (TAIL_LEVEL * total - below) / weight)
+            break
         below += weight
+    mean_excess = _mean_excess(histogram, tail_cell, threshold, below + histogram[tail_cell] - TAIL_LEVEL * total)
     while i < len(levels):
-        out[i] = math.sinh(_REACH)
+        out[i] = threshold + mean_excess * math.log((1.0 - TAIL_LEVEL) / (1.0 - levels[i]))
         i += 1
+
+
+@njit(cache=True)
+def _within(cell: int, share: float) -> float:
+    """The z at a share of a cell's width."""
+    return math.sinh(-_REACH + (cell + share) * _WIDTH)
+
+
+@njit(cache=True)
+def _mean_excess(histogram: FloatArray, cell: int, threshold: float, weight_in_cell: float) -> float:
+    """Mean of what residuals exceed the threshold by, `weight_in_cell` of them in the threshold's own cell."""
+    above = weight_in_cell
+    excess = weight_in_cell * 0.5 * (_within(cell, 1.0) - threshold)
+    for i in range(cell + 1, CELLS):
+        above += histogram[i]
+        excess += histogram[i] * (_within(i, 0.5) - threshold)
+    return excess / max(above, _WEIGHT_MIN)

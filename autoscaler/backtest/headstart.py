@@ -16,7 +16,7 @@ from autoscaler.core.observation import Observation
 from autoscaler.core.risk import LEVELS, LOW
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import State
-from forecasting.lead_ensemble import DEFAULT_MEMBERS
+from forecasting.lead_members import DEFAULT_MEMBERS
 from forecasting.series import FloatArray
 
 _PROGRESS_EVERY = 256

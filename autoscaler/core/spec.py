@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
-from forecasting.lead_ensemble import DEFAULT_MEMBERS
+from forecasting.lead_members import DEFAULT_MEMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Spec:
         load_latency: from order to ready: what is believed until enough loads were observed.
         replicas_min: fewest replicas.
         replicas_max: most replicas.
-        members: the forecast's members, see forecasting.lead_ensemble.
+        members: the forecast's members, see forecasting.lead_members.
     """
 
     bin_s: float
