@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from autoscaler.core import decide as decide_module
+from autoscaler.core import risk
 from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
 from autoscaler.core.state import State
@@ -235,3 +236,35 @@ def test_a_maximum_is_kept_and_said(spec_of, run_of):
     assert max(run.desired) == 4
     assert run.decisions[-1].reasons[0] == Reason.AT_MAX
     assert Reason.ORDERED_AHEAD not in run.decisions[-1].reasons  # nothing is: all four are there
+
+
+def test_the_self_backtest_pairs_each_forecast_with_what_came_in_its_bin(spec_of, run_of, monkeypatch):
+    spec = spec_of()
+    given = []
+
+    def spy(*arguments):
+        given.append(arguments)
+        return risk.replay_candidates(*arguments)
+
+    monkeypatch.setattr(decide_module, "replay_candidates", spy)
+    demand = daily(2) * np.random.default_rng(0).uniform(0.9, 1.1, 288)
+    demand[150:160] = NAN
+    run = run_of(spec, demand)
+    needs, came, missing = given[-1][:3]
+    bins = len(run.decisions) - 1 - (len(run.decisions) - 1) % 36  # every quarter of a day
+    # Bin 0 was decided for without a forecast; what was forecast at the start of bin t stands with bin t's demand.
+    medians = [decision.median_at_lead for decision in run.decisions[1:bins]]
+    np.testing.assert_array_equal(needs[:, 0, risk.MEDIAN], medians)
+    np.testing.assert_array_equal(missing, np.isnan(demand[1:bins]))
+    np.testing.assert_allclose(came[~missing], demand[1:bins][~missing])
+
+
+def test_risk_is_chosen_after_a_day_and_its_lateness_told(spec_of, run_of):
+    run = run_of(spec_of(), daily(2) * np.random.default_rng(0).uniform(0.9, 1.1, 288))
+    told = [not math.isnan(decision.expected_late_share) for decision in run.decisions]
+    assert told == sorted(told)
+    assert told.index(True) == 144
+    for decision, known in zip(run.decisions[1:], told[1:], strict=True):
+        assert (Reason.SHORT_HISTORY in decision.reasons) == (not known)
+        assert 0.5 <= decision.keep_level < 1
+        assert 0.5 < decision.order_level < 1
