@@ -53,8 +53,9 @@ _DEFAULT_LEVEL = 12
 
 SELECTIONS_PER_DAY = 4
 WINDOW_DAYS = 28
-# The replay's lateness is itself an estimate from few bursts; aiming at 0.7 of the budget delivered it.
-_BUDGET_MARGIN = 0.7
+# The replay's lateness is itself an estimate from few bursts. Aiming at 0.6 of the budget kept it in 12 of 17 shared
+# cases, aiming at 0.7 in 10, for 2 % more GPU-hours.
+_BUDGET_MARGIN = 0.6
 # Where no candidate keeps the budget, lateness within 2 % of the least counts as equal, and the cheaper one wins.
 _LATE_TIE = 1.02
 

@@ -10,10 +10,10 @@ import pytest
 from forecasting import lead_kernels, residual_histogram
 from forecasting.errors import ModelError
 from forecasting.lead_ensemble import LeadEnsemble, add_losses, weights_of
-from forecasting.lead_members import DEFAULT_MEMBERS
 from forecasting.lead_features import FEATURES
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_kernels import PREDICTION, TARGETS, count_residuals, learn_target, predict, quantiles_from
+from forecasting.lead_members import DEFAULT_MEMBERS
 from forecasting.lead_regression import FEATURE_SETS, LeadRegression
 from forecasting.residual_histogram import CELLS, PRIOR_DEVIATION, add_residual, prior_histogram, residual_quantiles
 from forecasting.series import Series
