@@ -15,13 +15,14 @@ from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas
 from autoscaler.core.risk import (
+    FIRST_LOWEST_ORDER,
     KEEP_LEVELS,
     LEVELS,
     LOW,
     MEDIAN,
     ORDER_LEVELS,
-    SELECTIONS_PER_DAY,
     cheapest_within,
+    is_due,
     replay_candidates,
 )
 from autoscaler.core.spec import Spec
@@ -129,8 +130,7 @@ def _forecast_needs(spec: Spec, state: State) -> FloatArray:
 
 def _select_risk(spec: Spec, state: State) -> State:
     """Step 6, at times: the cheapest risk level that would have kept the budget."""
-    day_bins = max(1, round(DAY_S / spec.bin_s))
-    if state.bins < day_bins or state.bins % max(1, day_bins // SELECTIONS_PER_DAY):
+    if not is_due(state.bins, spec.bin_s, state.lead_bins):
         return state
     past = min(len(state.needs) - 1, len(state.demand))
     needs = state.needs.rows[-1 - past : -1]
@@ -150,7 +150,8 @@ def _select_risk(spec: Spec, state: State) -> State:
         spec.replicas_min,
         spec.replicas_max,
     )
-    return replace(state, risk=cheapest_within(results, spec.objective.late_budget))
+    lowest = 0 if state.bins * spec.bin_s >= DAY_S else FIRST_LOWEST_ORDER
+    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, lowest_order=lowest))
 
 
 def _weigh(spec: Spec, state: State, observation: Observation, needs: FloatArray, *, missing: bool) -> _Need:

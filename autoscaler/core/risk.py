@@ -7,6 +7,7 @@ Nobody has to tune a quantile, and 'asked for 1 %' comes out near 1 % whether fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from autoscaler.core.plan_kernels import IntArray, replay
+from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
 
 # Levels at which needs are logged: the low end of the band, the median, then what may be bought.
@@ -48,10 +50,15 @@ _LOWEST_ORDER = 4
 # 1 % the cheapest pair had them apart on three of four shared traces, and all pairs cost ten times the replays.
 _KEEP_OFFSETS = (-2, 0, 2)
 
-# Before a day of history: 99 % for both.
+# Before the first replay: 99 % for both.
 _DEFAULT_LEVEL = 12
 
 SELECTIONS_PER_DAY = 4
+# Before a day is over, replays come every half hour, or ten loads, and don't go below 95 %: the night that was
+# seen says little about the morning.
+_FIRST_LOADS = 10
+_FIRST_S = 1_800.0
+FIRST_LOWEST_ORDER = 8
 WINDOW_DAYS = 28
 # The replay's lateness is itself an estimate from few bursts. Aiming at 0.6 of the budget kept it in 12 of 17 shared
 # cases, aiming at 0.7 in 10, for 2 % more GPU-hours.
@@ -72,6 +79,15 @@ def _candidates() -> tuple[IntArray, IntArray]:
 
 
 ORDER_LEVELS, KEEP_LEVELS = _candidates()
+
+
+def is_due(bins: int, bin_s: float, lead_bins: int) -> bool:
+    """Whether the risk level is chosen anew after so many bins of history."""
+    day_bins = max(1, round(DAY_S / bin_s))
+    if bins >= day_bins:
+        return bins % max(1, day_bins // SELECTIONS_PER_DAY) == 0
+    first_bins = max(_FIRST_LOADS * lead_bins, math.ceil(_FIRST_S / bin_s))
+    return bins > 0 and bins % first_bins == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +146,17 @@ def replay_candidates(
     return results
 
 
-def cheapest_within(results: FloatArray, late_budget: float) -> Risk:
+def cheapest_within(results: FloatArray, late_budget: float, *, lowest_order: int = 0) -> Risk:
     """The candidate that cost least within the margin of the budget; where none is within, the least late one.
 
     Args:
         results: from `replay_candidates`.
         late_budget: share of the work that may be late.
+        lowest_order: index of the lowest level for ordering that is allowed.
     """
-    replicas, late = results[:, 0], results[:, 1]
+    allowed = lowest_order <= ORDER_LEVELS
+    replicas = results[:, 0]
+    late = np.where(allowed, results[:, 1], np.inf)
     within = late <= max(_BUDGET_MARGIN * late_budget, _LATE_TIE * late.min())
     best = int(np.where(within, replicas, np.inf).argmin())
     return Risk(int(ORDER_LEVELS[best]), int(KEEP_LEVELS[best]), float(late[best]))
