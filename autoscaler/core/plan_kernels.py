@@ -60,7 +60,8 @@ def choose_replicas(
     """Replicas wanted: order what is needed one load ahead, release what isn't needed until then.
 
     A replica released now could be back one load from now at the earliest, so a surplus one stays while the peak
-    until then may want it: the break-even of renting on against loading again.
+    until then may want it: the break-even of renting on against loading again. A backlog doubles the order at most: on a
+    minute trace a burst asked for 235 replicas where 60 were needed, no work was less late, and they came too late.
 
     Args:
         need_at_lead: demand one load ahead, at the chosen risk, in replicas.
@@ -71,12 +72,12 @@ def choose_replicas(
         current: replicas ready and loading.
         missing: the last bin's demand is unknown: nothing is released.
     """
-    order = math.ceil(need_at_lead + backlog_lead_rs / drain_s - _ROUNDING)
+    order = math.ceil(need_at_lead + min(backlog_lead_rs / drain_s, need_at_lead) - _ROUNDING)
     if order >= current:
         return order
     if missing:
         return current
-    keep = math.ceil(max(need_at_lead, need_until_lead) + backlog_now_rs / drain_s - _ROUNDING)
+    keep = math.ceil(max(need_at_lead, need_until_lead) + min(backlog_now_rs / drain_s, need_at_lead) - _ROUNDING)
     return max(order, min(current, keep))
 
 
