@@ -17,8 +17,9 @@ CELLS = 480
 _REACH = 8.0
 _WIDTH = 2.0 * _REACH / CELLS
 
-# Above this level the tail is exponential instead of empirical. What the largest of some thousand residuals was is
-# chance, and so was the fleet that it asked for: at equal lateness the smooth tail cost 8 % less over 17 shared cases.
+# Above this level the tail that replicas are bought by is exponential instead of empirical. What the largest of some
+# thousand residuals was is chance, and so was the fleet that it asked for: at equal lateness the smooth tail cost 8 %
+# less over 17 shared cases. Intervals that are shown stay empirical: they are to hold what they say.
 TAIL_LEVEL = 0.9
 
 # A growing weight is folded back before float64 overflows at 1e308.
@@ -50,47 +51,50 @@ def add_residual(histogram: FloatArray, z: float, growth: float) -> None:
 
 
 @njit(cache=True)
-def residual_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
-    """Fill out, shape (q,), with the quantiles of z at increasing `levels`.
-
-    Interpolated within a cell up to TAIL_LEVEL. Above it an exponential tail with the mean excess of what was seen
-    there (peaks over a threshold; Pickands 1975, the case of shape 0).
-    """
+def empirical_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
+    """Fill out, shape (q,), with the quantiles of z at increasing `levels`, interpolated within a cell."""
     total = 0.0
     for cell in range(CELLS):
         total += histogram[cell]
     below = 0.0
     i = 0
-    tail_cell = CELLS - 1
-    threshold = math.sinh(_REACH)
     for cell in range(CELLS):
+        if i == len(levels):
+            return
         weight = histogram[cell]
-        while i < len(levels) and levels[i] <= TAIL_LEVEL and weight > 0.0 and below + weight >= levels[i] * total:
-            out[i] = _within(cell, (levels[i] * total - below) / weight)
+        while i < len(levels) and weight > 0.0 and below + weight >= levels[i] * total:
+            out[i] = math.sinh(-_REACH + (cell + (levels[i] * total - below) / weight) * _WIDTH)
             i += 1
-        if weight > 0.0 and below + weight >= TAIL_LEVEL * total:
-            tail_cell = cell
-            threshold = _within(cell, (TAIL_LEVEL * total - below) / weight)
-            break
         below += weight
-    mean_excess = _mean_excess(histogram, tail_cell, threshold, below + histogram[tail_cell] - TAIL_LEVEL * total)
-    while i < len(levels):
+    # Rounding may leave the sum of all cells short of a level close to 1.
+    out[i:] = math.sinh(_REACH)
+
+
+@njit(cache=True)
+def residual_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
+    """Like `empirical_quantiles`, above TAIL_LEVEL exponential, with the mean excess of what was seen there.
+
+    Peaks over a threshold (Pickands 1975), the case of shape 0: right for what a fleet costs, too narrow at 95 % and
+    too wide at 99.9 % for residuals that are normal.
+    """
+    empirical_quantiles(histogram, np.minimum(levels, TAIL_LEVEL), out)
+    first = np.searchsorted(levels, TAIL_LEVEL, side="right")
+    if first == len(levels):
+        return
+    threshold = out[first]
+    mean_excess = _mean_excess(histogram, threshold)
+    for i in range(first, len(levels)):
         out[i] = threshold + mean_excess * math.log((1.0 - TAIL_LEVEL) / (1.0 - levels[i]))
-        i += 1
 
 
 @njit(cache=True)
-def _within(cell: int, share: float) -> float:
-    """The z at a share of a cell's width."""
-    return math.sinh(-_REACH + (cell + share) * _WIDTH)
-
-
-@njit(cache=True)
-def _mean_excess(histogram: FloatArray, cell: int, threshold: float, weight_in_cell: float) -> float:
-    """Mean of what residuals exceed the threshold by, `weight_in_cell` of them in the threshold's own cell."""
-    above = weight_in_cell
-    excess = weight_in_cell * 0.5 * (_within(cell, 1.0) - threshold)
+def _mean_excess(histogram: FloatArray, threshold: float) -> float:
+    """Mean of what residuals exceed `threshold` by; 0 where none does."""
+    position = (math.asinh(threshold) + _REACH) / _WIDTH
+    cell = min(int(position), CELLS - 1)
+    above = histogram[cell] * (cell + 1 - position)
+    excess = above * 0.5 * (math.sinh(-_REACH + (cell + 1) * _WIDTH) - threshold)
     for i in range(cell + 1, CELLS):
         above += histogram[i]
-        excess += histogram[i] * (_within(i, 0.5) - threshold)
+        excess += histogram[i] * (math.sinh(-_REACH + (i + 0.5) * _WIDTH) - threshold)
     return excess / max(above, _WEIGHT_MIN)

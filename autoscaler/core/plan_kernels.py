@@ -60,8 +60,8 @@ def choose_replicas(
     """Replicas wanted: order what is needed one load ahead, release what isn't needed until then.
 
     A replica released now could be back one load from now at the earliest, so a surplus one stays while the peak
-    until then may want it: the break-even of renting on against loading again. A backlog doubles the order at most: on a
-    minute trace a burst asked for 235 replicas where 60 were needed, no work was less late, and they came too late.
+    until then may want it: the break-even of renting on against loading again. A backlog doubles the order at most: on
+    a minute trace a burst asked for 235 replicas where 60 were needed, and no less work was late for it.
 
     Args:
         need_at_lead: demand one load ahead, at the chosen risk, in replicas.
