@@ -27,8 +27,13 @@ from forecasting.series import FloatArray, Series
 # histories: 34 % of the distance to the optimum against 78 % on a tenant with 1,000 bins before scoring.
 _ETA = 10.0
 _LOSS_HALF_LIFE_DAYS = 5.0
-# The loss is taken where the autoscaler buys replicas, in the upper tail.
-_LOSS_LEVELS = np.array([0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999])
+
+# Levels at which every member is asked for each bin: the low end of a band, the median, then what may be bought.
+_BAND_LEVELS = (0.05, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93)
+_BUYING_LEVELS = (0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999)
+LEAD_LEVELS = np.array([*_BAND_LEVELS, *_BUYING_LEVELS, 0.9995, 0.9998, 0.9999])
+# The loss is taken where the autoscaler buys replicas; beyond 99.9 % a few residuals would decide.
+_LOSS_LEVELS = slice(len(_BAND_LEVELS), len(_BAND_LEVELS) + len(_BUYING_LEVELS))
 
 
 @njit(cache=True)
@@ -72,7 +77,7 @@ class LeadEnsemble:
         history: what all members share.
         members: the models.
         losses: decayed pinball loss per member and target.
-        said: what the members said at the latest origins, rows of shape (members, TARGETS, q).
+        said: what the members said at the latest origins, logs, rows of shape (members, TARGETS, len(LEAD_LEVELS)).
     """
 
     history: LeadHistory
@@ -104,7 +109,7 @@ class LeadEnsemble:
         models = tuple(
             start_member(member, lead=lead, bin_s=bin_s) if isinstance(member, str) else member for member in members
         )
-        shape = (len(models), TARGETS, len(_LOSS_LEVELS))
+        shape = (len(models), TARGETS, len(LEAD_LEVELS))
         return cls(
             LeadHistory.start(lead=lead, bin_s=bin_s, floor=floor, start_s=start_s),
             models,
@@ -130,14 +135,22 @@ class LeadEnsemble:
         if origin is not None and len(self.said) >= origin.age:
             losses = losses.copy()
             decay = 0.5 ** (1.0 / (_LOSS_HALF_LIFE_DAYS * history.day))
-            add_losses(losses, self.said.rows[len(self.said) - origin.age], origin.targets, _LOSS_LEVELS, decay)
-        said = self.said.append([member.log_quantiles(_LOSS_LEVELS) for member in members])
+            said = self.said.rows[len(self.said) - origin.age][:, :, _LOSS_LEVELS]
+            add_losses(losses, said, origin.targets, LEAD_LEVELS[_LOSS_LEVELS], decay)
+        said = self.said.append([member.log_quantiles(LEAD_LEVELS) for member in members])
         return type(self)(history, members, losses, said)
 
     @property
     def weights(self) -> FloatArray:
         """Weights of the members, shape (members, TARGETS)."""
         return weights_of(self.losses)
+
+    @property
+    def quantiles(self) -> FloatArray:
+        """`at_lead(LEAD_LEVELS)`, which is at hand: shape (TARGETS, len(LEAD_LEVELS))."""
+        if self.history.bins_known == 0:
+            return np.full((TARGETS, len(LEAD_LEVELS)), np.nan)
+        return self._averaged(self.said.rows[-1])
 
     def at_lead(self, levels: npt.ArrayLike) -> FloatArray:
         """Quantiles at increasing `levels` in (0, 1), work per second: shape (TARGETS, q).
@@ -147,8 +160,10 @@ class LeadEnsemble:
         wanted = check_levels(levels)
         if self.history.bins_known == 0:
             return np.full((TARGETS, len(wanted)), np.nan)
-        weights = self.weights
-        logs = np.zeros((TARGETS, len(wanted)))
-        for i, member in enumerate(self.members):
-            logs += weights[i][:, None] * member.log_quantiles(wanted)
-        return np.maximum(np.exp(logs) - self.history.floor, 0.0)
+        return self._averaged(np.array([member.log_quantiles(wanted) for member in self.members]))
+
+    def _averaged(self, logs: FloatArray) -> FloatArray:
+        """Demand from the members' log quantiles, shape (members, TARGETS, q)."""
+        mean = (self.weights[:, :, None] * logs).sum(axis=0)
+        demand: FloatArray = np.maximum(np.exp(mean) - self.history.floor, 0.0)
+        return demand

@@ -124,7 +124,7 @@ def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: floa
 
 def _forecast_needs(spec: Spec, state: State) -> FloatArray:
     """Step 5: quantiles of demand one lead ahead, and of the peak until then, in replicas: shape (2, levels)."""
-    needs = [forecast.at_lead(LEVELS) / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()]
+    needs = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()]
     return needs[0] if len(needs) == 1 else np.fmax.reduce(needs)
 
 

@@ -15,35 +15,11 @@ import numpy.typing as npt
 from numba import njit
 
 from autoscaler.core.plan_kernels import IntArray, replay
+from forecasting.lead_ensemble import LEAD_LEVELS
 from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
 
-# Levels at which needs are logged: the low end of the band, the median, then what may be bought.
-LEVELS = np.array(
-    [
-        0.05,
-        0.5,
-        0.6,
-        0.7,
-        0.8,
-        0.85,
-        0.9,
-        0.93,
-        0.95,
-        0.97,
-        0.98,
-        0.985,
-        0.99,
-        0.993,
-        0.995,
-        0.997,
-        0.998,
-        0.999,
-        0.9995,
-        0.9998,
-        0.9999,
-    ]
-)
+LEVELS = LEAD_LEVELS
 LOW, MEDIAN = 0, 1
 _LOWEST_ORDER = 4
 # The level for keeping a replica may differ from that for ordering one by so many steps of the grid: near budgets of
