@@ -1,0 +1,1 @@
+"""A predictive GPU autoscaler for Kubernetes."""

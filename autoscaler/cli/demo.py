@@ -10,8 +10,9 @@ import typer
 from autoscaler.cli.backtest import print_result, write_reports
 from autoscaler.cli.output import progress, stdout_console
 
-# A replica of the demo: a mid-sized model on one GPU that sustains two chats a second and loads in ten minutes.
-_TRACE = "chat"
+# Office hours are what most companies' inference looks like. A replica: a mid-sized model on one GPU that sustains two
+# requests a second and loads in ten minutes.
+_TRACE = "code"
 _CAPACITY_RPS = 2.0
 _LOAD_S = 600.0
 _MAX_WAIT_S = 10.0
@@ -43,12 +44,12 @@ def demo(
         score_from=_SCORE_FROM,
     )
     setting = setting_of(read_trace(path), scenario)
-    with progress("replaying three weeks of a chat service") as report:
+    with progress("replaying three weeks of a code assistant") as report:
         result = run_backtest(setting, report=report)
     result = priced(result, gpu_hour_price=_GPU_HOUR_PRICE, gpus_per_replica=1)
     console = stdout_console()
     console.print(
-        f"Three weeks of a chat service ({path}), a replica sustains {_CAPACITY_RPS:g} requests/s and loads for "
+        f"Three weeks of a code assistant ({path}), a replica sustains {_CAPACITY_RPS:g} requests/s and loads for "
         f"{_LOAD_S / 60:g} minutes,\nat most {_LATE_BUDGET:.0%} of requests may wait longer than {_MAX_WAIT_S:g} s. "
         "The first week is history, the rest is scored.\n"
     )

@@ -13,7 +13,7 @@ import numpy as np
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
-from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas
+from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
 from autoscaler.core.risk import (
     FIRST_LOWEST_ORDER,
     KEEP_LEVELS,
@@ -21,6 +21,7 @@ from autoscaler.core.risk import (
     LOW,
     MEDIAN,
     ORDER_LEVELS,
+    WINDOW_DAYS,
     cheapest_within,
     is_due,
     replay_candidates,
@@ -46,6 +47,7 @@ class _Need:
     backlog_at_lead_rs: float
     current: int
     missing: bool
+    idle: bool
 
 
 def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision, State]:
@@ -95,6 +97,10 @@ def _see_demand(spec: Spec, state: State, observation: Observation) -> tuple[Sta
     skipped = round((observation.now_s - state.next_start_s) / spec.bin_s)
     if skipped < 0:
         raise ValueError(f"time went back: {observation.now_s} s comes before {state.next_start_s} s")
+    if skipped * spec.bin_s > WINDOW_DAYS * DAY_S:
+        # Nothing that is remembered still counts, and a clock set wrong once must not append bins for minutes.
+        state = State.start(spec, start_s=observation.now_s)
+        return replace(state, next_start_s=observation.now_s + spec.bin_s), True
     for _ in range(skipped):
         state = _append(spec, replace(state, needs=state.needs.append(_NAN_NEEDS)), {}, None)
     seen = {unit: observation.demand_rps.get(unit, math.nan) for unit in spec.capacity_rps}
@@ -168,6 +174,7 @@ def _weigh(spec: Spec, state: State, observation: Observation, needs: FloatArray
         backlog_at_lead_rs=ahead_rs,
         current=observation.ready + len(observation.due_bins),
         missing=missing,
+        idle=is_idle(now, state.backlog_rs),
     )
 
 
@@ -184,6 +191,7 @@ def _wanted(spec: Spec, state: State, need: _Need) -> int:
             _drain_s(spec, state),
             need.current,
             need.missing,
+            need.idle,
         )
     )
 

@@ -19,6 +19,9 @@ IntArray = npt.NDArray[np.int64]
 
 # A need of exactly n replicas must not become n + 1 through rounding in the last place.
 _ROUNDING = 1e-9
+# Quantiles of log demand come near to zero and never reach it; a service with 0.01 replicas' worth of steady demand
+# isn't idle, and keeps its replica.
+_NEGLIGIBLE = 0.05
 
 
 @njit(cache=True)
@@ -48,6 +51,12 @@ def backlog_at_lead(
 
 
 @njit(cache=True)
+def is_idle(demand_now: float, backlog_rs: float) -> bool:
+    """Whether nothing arrived in the last bin and nothing is queued."""
+    return demand_now < _ROUNDING and backlog_rs < _ROUNDING
+
+
+@njit(cache=True)
 def choose_replicas(
     need_at_lead: float,
     need_until_lead: float,
@@ -56,6 +65,7 @@ def choose_replicas(
     drain_s: float,
     current: int,
     missing: bool,
+    idle: bool,
 ) -> int:
     """Replicas wanted: order what is needed one load ahead, release what isn't needed until then.
 
@@ -71,7 +81,10 @@ def choose_replicas(
         drain_s: time in which a backlog is to be worked off.
         current: replicas ready and loading.
         missing: the last bin's demand is unknown: nothing is released.
+        idle: nothing arrived in the last bin and nothing is queued: a need of next to nothing is none.
     """
+    if idle and max(need_at_lead, need_until_lead) < _NEGLIGIBLE:
+        need_at_lead = need_until_lead = 0.0
     order = math.ceil(need_at_lead + min(backlog_lead_rs / drain_s, need_at_lead) - _ROUNDING)
     if order >= current:
         return order
@@ -124,7 +137,10 @@ def replay(
         last = demand[max(t - 1, 0)]
         ahead_rs = backlog_at_lead(backlog_rs, ready, due, last, median_at_lead[t], bin_s)
         unknown = t > 0 and missing[t - 1]
-        wanted = choose_replicas(need_at_lead[t], need_until_lead[t], backlog_rs, ahead_rs, drain_s, current, unknown)
+        idle = is_idle(last, backlog_rs)
+        wanted = choose_replicas(
+            need_at_lead[t], need_until_lead[t], backlog_rs, ahead_rs, drain_s, current, unknown, idle
+        )
         wanted = min(max(wanted, replicas_min), replicas_max)
         if wanted < current:
             ready = release(current, wanted, ready, due)

@@ -13,7 +13,7 @@ from autoscaler.backtest.cluster import simulate
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.plan_kernels import backlog_at_lead, choose_replicas, release, replay
+from autoscaler.core.plan_kernels import backlog_at_lead, choose_replicas, is_idle, release, replay
 
 
 def bins_of(*values):
@@ -40,27 +40,32 @@ def test_the_backlog_one_lead_ahead(backlog, ready, due, now, ahead, expected):
 
 
 @pytest.mark.parametrize(
-    ("need", "until", "now_rs", "lead_rs", "current", "missing", "expected"),
+    ("need", "until", "now_rs", "lead_rs", "current", "missing", "idle", "expected"),
     [
-        (7.2, 7.2, 0, 0, 5, False, 8),  # ordered
-        (7.2, 7.2, 0, 0, 5, True, 8),  # missing demand doesn't forbid to order
-        (8.0, 8.0, 0, 0, 8, False, 8),
-        (8.0 + 1e-12, 8.0, 0, 0, 8, False, 8),  # 8 needs 8, whatever the last place says
-        (8.0 - 1e-12, 8.0, 0, 0, 5, False, 8),
-        (3.1, 7.2, 0, 0, 10, False, 8),  # released, but not below the peak until then
-        (3.1, 7.2, 0, 0, 8, False, 8),  # kept for it
-        (3.1, 7.2, 0, 0, 6, False, 6),  # a peak before the lead can't be ordered for any more
-        (7.2, 3.1, 0, 0, 10, False, 8),
-        (3.1, 3.1, 0, 0, 10, True, 10),  # missing: nothing is released
-        (0.0, 0.0, 0, 0, 3, False, 0),
-        (4.0, 4.0, 0, 150, 4, False, 6),  # 150 replica-seconds in 75 s take two more
-        (4.0, 4.0, 150, 0, 9, False, 6),  # a queue of now keeps replicas
-        (4.0, 4.0, 150, 0, 4, False, 4),  # and orders none: by then it is gone
-        (2.0, 9.0, 0, 75, 2, False, 3),
+        (7.2, 7.2, 0, 0, 5, False, False, 8),  # ordered
+        (7.2, 7.2, 0, 0, 5, True, False, 8),  # missing demand doesn't forbid to order
+        (8.0, 8.0, 0, 0, 8, False, False, 8),
+        (8.0 + 1e-12, 8.0, 0, 0, 8, False, False, 8),  # 8 needs 8, whatever the last place says
+        (8.0 - 1e-12, 8.0, 0, 0, 5, False, False, 8),
+        (3.1, 7.2, 0, 0, 10, False, False, 8),  # released, but not below the peak until then
+        (3.1, 7.2, 0, 0, 8, False, False, 8),  # kept for it
+        (3.1, 7.2, 0, 0, 6, False, False, 6),  # a peak before the lead can't be ordered for any more
+        (7.2, 3.1, 0, 0, 10, False, False, 8),
+        (3.1, 3.1, 0, 0, 10, True, False, 10),  # missing: nothing is released
+        (0.0, 0.0, 0, 0, 3, False, False, 0),
+        (4.0, 4.0, 0, 150, 4, False, False, 6),  # 150 replica-seconds in 75 s take two more
+        (4.0, 4.0, 150, 0, 9, False, False, 6),  # a queue of now keeps replicas
+        (4.0, 4.0, 150, 0, 4, False, False, 4),  # and orders none: by then it is gone
+        (2.0, 9.0, 0, 75, 2, False, False, 3),
+        (0.04, 0.04, 0, 0, 3, False, False, 1),  # a trickle keeps its replica
+        (0.04, 0.04, 0, 0, 3, False, True, 0),  # nothing arrives: next to nothing is none
+        (0.06, 0.04, 0, 0, 3, False, True, 1),  # but a forecast is
+        (0.04, 0.04, 0, 0, 3, True, True, 3),
+        (1.0, 1.0, 0, 7500, 1, False, False, 2),  # a backlog doubles the order at most
     ],
 )
-def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, expected):
-    arguments = (need, until, float(now_rs), float(lead_rs), 75.0, current, missing)
+def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, expected):
+    arguments = (need, until, float(now_rs), float(lead_rs), 75.0, current, missing, idle)
     assert choose_replicas(*arguments) == expected
     assert choose_replicas.py_func(*arguments) == expected
 
@@ -91,7 +96,8 @@ def replay_in_words(need, until, median, demand, missing, lead, bin_s, max_wait_
         loading = bins_of(*(due.count(t + 1 + i) for i in range(lead)))
         ahead_rs = backlog_at_lead(backlog_rs, ready, loading, demand[max(t - 1, 0)], median[t], bin_s)
         unknown = bool(t > 0 and missing[t - 1])
-        wanted = choose_replicas(need[t], until[t], backlog_rs, ahead_rs, drain_s, ready + len(due), unknown)
+        idle = is_idle(demand[max(t - 1, 0)], backlog_rs)
+        wanted = choose_replicas(need[t], until[t], backlog_rs, ahead_rs, drain_s, ready + len(due), unknown, idle)
         wanted = min(max(wanted, low), high)
         while ready + len(due) < wanted:
             if lead:
