@@ -13,6 +13,7 @@ from autoscaler.backtest.headstart import Replay, ReportProgress, no_progress, r
 from autoscaler.backtest.result import BacktestResult, Frontier, PolicyResult
 from autoscaler.backtest.setting import Setting
 from autoscaler.errors import UsageError
+from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS
 
 HEADSTART = "headstart"
 OPTIMUM = "optimum"
@@ -23,6 +24,7 @@ def run_backtest(
     setting: Setting,
     policies: Sequence[str] = POLICIES,
     *,
+    members: Sequence[str] = DEFAULT_MEMBERS,
     report: ReportProgress = no_progress,
 ) -> BacktestResult:
     """Replay a trace under each policy.
@@ -33,20 +35,24 @@ def run_backtest(
     Args:
         setting: what is replayed.
         policies: names out of POLICIES. UsageError on others.
+        members: the members of Headstart's forecast. UsageError on a name that is not in lead_members.MEMBERS.
         report: called with (bins done, bins in all) of Headstart's replay, which takes most of the time.
     """
     unknown = [name for name in policies if name not in POLICIES]
     if unknown:
         raise UsageError(f"there is no policy {unknown[0]!r}: choose from {', '.join(POLICIES)}")
+    strangers = [name for name in members if name not in MEMBERS]
+    if strangers:
+        raise UsageError(f"the forecast has no member {strangers[0]!r}: choose from {', '.join(MEMBERS)}")
     seconds: dict[str, float] = {}
     results: list[PolicyResult] = []
     replayed: Replay | None = None
     late_fraction_max = setting.late_budget
     if HEADSTART in policies:
         started_s = time.perf_counter()
-        replayed = replay_headstart(setting, report=report)
+        replayed = replay_headstart(setting, tuple(members), report=report)
         seconds[HEADSTART] = time.perf_counter() - started_s
-        results.append(_row(replayed))
+        results.append(_row(replayed, members))
         late_fraction_max = replayed.outcome.late_fraction
     frontiers: dict[str, Frontier] = {}
     for family in FAMILIES.values():
@@ -71,12 +77,12 @@ def priced(result: BacktestResult, *, gpu_hour_price: float | None, gpus_per_rep
     return replace(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
 
 
-def _row(replayed: Replay) -> PolicyResult:
+def _row(replayed: Replay, members: Sequence[str]) -> PolicyResult:
     return PolicyResult(
         name=HEADSTART,
         title="Headstart",
         hindsight=False,
         outcome=replayed.outcome,
-        settings={"order_level_last": replayed.order_level},
+        settings={"order_level_last": replayed.order_level, "members": ", ".join(members)},
         reasons=replayed.reasons,
     )

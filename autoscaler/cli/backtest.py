@@ -40,6 +40,7 @@ def backtest(
     unit: options.UnitOption = None,
     policy: options.PolicyOption = "headstart",
     against: options.AgainstOption = None,
+    member: options.MemberOption = None,
     replicas_min: options.ReplicasMinOption = 0,
     replicas_max: options.ReplicasMaxOption = 100_000,
     fidelity: options.FidelityOption = Fidelity.FLUID,
@@ -74,6 +75,7 @@ def backtest(
     from autoscaler.traces.read import read_trace
     from autoscaler.traces.requests import bin_requests
     from autoscaler.traces.write import check_format
+    from forecasting.lead_members import DEFAULT_MEMBERS
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
     check_outputs(outputs, trace=trace)
@@ -112,7 +114,7 @@ def backtest(
             read = bin_requests(log, bin_s or options.DEFAULT_BIN_S)
             setting = request_setting(log, read.bin_s, speed, scenario)
     with progress(f"replaying {trace.name}", quiet=as_json) as report:
-        result = run_backtest(setting, (policy, *compared), report=report)
+        result = run_backtest(setting, (policy, *compared), members=member or DEFAULT_MEMBERS, report=report)
     if speed is not None:
         with progress("replaying its requests", quiet=as_json) as report:
             result = replay_per_request(result, log, speed, report=report)

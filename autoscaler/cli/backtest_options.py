@@ -45,6 +45,15 @@ FidelityOption = Annotated[
         "--fidelity", help="'fluid' replays counts per bin; 'request' a log with a row per request, one by one."
     ),
 ]
+MemberOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--member",
+        metavar="NAME",
+        help="A member of Headstart's forecast; repeat it. 'boosted' grows trees daily: slower. Default: all the others.",
+        show_default=False,
+    ),
+]
 ConcurrencyOption = Annotated[
     int | None,
     typer.Option(

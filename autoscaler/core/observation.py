@@ -19,7 +19,6 @@ class Observation:
         due_bins: per loading replica, bins until it is expected to serve, each at least 1; shape (loading,).
         backlog_rs: work queued, in replica-seconds, where it is measured; None lets the core estimate it from demand
             and ready replicas.
-        loads_s: load latencies of the replicas that became ready since the last observation.
     """
 
     now_s: float
@@ -27,4 +26,3 @@ class Observation:
     ready: int
     due_bins: IntArray
     backlog_rs: float | None = None
-    loads_s: tuple[float, ...] = ()
