@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from forecasting.residual_histogram import add_residual, residual_quantiles
+from forecasting.residual_histogram import add_residual, empirical_quantiles
 from forecasting.series import FloatArray
 from forecasting.step_grid import IntArray
 
@@ -123,7 +123,7 @@ def grid_quantiles(histograms: FloatArray, spread: FloatArray, target: int, leve
     """
     out = np.empty((len(histograms), len(levels)))
     for i in range(len(histograms)):
-        residual_quantiles(histograms[i, target], levels, out[i])
+        empirical_quantiles(histograms[i, target], levels, out[i])
         for j in range(len(levels)):
             out[i, j] *= spread[i, target]
     return out

@@ -50,7 +50,7 @@ MemberOption = Annotated[
     typer.Option(
         "--member",
         metavar="NAME",
-        help="A member of Headstart's forecast; repeat it. 'boosted' grows trees daily: slower. Default: all the others.",
+        help="A member of Headstart's forecast; repeat it. 'boosted' grows trees daily. Default: all others.",
         show_default=False,
     ),
 ]
