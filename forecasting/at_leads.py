@@ -1,7 +1,7 @@
 """Headstart's own forecaster at all horizons: a lead ensemble at each step of a grid, interpolated between.
 
 The autoscaler needs one lead and asks that ensemble directly. This one is for plots, tables and comparisons, so its
-intervals are recalibrated: central ones hold what they say, for up to 4 % more loss in the upper tail on a wild trace.
+intervals are recalibrated: central ones hold what they say, for up to 4 % more loss on a wild trace.
 """
 
 from __future__ import annotations

@@ -131,9 +131,13 @@ class LeadHistory:
         )
 
     def _imputed(self) -> float:
-        """Log demand of a missing bin: the one before, moved as the same time on earlier days moved."""
+        """Log demand of a missing bin: the one before, moved as the same time on earlier days moved.
+
+        Not outside what was seen: yesterday's fall from 1,000 to 10 would leave next to nothing of today's 20.
+        """
         rows = self.log_demand.rows
-        return float(min(rows[-1] + seasonal_step(rows, self.cumulative.rows, self.day), self.peak_log))
+        moved = rows[-1] + seasonal_step(rows, self.cumulative.rows, self.day)
+        return float(min(max(moved, rows.min()), self.peak_log))
 
     @property
     def latest_demand(self) -> float:

@@ -97,4 +97,4 @@ def _mean_excess(histogram: FloatArray, threshold: float) -> float:
     for i in range(cell + 1, CELLS):
         above += histogram[i]
         excess += histogram[i] * (math.sinh(-_REACH + (i + 0.5) * _WIDTH) - threshold)
-    return excess / max(above, _WEIGHT_MIN)
+    return float(excess / max(above, _WEIGHT_MIN))

@@ -1,17 +1,41 @@
-"""What the forecasting tests share: the bundled traces as series."""
+"""What the forecasting tests share: the bundled traces as series, and a walk along them that takes seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autoscaler.traces.read import read_trace
+from forecasting.at_leads import LeadForecaster
 from forecasting.series import Series
 
 DATA = Path(__file__).resolve().parents[3] / "data"
+
+CENTRAL = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
+BOUGHT_AT = np.array([0.99, 0.995, 0.999])
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What `headstart` said at each bin of the later half of a trace, before it came.
+
+    Attributes:
+        demand: what came, shape (n + 1,): at origin i, step h is demand[i + h - 1].
+        moments: forecaster's quantiles at CENTRAL, steps 1 and 2: shape (n, 2, 7).
+        peaks: of the largest demand until then, likewise.
+        bought: the ensemble's own quantiles at levels `bought_at` one bin after the next, shape (n, TARGETS, 3).
+    """
+
+    demand: np.ndarray
+    moments: np.ndarray
+    peaks: np.ndarray
+    bought: np.ndarray
+    bought_at: np.ndarray
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +48,23 @@ def bundled() -> Callable[[str], Series]:
         return Series.of(trace.demand["requests"] / trace.bin_s, bin_s=trace.bin_s, start_s=trace.start_s)
 
     return series
+
+
+@pytest.fixture(scope="session")
+def walk(bundled) -> Callable[[str], Walk]:
+    """The walk along the bundled trace of a name."""
+
+    @cache
+    def walked(name: str) -> Walk:
+        values = bundled(name).values
+        first = len(values) // 2
+        head = Series.of(values[:first], bin_s=bundled(name).bin_s, start_s=bundled(name).start_s)
+        fitted, moments, peaks, bought = LeadForecaster(2).fit(head), [], [], []
+        for value in values[first:-1]:
+            moments.append(fitted.quantiles(2, CENTRAL))
+            peaks.append(fitted.peak_quantiles(2, CENTRAL))
+            bought.append(fitted.ensembles[1].ensemble.at_lead(BOUGHT_AT))
+            fitted = fitted.update(float(value))
+        return Walk(values[first:], np.array(moments), np.array(peaks), np.array(bought), BOUGHT_AT)
+
+    return walked

@@ -7,15 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from forecasting import recalibrated as recalibrated_module
 from forecasting.at_leads import LeadForecaster
 from forecasting.errors import ModelError
-from forecasting.evaluate import evaluate
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.protocol import Forecaster
-from forecasting.recalibrated import RecalibratedEnsemble, count_ranks
+from forecasting.recalibrated import RANK_LEVELS, RANK_SCORES, RecalibratedEnsemble, move_levels
 from forecasting.registry import ModelSetting, forecaster, forecaster_names, model_names
-from forecasting.residual_histogram import add_residual, prior_histogram
 from forecasting.series import Series
 
 NAN = math.nan
@@ -37,12 +34,37 @@ def fitted():
     return LeadForecaster(12).fit(series(daily(24 * 20)))
 
 
+def assert_intervals_hold_their_share(said, came):
+    """The central 99, 90 and 50 % intervals among quantiles at LEVELS, shape (n, ..., 7), of what came, (n, ...)."""
+    known = ~np.isnan(came)
+    assert known.sum() > 2500
+    for low, nominal in enumerate([0.99, 0.9, 0.5]):
+        inside = (said[known, low] <= came[known]) & (came[known] <= said[known, -1 - low])
+        assert inside.mean() == pytest.approx(nominal, abs=0.03)
+
+
 @pytest.mark.parametrize("trace", ["chat", "code", "agents"])
-def test_intervals_hold_their_share_on_the_bundled_traces(bundled, trace):
-    rows = evaluate(LeadForecaster(2), bundled(trace), [1, 2], levels=LEVELS, every=3).rows
-    for row in rows:
-        assert row.coverage == pytest.approx({0.5: 0.5, 0.9: 0.9, 0.99: 0.99}, abs=0.03), (row.steps, row.coverage)
-        assert row.skill > 0.05
+def test_intervals_hold_their_share_on_the_bundled_traces(walk, trace):
+    walked = walk(trace)
+    now, then = walked.demand[:-1], walked.demand[1:]
+    assert_intervals_hold_their_share(walked.moments[:, 0], now)
+    assert_intervals_hold_their_share(walked.moments[:, 1], then)
+    assert_intervals_hold_their_share(walked.peaks[:, 1], np.maximum(now, then))
+    assert np.nanmean(np.abs(walked.moments[1:, 1, 3] - then[1:])) < 0.95 * np.nanmean(np.abs(then[1:] - now[:-1]))
+
+
+@pytest.mark.parametrize("trace", ["chat", "code", "agents"])
+def test_an_hour_ahead_intervals_of_demand_and_of_its_peak_hold_their_share(bundled, trace):
+    demand = bundled(trace)
+    start = LeadEnsemble.start(lead=11, bin_s=demand.bin_s, floor=demand.values[0] / 40.0, start_s=demand.start_s)
+    ensemble, said, came = RecalibratedEnsemble.start(start), [], []
+    for n, value in enumerate(demand.values[:-11]):
+        if n >= len(demand) // 2:
+            said.append(ensemble.at_lead(LEVELS))
+            came.append([demand.values[n + 11], demand.values[n : n + 12].max()])
+        ensemble = ensemble.update(float(value))
+    for target in range(2):
+        assert_intervals_hold_their_share(np.array(said)[:, target], np.array(came)[:, target])
 
 
 def test_quantiles_rise_with_the_level_and_peaks_with_the_window(fitted):
@@ -96,18 +118,32 @@ def test_impossible_settings_are_refused(bad):
         LeadForecaster(**({"steps_max": 3} | bad))
 
 
-def test_ranks_put_intervals_right_that_are_twice_too_wide():
-    # The ensemble's prior spread is not that of this noise; ranks are all that recalibration looks at.
-    ensemble = RecalibratedEnsemble.start(LeadEnsemble.start(lead=0, bin_s=HOUR_S, floor=1.0))
-    wide = np.sinh(np.linspace(-3.0, 3.0, len(recalibrated_module._RANK_SCORES)))
-    histograms = ensemble.histograms.copy()
-    for came in np.random.default_rng(0).normal(0.0, 0.5, 3000):
-        count_ranks(np.vstack([wide, wide]), np.array([came, came]), recalibrated_module._RANK_SCORES, 1.0, histograms)
-    said = ensemble.said.append(np.vstack([wide, wide]))
-    known = RecalibratedEnsemble(ensemble.ensemble.update(5.0), histograms, said)
-    np.testing.assert_allclose(
-        np.log(known.at_lead([0.05, 0.5, 0.95])[0] + 1.0), np.maximum([-1.645 * 0.5, 0.0, 1.645 * 0.5], 0.0), atol=0.06
-    )
+def test_the_share_below_each_level_comes_right_whatever_is_said():
+    # Said is three times too wide and too high, of noise that drifts: no distribution, only ranks can tell.
+    noise = np.random.default_rng(0).normal(0.0, 0.5, 6000) + np.linspace(0.0, 1.0, 6000)
+    said = 3.0 * 0.5 * RANK_SCORES + 1.0
+    scores, below = RANK_SCORES.copy(), np.zeros(len(RANK_SCORES))
+    for n, came in enumerate(noise):
+        below += (came <= np.interp(scores, RANK_SCORES, said)) * (n >= 1000)
+        scores = np.sort(scores + move_levels(said, scores, came, RANK_LEVELS, RANK_SCORES, 0.02))
+    np.testing.assert_allclose(below / 5000, RANK_LEVELS, atol=0.015)
+
+
+def test_a_rank_is_measured_against_what_stood_for_the_level_then():
+    stood = RANK_SCORES + 1.0
+    moves = move_levels(RANK_SCORES, stood, 0.5, RANK_LEVELS, RANK_SCORES, 0.1)
+    np.testing.assert_allclose(moves, 0.1 * (RANK_LEVELS - (stood >= 0.5)))
+
+
+def test_an_idle_service_moves_no_level():
+    # All quantiles are 0, and 0 comes: that is as likely at each of them, and says nothing of the day it wakes up.
+    moves = move_levels(np.zeros(33), RANK_SCORES, 0.0, RANK_LEVELS, RANK_SCORES, 0.1)
+    np.testing.assert_allclose(moves, 0.0, atol=2e-5)
+    # The lower half of them is 0, and half of what comes: the other half moves them back by 0.1 * level.
+    half = np.where(np.arange(33) <= 16, 0.0, RANK_SCORES)
+    moves = move_levels(half, RANK_SCORES, 0.0, RANK_LEVELS, RANK_SCORES, 0.1)
+    np.testing.assert_allclose(moves[:17], -0.1 * RANK_LEVELS[:17], atol=2e-5)
+    np.testing.assert_allclose(moves[17:], 0.1 * (RANK_LEVELS[17:] - 1.0))
 
 
 def test_without_ranks_the_levels_are_taken_as_they_are():
@@ -124,13 +160,11 @@ def test_a_rank_belongs_to_what_was_said_one_lead_before():
     assert math.log(median / 10.0) == pytest.approx(0.05 * (399 + 4), abs=0.02)
 
 
-def test_the_rank_kernel_equals_its_python_form(monkeypatch):
-    scores, said = np.linspace(-3.0, 3.0, 9), np.sort(np.random.default_rng(0).normal(size=(2, 9)), axis=1)
-    fast, slow = (np.vstack([prior_histogram()] * 2) for _ in range(2))
-    count_ranks(said, np.array([0.1, 99.0]), scores, 1.1, fast)
-    monkeypatch.setattr(recalibrated_module, "add_residual", add_residual.py_func)
-    count_ranks.py_func(said, np.array([0.1, 99.0]), scores, 1.1, slow)
-    np.testing.assert_allclose(fast, slow, rtol=1e-12)
+@pytest.mark.parametrize("came", [-9.0, 0.1, 0.0])
+def test_the_rank_kernel_equals_its_python_form(came):
+    said = np.maximum(np.sort(np.random.default_rng(0).normal(size=len(RANK_LEVELS))), 0.0)
+    arguments = (said, RANK_SCORES + 0.3, came, RANK_LEVELS, RANK_SCORES, 0.1)
+    np.testing.assert_allclose(move_levels(*arguments), move_levels.py_func(*arguments), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", model_names())

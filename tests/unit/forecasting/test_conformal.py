@@ -21,7 +21,7 @@ from forecasting.errors import ModelError
 from forecasting.evaluate import evaluate
 from forecasting.naive import LastValue, SeasonalNaive
 from forecasting.profile import SeasonalProfile
-from forecasting.residual_histogram import add_residual, prior_histogram, residual_quantiles
+from forecasting.residual_histogram import add_residual, empirical_quantiles, prior_histogram
 from forecasting.series import Series
 from forecasting.step_grid import interpolate_steps, step_grid
 
@@ -206,7 +206,7 @@ def test_kernels_equal_their_python_form(monkeypatch):
     for python in (False, True):
         if python:
             monkeypatch.setattr(conformal_kernels, "add_residual", add_residual.py_func)
-            monkeypatch.setattr(conformal_kernels, "residual_quantiles", residual_quantiles.py_func)
+            monkeypatch.setattr(conformal_kernels, "empirical_quantiles", empirical_quantiles.py_func)
         kernels = [k.py_func if python else k for k in (learn_outcomes, add_changes, spreads, grid_quantiles)]
         learn, change, spread_of, quantiles = kernels
         histograms = np.tile(prior_histogram(), (len(grid), TARGETS, 1))

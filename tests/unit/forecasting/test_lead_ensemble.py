@@ -13,9 +13,17 @@ from forecasting.lead_ensemble import LeadEnsemble, add_losses, weights_of
 from forecasting.lead_features import FEATURES
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_kernels import PREDICTION, TARGETS, count_residuals, learn_target, predict, quantiles_from
-from forecasting.lead_members import DEFAULT_MEMBERS
+from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS
 from forecasting.lead_regression import FEATURE_SETS, LeadRegression
-from forecasting.residual_histogram import CELLS, PRIOR_DEVIATION, add_residual, prior_histogram, residual_quantiles
+from forecasting.residual_histogram import (
+    CELLS,
+    PRIOR_DEVIATION,
+    TAIL_LEVEL,
+    add_residual,
+    empirical_quantiles,
+    prior_histogram,
+    residual_quantiles,
+)
 from forecasting.series import Series
 
 DAY = 288
@@ -47,18 +55,15 @@ def said_of_each_bin(ensemble: LeadEnsemble, values: np.ndarray, levels: np.ndar
 
 
 @pytest.mark.parametrize("trace", ["chat", "code", "agents"])
-def test_intervals_hold_their_share_on_the_bundled_traces(bundled, trace):
-    demand = bundled(trace)
-    levels = np.array([0.005, 0.05, 0.25, 0.75, 0.95, 0.995])
-    start = ensemble_of(floor=0.025 * float(np.nanmean(demand.values)), start_s=demand.start_s)
-    said = said_of_each_bin(start, demand.values, levels)
-    peak = np.max([np.roll(demand.values, k) for k in range(3)], axis=0)
-    for target, actual in enumerate([demand.values, peak]):
-        scored = ~np.isnan(actual) & (np.arange(len(actual)) >= 7 * DAY)
-        for low, nominal in enumerate([0.99, 0.9, 0.5]):
-            quantiles = said[scored, target]
-            inside = (quantiles[:, low] <= actual[scored]) & (actual[scored] <= quantiles[:, -1 - low])
-            assert inside.mean() == pytest.approx(nominal, abs=0.03)
+def test_the_quantiles_that_replicas_are_bought_by_hold_their_share_on_the_bundled_traces(walk, trace):
+    # Lower levels are too safe here: 95 % hold up to 98 %, the central 50 % up to 57 %. RecalibratedEnsemble, which is
+    # for what people read, puts those right.
+    walked = walk(trace)
+    now, then = walked.demand[:-1], walked.demand[1:]
+    for target, came in enumerate([then, np.maximum(now, then)]):
+        known = ~np.isnan(came)
+        below = (came[known, None] <= walked.bought[known, target]).mean(axis=0)
+        np.testing.assert_allclose(below, walked.bought_at, atol=0.01)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -140,10 +145,21 @@ def test_quantiles_rise_with_the_level():
     assert (np.diff(said, axis=1) >= 0).all()
 
 
-@pytest.mark.parametrize("members", [(), ("oracle",), ("last-level", "oracle")])
-def test_unknown_members_are_refused(members):
-    with pytest.raises(ModelError, match="members must be some of regression, "):
+@pytest.mark.parametrize("members", [("oracle",), ("last-level", "oracle")])
+def test_an_unknown_member_is_answered_with_those_there_are(members):
+    with pytest.raises(ModelError, match="no member 'oracle': choose from regression, .*fixed-ratio, seasonal"):
         ensemble_of(members=members)
+
+
+def test_an_ensemble_of_nobody_is_refused():
+    with pytest.raises(ModelError, match="at least one member: choose from regression, "):
+        ensemble_of(members=())
+
+
+def test_members_by_name_have_their_name():
+    ensemble = ensemble_of(members=MEMBERS)
+    assert tuple(member.name for member in ensemble.members) == MEMBERS
+    assert set(DEFAULT_MEMBERS) == set(MEMBERS) - {"boosted"}
 
 
 def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
@@ -171,19 +187,52 @@ def test_a_member_learns_only_from_features_that_it_sees():
     assert np.abs(fitted.weights[:, :, 28]).max() > 0.0
 
 
-def test_residual_quantiles_are_those_of_the_residuals():
-    z = np.random.default_rng(0).standard_t(3, 20_000)
-    histogram, levels = prior_histogram(), np.array([0.001, 0.05, 0.5, 0.95, 0.999])
-    for value in z:
+def quantiles_of(residuals, levels, quantiles=residual_quantiles) -> np.ndarray:
+    """What `quantiles` says after the residuals, which outweigh the prior."""
+    histogram, out = prior_histogram(), np.empty(len(levels))
+    histogram[:CELLS] *= 1e-9
+    for value in residuals:
         add_residual(histogram, value, 1.0)
-    out = np.empty(5)
-    residual_quantiles(histogram, levels, out)
-    np.testing.assert_allclose(out, np.quantile(z, levels), rtol=0.05, atol=0.03)
+    quantiles(histogram, np.array(levels), out)
+    return out
+
+
+def test_empirical_quantiles_are_those_of_the_residuals():
+    z = np.random.default_rng(0).standard_t(3, 20_000)
+    levels = [0.001, 0.05, 0.5, 0.9, 0.95, 0.999]
+    said = quantiles_of(z, levels, empirical_quantiles)
+    np.testing.assert_allclose(said, np.quantile(z, levels), rtol=0.05, atol=0.03)
+
+
+def test_the_tail_is_empirical_up_to_its_level_and_exponential_above():
+    z = np.random.default_rng(0).standard_t(3, 20_000)
+    up_to, above = [0.001, 0.05, 0.5, TAIL_LEVEL], np.array([0.95, 0.99, 0.999, 0.9999])
+    said = quantiles_of(z, [*up_to, *above])
+    np.testing.assert_array_equal(said[:4], quantiles_of(z, up_to, empirical_quantiles))
+    threshold = np.quantile(z, TAIL_LEVEL)
+    mean_excess = (z[z > threshold] - threshold).mean()
+    expected = threshold + mean_excess * np.log((1 - TAIL_LEVEL) / (1 - above))
+    np.testing.assert_allclose(said[4:], expected, rtol=0.02)
+
+
+def test_the_tail_of_exponential_residuals_is_theirs_at_levels_never_seen():
+    # Of 3,000 residuals the largest says what happens once in 3,000; the mean excess says it of once in 10,000 too.
+    z = -2.0 * np.log(1 - (np.arange(3000) + 0.5) / 3000)
+    levels = np.array([0.95, 0.99, 0.999, 0.9999])
+    np.testing.assert_allclose(quantiles_of(z, levels), -2.0 * np.log(1 - levels), rtol=0.01)
+
+
+@pytest.mark.parametrize("residuals", [[], [0.3] * 50, [1e9] * 50, [-1e9] * 50, np.linspace(-2.0, 1e3, 99) ** 3])
+@pytest.mark.parametrize("quantiles", [residual_quantiles, empirical_quantiles])
+def test_quantiles_never_fall_with_the_level(residuals, quantiles):
+    said = quantiles_of(residuals, np.r_[np.linspace(0.001, 0.999, 333), 0.9999], quantiles)
+    assert np.isfinite(said).all()
+    assert (np.diff(said) >= -1e-9).all()
 
 
 def test_the_prior_is_a_normal():
     out = np.empty(3)
-    residual_quantiles(prior_histogram(), np.array([0.05, 0.5, 0.95]), out)
+    empirical_quantiles(prior_histogram(), np.array([0.05, 0.5, 0.95]), out)
     np.testing.assert_allclose(out, PRIOR_DEVIATION * np.array([-1.645, 0.0, 1.645]), atol=0.03)
 
 
@@ -212,6 +261,7 @@ def test_kernels_equal_their_python_form(monkeypatch):
     results = []
     for python in (False, True):
         if python:
+            monkeypatch.setattr(residual_histogram, "empirical_quantiles", empirical_quantiles.py_func)
             for name in ("spread_prior", "bounded_spread"):
                 monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
             for name in ("add_residual", "residual_quantiles"):

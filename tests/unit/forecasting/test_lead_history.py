@@ -149,6 +149,16 @@ def test_a_gap_is_never_filled_above_the_peak():
     assert history_of(demand).latest_demand <= 100.0 + 1e-6
 
 
+@pytest.mark.parametrize("lowest", [10.0, 0.0])
+def test_a_gap_is_never_filled_below_the_lowest_that_came(lowest):
+    # Yesterday's fall of 1,000 to 10, taken from today's 20, would be 0.2: below what the floor alone stands for.
+    yesterday = np.r_[np.full(12, 1000.0), np.full(12, lowest)]
+    history = history_of(np.r_[np.tile(yesterday, 3), np.full(12, 20.0), np.full(6, math.nan)])
+    imputed = np.exp(history.log_demand.rows[-6:]) - FLOOR
+    assert imputed.min() == pytest.approx(lowest, abs=1e-9)
+    assert history.latest_demand == pytest.approx(lowest, abs=1e-9)
+
+
 def test_missing_bins_before_the_first_known_one_only_move_the_clock():
     history = history_of([math.nan, math.nan, 5.0])
     assert (history.bins, history.bins_known, len(history.log_demand)) == (3, 1, 1)

@@ -56,16 +56,19 @@ def sample(rows: int, columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
 def test_trees_as_arrays_predict_what_scikit_learn_predicts(loss):
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     features, target = sample(1500, 5)
     model = HistGradientBoostingRegressor(loss=loss, max_iter=40, early_stopping=False, random_state=0)
-    model.fit(features, target)
-    trees = [predictors[0].nodes for predictors in model._predictors]
-    forest = forest_of(trees, float(np.ravel(model._baseline_prediction)[0]), np.arange(5))
+    # OpenMP's threads wait for each other by spinning: on a machine with something else to do, 60 s instead of 1.
     unseen, _ = sample(300, 5, seed=1)
     unseen[:50] = features[:50]
+    with threadpool_limits(limits=1):
+        expected = model.fit(features, target).predict(unseen)
+    trees = [predictors[0].nodes for predictors in model._predictors]
+    forest = forest_of(trees, float(np.ravel(model._baseline_prediction)[0]), np.arange(5))
     said = np.array([forest_value(forest, row) for row in unseen])
-    np.testing.assert_allclose(said, model.predict(unseen), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(said, expected, rtol=0, atol=1e-12)
     python = np.array([forest_value.py_func(forest, row) for row in unseen[:20]])
     np.testing.assert_array_equal(said[:20], python)
 
