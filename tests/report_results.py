@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autoscaler.backtest.result import BacktestResult, ForecastBand, Frontier, Outcome, PolicyResult
+from autoscaler.backtest.result import BacktestResult, Bins, ForecastBand, Frontier, Outcome, PolicyResult
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
@@ -61,7 +61,8 @@ def make_result(bins: int = 2016, *, bin_s: float = 300.0, seed: int = 7, name: 
         _frontier(setting, family, known, hold, load_bins)
         for family, hold in (("hpa", 12), ("keda", 18), ("knative", 3))
     )
-    band = ForecastBand(ahead, 0.93 * ahead - 0.3, 1.1 * ahead + 0.8, 0.05, 0.95)
+    forecast = np.array([ahead, 0.93 * ahead - 0.3, 1.1 * ahead + 0.8], dtype=np.float32)
+    band = ForecastBand(*forecast, 0.05, 0.95)
     seconds = dict.fromkeys(plans, 0.1)
     return BacktestResult(setting, policies, frontiers, band, 2.5, 1, seconds)
 
@@ -104,15 +105,12 @@ def outcome_of(setting: Setting, desired: np.ndarray, load_bins: int) -> Outcome
     scored = slice(setting.score_from_bin, None)
     hours = float(desired[scored].sum() * setting.bin_s / 3600)
     return Outcome(
-        desired.astype(np.int64),
-        ready.astype(np.int64),
-        desired.astype(float),
-        late,
-        served,
+        desired.astype(np.int32),
         hours,
         float(late[scored].sum() / setting.arrivals_rs[scored].sum()),
         int((late[scored] > 0).sum()),
         float(served[scored].sum() / (ready[scored].sum() * setting.bin_s)),
+        Bins(ready.astype(np.int32), desired.astype(float), late, served),
     )
 
 

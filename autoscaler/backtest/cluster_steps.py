@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from autoscaler.backtest.setting import IntArray
+from autoscaler.backtest.setting import IntArray, ShortIntArray
 from autoscaler.core.fluid import serve_bin
 from forecasting.series import FloatArray
 
@@ -43,17 +43,17 @@ class ClusterState(NamedTuple):
         drain_ends: bin -> released replicas that are paid for in full up to that bin, and for `drain_rest` of it.
         load_bins: bins from order to ready of the k-th order, repeated when used up.
         arrivals_rs: shape (n,), replica-seconds that arrive in each bin.
-        ready, paid, late_rs, served_rs: shape (n,), as in Outcome; written by `serve`.
+        ready, paid, late_rs, served_rs: shape (n,), as in Bins; written by `serve`.
     """
 
     counters: IntArray
     backlog_rs: FloatArray
-    due_head: IntArray
+    due_head: ShortIntArray
     nodes: IntArray
-    drain_ends: IntArray
+    drain_ends: ShortIntArray
     load_bins: IntArray
     arrivals_rs: FloatArray
-    ready: IntArray
+    ready: ShortIntArray
     paid: FloatArray
     late_rs: FloatArray
     served_rs: FloatArray
@@ -94,7 +94,7 @@ def scale(state: ClusterState, t: int, desired: int) -> None:
 
 @njit(cache=True)
 def serve(state: ClusterState, t: int) -> None:
-    """Serve bin t with the replicas that are ready and write its row of the outcome."""
+    """Serve bin t with the replicas that are ready and write its row of the bins."""
     counters = state.counters
     ready = counters[READY]
     ending = state.drain_ends[t]
@@ -109,7 +109,7 @@ def serve(state: ClusterState, t: int) -> None:
 
 
 @njit(cache=True)
-def run_plan(state: ClusterState, desired: IntArray) -> None:
+def run_plan(state: ClusterState, desired: ShortIntArray) -> None:
     """Run a whole plan, shape (n,), from the first bin."""
     for t in range(len(desired)):
         begin_bin(state, t)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoscaler.backtest.cluster import SimulatedCluster
-from autoscaler.backtest.result import ForecastBand, Outcome
+from autoscaler.backtest.result import BandArray, ForecastBand, Outcome
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
@@ -17,7 +17,6 @@ from autoscaler.core.risk import LEVELS, LOW
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import State
 from forecasting.lead_members import DEFAULT_MEMBERS
-from forecasting.series import FloatArray
 
 _PROGRESS_EVERY = 256
 
@@ -67,7 +66,7 @@ def replay_headstart(
     state = State.start(spec, start_s=setting.start_s)
     cluster = SimulatedCluster(setting)
     bins = len(setting)
-    band = np.full((3, bins + state.lead_bins), np.nan)
+    band = np.full((3, bins + state.lead_bins), np.nan, dtype=np.float32)
     reasons: list[str] = []
     unknown = dict.fromkeys(setting.demand_rps, float("nan"))
     decision = None
@@ -97,5 +96,5 @@ class _Texts(dict[tuple[Reason, ...], str]):
 _REASON_TEXT = _Texts()
 
 
-def _band(rows: FloatArray, high_level: float) -> ForecastBand:
+def _band(rows: BandArray, high_level: float) -> ForecastBand:
     return ForecastBand(median=rows[0], low=rows[1], high=rows[2], low_level=float(LEVELS[LOW]), high_level=high_level)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from autoscaler.backtest.setting import IntArray
+from autoscaler.backtest.setting import ShortIntArray
 from autoscaler.traces.trace import Trace
 from autoscaler.traces.write import write_columns
 
 
-def write_plan(trace: Trace, unit: str, desired: IntArray, path: Path) -> None:
+def write_plan(trace: Trace, unit: str, desired: ShortIntArray, path: Path) -> None:
     """Write `timestamp,demand,desired`, a row per bin of the whole trace, as CSV or Parquet.
 
     Args:
@@ -21,4 +21,4 @@ def write_plan(trace: Trace, unit: str, desired: IntArray, path: Path) -> None:
         path: written aside and renamed.
     """
     time_ns = np.rint(trace.timestamps_s * 1e6).astype(np.int64) * 1000
-    write_columns(path, time_ns, {"demand": trace.demand[unit], "desired": desired}, dated=trace.dated)
+    write_columns(path, time_ns, {"demand": trace.demand[unit], "desired": desired.astype(np.int64)}, dated=trace.dated)

@@ -32,7 +32,7 @@ from autoscaler.backtest.cluster import DRAWS
 from autoscaler.backtest.engine_speed import EngineSpeed
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.request_kernel import FleetPlan, replay_requests
-from autoscaler.backtest.setting import IntArray, Setting
+from autoscaler.backtest.setting import IntArray, Setting, ShortIntArray
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
 from autoscaler.traces.requests import RequestLog, bin_requests
@@ -77,7 +77,9 @@ class RequestOutcome:
     mean_slot_utilisation: float
 
 
-def simulate_requests(log: RequestLog, speed: EngineSpeed, setting: Setting, desired: IntArray) -> RequestOutcome:
+def simulate_requests(
+    log: RequestLog, speed: EngineSpeed, setting: Setting, desired: IntArray | ShortIntArray
+) -> RequestOutcome:
     """Replay a request log through a plan, one request after the other.
 
     Args:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.engine_speed import EngineSpeed
 from autoscaler.backtest.from_trace import Scenario, check_scenario, first_scored_bin
 from autoscaler.backtest.headstart import ReportProgress, no_progress
 from autoscaler.backtest.request_level import RequestOutcome, setting_from_requests, simulate_requests
-from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult, RequestFidelity, RequestFigures
+from autoscaler.backtest.result import BacktestResult, Bins, Outcome, PolicyResult, RequestFidelity, RequestFigures
 from autoscaler.backtest.setting import Setting
 from autoscaler.traces.requests import RequestLog
 
@@ -64,32 +65,30 @@ def replay_per_request(
         outcome = simulate_requests(log, speed, result.setting, row.outcome.desired)
         seconds[row.name] = seconds.get(row.name, 0.0) + time.perf_counter() - started_s
         requests = outcome.requests
-        rows.append(_row(row, outcome))
+        rows.append(_row(result.setting, row, outcome))
         report(done, len(result.policies))
     return replace(
         result, policies=tuple(rows), frontiers=(), seconds=seconds, requests=RequestFidelity(requests, speed)
     )
 
 
-def _row(row: PolicyResult, found: RequestOutcome) -> PolicyResult:
+def _row(setting: Setting, row: PolicyResult, found: RequestOutcome) -> PolicyResult:
     figures = RequestFigures(
         wait=found.wait,
         first_token=found.first_token,
         unserved=found.unserved,
         late_work_fraction=found.late_work_fraction,
     )
-    counted = replace(row, outcome=_outcome(row.outcome, found), requests=figures)
+    counted = replace(row, outcome=_outcome(setting, row.outcome, found), requests=figures)
     if not row.hindsight:
         return counted
     return replace(counted, title=f"{row.title}, {_FLUID}", settings={**row.settings, "chosen_on": _FLUID})
 
 
-def _outcome(fluid: Outcome, found: RequestOutcome) -> Outcome:
+def _outcome(setting: Setting, fluid: Outcome, found: RequestOutcome) -> Outcome:
     return replace(
         fluid,
-        paid=found.paid,
-        late_rs=found.late_rs,
-        served_rs=found.served_rs,
+        counted=Bins(bins_of(setting, fluid).ready, found.paid, found.late_rs, found.served_rs),
         replica_hours=found.replica_hours,
         late_fraction=found.late_fraction,
         late_bins=found.late_bins,

@@ -5,35 +5,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from autoscaler.backtest.engine_speed import EngineSpeed
 from autoscaler.backtest.percentiles import Percentiles
-from autoscaler.backtest.setting import IntArray, Setting
+from autoscaler.backtest.setting import Setting, ShortIntArray
 from forecasting.series import FloatArray
+
+BandArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A plan after the simulated cluster has run it. Arrays have shape (n,), one entry per bin of the trace.
+class Bins:
+    """What happened under a plan bin by bin. Arrays have shape (n,), one entry per bin of the trace.
 
     Attributes:
-        desired: replicas asked for at the start of each bin.
         ready: replicas that serve during the bin.
         paid: replicas paid for during the bin: ready, loading and draining (fractions where a drain ends in the bin).
         late_rs: late work per bin, replica-seconds.
         served_rs: work served per bin, replica-seconds.
-        replica_hours, late_fraction, late_bins, mean_utilisation: over the scored bins. Late fraction is late work
-            over arrived work; utilisation is served work over ready replicas' time.
     """
 
-    desired: IntArray
-    ready: IntArray
+    ready: ShortIntArray
     paid: FloatArray
     late_rs: FloatArray
     served_rs: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A plan after the simulated cluster has run it: its sums, and what `cluster.bins_of` needs to run it again.
+
+    Attributes:
+        desired: replicas asked for at the start of each bin, shape (n,).
+        replica_hours, late_fraction, late_bins, mean_utilisation: over the scored bins. Late fraction is late work
+            over arrived work; utilisation is served work over ready replicas' time.
+        counted: bins that no run of the plan on the fluid cluster gives, since they were counted over single requests;
+            None in the fluid fidelity.
+    """
+
+    desired: ShortIntArray
     replica_hours: float
     late_fraction: float
     late_bins: int
     mean_utilisation: float
+    counted: Bins | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +121,13 @@ class Frontier:
 class ForecastBand:
     """The forecast that each decision used, for the bin in which a replica ordered then would serve.
 
-    Entry t belongs to bin t and was made `load_bins` bins earlier; NaN before the first. In replicas.
+    Entry t belongs to bin t and was made `load_bins` bins earlier; NaN before the first. In replicas, to the seven
+    digits that a chart needs.
     """
 
-    median: FloatArray
-    low: FloatArray
-    high: FloatArray
+    median: BandArray
+    low: BandArray
+    high: BandArray
     low_level: float
     high_level: float
 

@@ -12,6 +12,7 @@ from autoscaler.core.load_latency import LoadLatency
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
+ShortIntArray = npt.NDArray[np.int32]  # where there is one per bin and policy: half the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +65,5 @@ class Setting:
         """
         replicas = np.full(len(self), np.nan)
         for unit, demand_rps in self.demand_rps.items():
-            replicas = np.fmax(replicas, demand_rps / self.capacity_rps[unit])
+            np.fmax(replicas, demand_rps / self.capacity_rps[unit], out=replicas)
         return replicas

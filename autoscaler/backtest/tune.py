@@ -37,9 +37,10 @@ class TunedTarget:
 
 def frontier(setting: Setting, family: Family, targets: FloatArray = TARGETS) -> Frontier:
     """Replay a family at each target."""
-    outcomes = [simulate(setting, family.plan(setting, float(target))) for target in targets]
-    hours = np.array([outcome.replica_hours for outcome in outcomes])
-    late = np.array([outcome.late_fraction for outcome in outcomes])
+    hours, late = np.zeros(len(targets)), np.zeros(len(targets))
+    for at, target in enumerate(targets):  # one plan at a time: forty of them would be gigabytes
+        outcome = simulate(setting, family.plan(setting, float(target)))
+        hours[at], late[at] = outcome.replica_hours, outcome.late_fraction
     order = np.lexsort((late, hours))
     return Frontier(family.name, family.title, np.asarray(targets)[order], hours[order], late[order])
 

@@ -1,7 +1,6 @@
 """A result's curves, reduced to what the page's charts can show, as plain lists for JSON.
 
-Long traces are grouped: one point stands for `group` bins and keeps their smallest and largest value; late work is
-summed, so that no late bin disappears. Whole numbers that stay the same for many bins are written as steps.
+Long traces are grouped. Whole numbers that stay the same for many bins are written as steps.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from autoscaler.backtest.result import BacktestResult, ForecastBand, Frontier, PolicyResult
+from autoscaler.backtest.result import BacktestResult, BandArray, ForecastBand, Frontier
 from autoscaler.report import words
+from autoscaler.report.grouped_curves import Band, Curves, Supply, grouped_curves
 from autoscaler.report.palette import looks_of
 from autoscaler.report.summary import in_display_order, summarise
 from forecasting.series import FloatArray
@@ -30,50 +30,47 @@ _DATED_FROM_S = 1e8  # a trace that counts seconds from its own start would have
 def chart_data(result: BacktestResult, *, bytes_max: int = BYTES_MAX) -> str:
     """What the page's script draws, as strict JSON of at most `bytes_max` bytes where grouping can reach that."""
     scored_bins = len(result.setting) - result.setting.score_from_bin
-    group = max(1, math.ceil(scored_bins / POINTS_MAX))
+    curves = grouped_curves(result, max(1, math.ceil(scored_bins / POINTS_MAX)))
     while True:
-        text = json.dumps(_data(result, group), allow_nan=False, separators=(",", ":"))
-        if len(text) <= bytes_max or group >= scored_bins:
+        text = json.dumps(_data(result, curves), allow_nan=False, separators=(",", ":"))
+        if len(text) <= bytes_max or curves.group >= scored_bins:
             return text
-        group *= 2
+        curves = curves.regrouped(2)
 
 
-def _data(result: BacktestResult, group: int) -> Json:
-    setting = result.setting
-    scored = slice(setting.score_from_bin, None)
-    demand = setting.arrivals_rs[scored] / setting.bin_s
-    missing = np.isnan(setting.observed_replicas[scored])
+def _data(result: BacktestResult, curves: Curves) -> Json:
+    setting, group = result.setting, curves.group
     summary = summarise(result)
     looks = looks_of([row.name for row in in_display_order(result.policies)] + [row.name for row in result.frontiers])
-    by_name = {row.name: row for row in result.policies}
     return {
         "group": group,
-        "points": math.ceil(len(demand) / group),
+        "points": len(curves.demand_high),
         "point_s": setting.bin_s * group,
         "bin_s": setting.bin_s,
         "start_s": setting.start_s + setting.score_from_bin * setting.bin_s,
         "dated": is_dated(setting.start_s),
         "late_budget": setting.late_budget,
         "late_of": "the work" if result.requests is None else "requests",
-        "demand": {"low": _floats(grouped(demand, group, np.fmin)), "high": _floats(grouped(demand, group, np.fmax))}
-        if group > 1
-        else {"low": _floats(demand), "high": None},
-        "missing": steps(grouped(missing.astype(np.float64), group, np.fmax)),
-        "forecast": None if result.forecast is None else _band(result.forecast, scored, group),
+        "demand": {
+            "low": _floats(curves.demand_low),
+            "high": _floats(curves.demand_high) if group > 1 else None,
+        },
+        "missing": steps(curves.missing),
+        "forecast": None if result.forecast is None or curves.band is None else _band(result.forecast, curves.band),
         "policies": [
             {
                 "name": row.name,
                 "title": row.title,
                 "look": looks[row.name].key,
                 "marker": looks[row.name].marker,
-                "hollow": f"{row.name}-best" in by_name,
+                "hollow": f"{row.name}-best" in curves.supplies,
                 "gpu_hours": _float(row.gpu_hours),
                 "gpu_hours_text": words.hours(row.gpu_hours),
                 "late": _float(row.late_fraction),
                 "late_text": words.late_share(row.late_fraction, setting.late_budget),
                 "late_bins": row.late_bins,
                 "within_budget": row.within_budget,
-                **_supply(by_name[row.name], scored, group),
+                **_supply(curves.supplies[row.name], group),
             }
             for row in summary.policies
         ],
@@ -86,17 +83,9 @@ def is_dated(start_s: float) -> bool:
     return start_s >= _DATED_FROM_S
 
 
-def grouped(values: FloatArray, group: int, join: np.ufunc) -> FloatArray:
-    """One value per `group` bins of `values` (n,), joined by a binary ufunc; shape (ceil(n / group),)."""
-    if group == 1 or len(values) == 0:
-        return values
-    joined: npt.NDArray[np.float64] = join.reduceat(values, np.arange(0, len(values), group))
-    return joined
-
-
-def steps(values: FloatArray) -> list[int | float]:
+def steps(values: npt.NDArray[np.generic]) -> list[int | float]:
     """Whole numbers (n,) as a flat list of pairs: bins since the last change, new value. The first is at 0."""
-    changes = np.flatnonzero(np.concatenate([[True], np.diff(values) != 0])) if len(values) else np.empty(0, np.int64)
+    changes = np.flatnonzero(np.concatenate([np.ones(len(values[:1]), bool), values[1:] != values[:-1]]))
     gaps = np.diff(changes, prepend=0)
     return [int(number) for pair in zip(gaps, values[changes], strict=True) for number in pair]
 
@@ -110,24 +99,22 @@ def sparse(values: FloatArray) -> list[int | float]:
     ]
 
 
-def _band(band: ForecastBand, scored: slice, group: int) -> Json:
+def _band(forecast: ForecastBand, band: Band) -> Json:
     return {
-        "median": _floats(grouped(band.median[scored], group, np.fmax)),
-        "low": _floats(grouped(band.low[scored], group, np.fmin)),
-        "high": _floats(grouped(band.high[scored], group, np.fmax)),
-        "low_level": band.low_level,
-        "high_level": band.high_level,
+        "median": _floats(band.median),
+        "low": _floats(band.low),
+        "high": _floats(band.high),
+        "low_level": forecast.low_level,
+        "high_level": forecast.high_level,
     }
 
 
-def _supply(row: PolicyResult, scored: slice, group: int) -> dict[str, JsonValue]:
-    ready = row.outcome.ready[scored].astype(np.float64)
-    loading = np.maximum(row.outcome.desired[scored] - ready, 0.0)
+def _supply(supply: Supply, group: int) -> dict[str, JsonValue]:
     return {
-        "ready_low": steps(grouped(ready, group, np.fmin)) if group > 1 else None,
-        "ready_high": steps(grouped(ready, group, np.fmax)),
-        "loading": steps(grouped(loading, group, np.fmax)),
-        "late_rs": sparse(grouped(row.outcome.late_rs[scored], group, np.add)),
+        "ready_low": steps(supply.ready_low) if group > 1 else None,
+        "ready_high": steps(supply.ready_high),
+        "loading": steps(supply.loading),
+        "late_rs": sparse(supply.late_rs),
     }
 
 
@@ -142,7 +129,7 @@ def _frontier(row: Frontier, look: str, gpus_per_replica: int) -> Json:
     }
 
 
-def _floats(values: FloatArray, digits: int = 4) -> list[float | None]:
+def _floats(values: FloatArray | BandArray, digits: int = 4) -> list[float | None]:
     return [_float(value, digits) for value in values.tolist()]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.report.curves import is_dated
 from autoscaler.report.summary import PolicySummary, in_display_order, summarise
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 
@@ -38,12 +41,14 @@ def bins_frame(result: BacktestResult) -> pd.DataFrame:
     import pandas as pd
 
     setting, band = result.setting, result.forecast
-    columns = {("demand", ""): setting.arrivals_rs / setting.bin_s}
+    columns: dict[tuple[str, str], npt.NDArray[np.generic]] = {("demand", ""): setting.arrivals_rs / setting.bin_s}
     if band is not None:
         columns |= {("forecast", "median"): band.median, ("forecast", "low"): band.low, ("forecast", "high"): band.high}
-    for quantity in ("desired", "ready", "paid", "late_rs"):
-        for row in in_display_order(result.policies):
-            columns[quantity, row.name] = getattr(row.outcome, quantity)
+    rows = in_display_order(result.policies)
+    columns |= {("desired", row.name): row.outcome.desired for row in rows}
+    bins = {row.name: bins_of(setting, row.outcome) for row in rows}
+    for quantity in ("ready", "paid", "late_rs"):
+        columns |= {(quantity, name): getattr(found, quantity) for name, found in bins.items()}
     frame = pd.DataFrame(columns)
     frame.index = _times(result)
     return frame

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.result import BacktestResult, PolicyResult
 from autoscaler.files import write_aside
 from autoscaler.report import words
-from autoscaler.report.curves import grouped, is_dated
+from autoscaler.report.curves import is_dated
+from autoscaler.report.grouped_curves import grouped
 from autoscaler.report.palette import looks_of
 from autoscaler.report.picture_policies import draw_cost_against_lateness
 from autoscaler.report.picture_style import BAD, INK, LINE, MUTED, PAPER, blend, plain_axes
@@ -26,6 +30,19 @@ if TYPE_CHECKING:
 
 _DPI = 150
 _COLUMNS = 900  # about the pixels that the charts over time are wide: each late bin stays visible
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the charts over time show of a policy, shape (k + 1,) each: a value per column, the last one twice.
+
+    Replicas ready, those and the loading ones together, and late work in replicas.
+    """
+
+    row: PolicyResult
+    ready: FloatArray
+    ordered: FloatArray
+    late: FloatArray
 
 
 def write_png(result: BacktestResult, path: Path) -> None:
@@ -63,27 +80,25 @@ def _draw(figure: Figure, result: BacktestResult) -> None:
     )
     supply = figure.add_subplot(grid[0, 0])
     late = figure.add_subplot(grid[1, 0], sharex=supply)
-    _draw_supply(supply, result)
-    _draw_late(late, result)
+    shown = [_shown(result, row) for row in _compared(result)]
+    _draw_supply(supply, result, shown)
+    _draw_late(late, result, shown)
     draw_cost_against_lateness(figure.add_subplot(grid[:, 1]), result)
 
 
-def _draw_supply(axes: Axes, result: BacktestResult) -> None:
-    main, rival = _shown(result)
+def _draw_supply(axes: Axes, result: BacktestResult, shown: list[_Shown]) -> None:
+    main, *rivals = shown
     looks = looks_of([row.name for row in result.policies])
     setting = result.setting
     times = _times(result)
     demand = setting.arrivals_rs[setting.score_from_bin :] / setting.bin_s
-    colour = looks[main.name].light
-    ready = _scored(result, main.outcome.ready)
-    ordered = np.maximum(ready, _scored(result, main.outcome.desired))
-    axes.fill_between(times, _most(ordered), step="post", color=blend(colour, 0.62), lw=0, label="loading")
-    axes.fill_between(times, _most(ready), step="post", color=blend(colour, 0.24), lw=0, label=f"{main.title}, ready")
-    axes.step(times, _most(ready), where="post", color=colour, lw=1.1)
-    if rival is not None:
-        label = rival.title
-        ready = _scored(result, rival.outcome.ready)
-        axes.step(times, _most(ready), where="post", color=looks[rival.name].light, lw=1.2, label=label)
+    colour, label = looks[main.row.name].light, f"{main.row.title}, ready"
+    axes.fill_between(times, main.ordered, step="post", color=blend(colour, 0.62), lw=0, label="loading")
+    axes.fill_between(times, main.ready, step="post", color=blend(colour, 0.24), lw=0, label=label)
+    axes.step(times, main.ready, where="post", color=colour, lw=1.1)
+    for rival in rivals:
+        colour = looks[rival.row.name].light
+        axes.step(times, rival.ready, where="post", color=colour, lw=1.2, label=rival.row.title)
     axes.fill_between(times, _least(demand), _most(demand), step="post", color=INK, lw=0.7, label="demand")
     axes.set_ylim(bottom=0)
     axes.set_xlim(times[0], times[-1])
@@ -102,16 +117,14 @@ def _draw_supply(axes: Axes, result: BacktestResult) -> None:
     axes.tick_params(labelbottom=False)
 
 
-def _draw_late(axes: Axes, result: BacktestResult) -> None:
+def _draw_late(axes: Axes, result: BacktestResult, shown: list[_Shown]) -> None:
     looks = looks_of([row.name for row in result.policies])
     times = _times(result)
-    rows = [row for row in _shown(result) if row is not None]
     budget = result.setting.late_budget
-    worth = {row.name: _late(result, row) for row in rows}
-    most = max(float(late.max(initial=0.0)) for late in worth.values()) or 1.0
-    for lane, row in enumerate(rows):
+    most = max(float(one.late.max(initial=0.0)) for one in shown) or 1.0
+    for lane, one in enumerate(shown):
         base = -1.55 * lane
-        late = worth[row.name]
+        row, late = one.row, one.late
         height = np.where(late > 0, np.maximum(late / most, 0.04), 0.0)  # never thinner than can be seen
         axes.axhline(base, color=LINE, lw=0.8)
         axes.fill_between(times, base, base + height, step="post", color=looks[row.name].light, lw=0.6)
@@ -120,7 +133,7 @@ def _draw_late(axes: Axes, result: BacktestResult) -> None:
         text = f"{row.title}: {share} late, in {words.count(outcome.late_bins)} bins"
         colour = BAD if outcome.late_fraction > budget else MUTED
         axes.text(0.004, base + 1.07, text, transform=axes.get_yaxis_transform(), size=8.5, color=colour)
-    axes.set_ylim(-1.55 * (len(rows) - 1), 1.25)
+    axes.set_ylim(-1.55 * (len(shown) - 1), 1.25)
     axes.set_yticks([])
     plain_axes(axes, "Late work", pad=8)
     _label_times(axes, result)
@@ -137,13 +150,21 @@ def _label_times(axes: Axes, result: BacktestResult) -> None:
         axes.set_xlabel("days from the start of the trace", size=9, color=MUTED)
 
 
-def _shown(result: BacktestResult) -> tuple[PolicyResult, PolicyResult | None]:
+def _shown(result: BacktestResult, row: PolicyResult) -> _Shown:
+    setting = result.setting
+    bins = bins_of(setting, row.outcome)
+    scored = slice(setting.score_from_bin, None)
+    ordered = np.maximum(bins.ready[scored], row.outcome.desired[scored])
+    return _Shown(row, _most(bins.ready[scored]), _most(ordered), _most(bins.late_rs[scored]) / setting.bin_s)
+
+
+def _compared(result: BacktestResult) -> list[PolicyResult]:
     """The policy that the picture is about, and one of another family to compare: the best HPA where that is one."""
     main, *others = in_display_order(result.policies)
     looks = looks_of([row.name for row in result.policies])
     distinct = [row for row in others if looks[row.name] != looks[main.name]]
-    best = (row for row in distinct if row.name == RIVAL_FAMILY + BEST)
-    return main, next(best, distinct[0] if distinct else None)
+    best = [row for row in distinct if row.name == RIVAL_FAMILY + BEST]
+    return [main, *(best or distinct)[:1]]
 
 
 def _footer(result: BacktestResult) -> str:
@@ -163,18 +184,10 @@ def _times(result: BacktestResult) -> FloatArray:
     return (setting.start_s + starts * setting.bin_s) / 86_400.0
 
 
-def _late(result: BacktestResult, row: PolicyResult) -> FloatArray:
-    return _most(_scored(result, row.outcome.late_rs) / result.setting.bin_s)
-
-
-def _scored(result: BacktestResult, per_bin: np.ndarray) -> FloatArray:
-    return np.asarray(per_bin[result.setting.score_from_bin :], dtype=np.float64)
-
-
-def _most(values: FloatArray) -> FloatArray:
+def _most(values: npt.NDArray[np.int32] | FloatArray) -> FloatArray:
     """The largest value in each column, the last one twice for its right edge: shape (k + 1,)."""
     columns = grouped(values, _group(len(values)), np.fmax)
-    return np.append(columns, columns[-1:])
+    return np.append(columns, columns[-1:]).astype(np.float64)
 
 
 def _least(values: FloatArray) -> FloatArray:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from autoscaler.backtest import cluster_steps
 from autoscaler.backtest.cluster import (
     SimulatedCluster,
+    bins_of,
     expected_remaining_bins,
     order_load_bins,
     simulate,
 )
+from autoscaler.backtest.result import Bins
 from autoscaler.core.load_latency import LoadLatency
 
 
@@ -38,66 +40,78 @@ def random_case(seed, replica_setting):
     return setting, rng.integers(0, 9, 60)
 
 
+BINS = ("ready", "paid", "late_rs", "served_rs")
+
+
+def run(setting, desired):
+    """The bins of a whole plan."""
+    return bins_of(setting, simulate(setting, desired))
+
+
 def step_through(setting, desired):
+    """The outcome of a driver that goes bin by bin, holding the bins that its own cluster went through."""
     cluster = SimulatedCluster(setting)
     for wanted in desired:
         cluster.begin_bin()
         cluster.scale_and_serve(int(wanted))
-    return cluster.outcome()
+    return replace(cluster.outcome(), counted=Bins(*(getattr(cluster._state, field) for field in BINS)))
 
 
-def assert_same(one, other):
-    for field in ("desired", "ready", "paid", "late_rs", "served_rs"):
+def assert_same(setting, one, other):
+    for field in ("desired", "replica_hours", "late_fraction", "late_bins", "mean_utilisation"):
         np.testing.assert_array_equal(getattr(one, field), getattr(other, field), err_msg=field)
+    for field in BINS:
+        mine, its = (getattr(bins_of(setting, outcome), field) for outcome in (one, other))
+        np.testing.assert_array_equal(mine, its, err_msg=field)
 
 
 def test_on_a_ramp_each_replica_serves_exactly_one_load_after_its_order_and_is_paid_from_it(replica_setting):
     ramp = np.arange(1, 21)
-    outcome = simulate(replica_setting(ramp, load_s=180.0), ramp)
-    assert outcome.ready.tolist() == [0, 0, 0, *range(1, 18)]
-    assert outcome.paid.tolist() == ramp.tolist()
+    bins = run(replica_setting(ramp, load_s=180.0), ramp)
+    assert bins.ready.tolist() == [0, 0, 0, *range(1, 18)]
+    assert bins.paid.tolist() == ramp.tolist()
 
 
 @pytest.mark.parametrize(("load_s", "first"), [(0.0, 1), (0.1, 2), (60.0, 2), (60.000000000001, 2), (61.0, 3)])
 def test_a_load_takes_whole_bins_and_none_at_all_serves_at_once(load_s, first, replica_setting):
-    outcome = simulate(replica_setting(np.ones(6), load_s=load_s), plan(0, 1, 1, 1, 1, 1))
-    assert outcome.ready.tolist() == [0] * first + [1] * (6 - first)
+    bins = run(replica_setting(np.ones(6), load_s=load_s), plan(0, 1, 1, 1, 1, 1))
+    assert bins.ready.tolist() == [0] * first + [1] * (6 - first)
 
 
 def test_surplus_replicas_leave_at_once_and_loading_ones_first(replica_setting):
-    outcome = simulate(replica_setting(np.ones(7), load_s=120.0), plan(2, 2, 2, 5, 2, 1, 1))
-    assert outcome.ready.tolist() == [0, 0, 2, 2, 2, 1, 1]
-    assert outcome.paid.tolist() == [2, 2, 2, 5, 2, 1, 1]
+    bins = run(replica_setting(np.ones(7), load_s=120.0), plan(2, 2, 2, 5, 2, 1, 1))
+    assert bins.ready.tolist() == [0, 0, 2, 2, 2, 1, 1]
+    assert bins.paid.tolist() == [2, 2, 2, 5, 2, 1, 1]
 
 
 def test_of_the_loading_replicas_the_latest_due_leaves_first(replica_setting):
-    outcome = simulate(replica_setting(np.ones(6), load_s=120.0), plan(1, 2, 1, 1, 1, 1))
-    assert outcome.ready.tolist() == [0, 0, 1, 1, 1, 1]
+    bins = run(replica_setting(np.ones(6), load_s=120.0), plan(1, 2, 1, 1, 1, 1))
+    assert bins.ready.tolist() == [0, 0, 1, 1, 1, 1]
     # Ordered first, due last: a slow load leaves although a faster one was ordered after it.
     setting = replica_setting(np.ones(12), load=LoadLatency.empirical([120.0, 600.0], label="x"), seed=1)
     loads = order_load_bins(setting.load_latency, 60.0, 0.0, setting.seed)[:2].tolist()
-    outcome = simulate(setting, plan(1, 2, *[1] * 10))
-    assert int(np.argmax(outcome.ready)) == min(loads[0], 1 + loads[1])
+    bins = run(setting, plan(1, 2, *[1] * 10))
+    assert int(np.argmax(bins.ready)) == min(loads[0], 1 + loads[1])
 
 
 def test_a_released_ready_replica_is_paid_for_while_it_drains_but_takes_no_work(replica_setting):
-    outcome = simulate(replica_setting(np.ones(6), drain_s=90.0), plan(3, 1, 1, 1, 0, 0))
-    assert outcome.ready.tolist() == [3, 1, 1, 1, 0, 0]
-    assert outcome.paid.tolist() == [3, 3, 2, 1, 1, 0.5]
+    bins = run(replica_setting(np.ones(6), drain_s=90.0), plan(3, 1, 1, 1, 0, 0))
+    assert bins.ready.tolist() == [3, 1, 1, 1, 0, 0]
+    assert bins.paid.tolist() == [3, 3, 2, 1, 1, 0.5]
 
 
 def test_a_loading_replica_that_is_released_does_not_drain(replica_setting):
-    outcome = simulate(replica_setting(np.ones(4), load_s=120.0, drain_s=90.0), plan(3, 1, 1, 1))
-    assert outcome.paid.tolist() == [3, 1, 1, 1]
+    bins = run(replica_setting(np.ones(4), load_s=120.0, drain_s=90.0), plan(3, 1, 1, 1))
+    assert bins.paid.tolist() == [3, 1, 1, 1]
 
 
 def test_the_kth_order_gets_the_kth_draw(replica_setting):
     setting = replica_setting(np.ones(40), load=LoadLatency.empirical([60.0, 180.0, 300.0], label="loads"), seed=3)
     loads = order_load_bins(setting.load_latency, 60.0, 0.0, 3)
-    outcome = simulate(setting, np.arange(1, 41))
+    bins = run(setting, np.arange(1, 41))
     serves_from = np.sort(np.arange(40) + loads[:40])
     expected = np.searchsorted(serves_from, np.arange(40), side="right")
-    assert outcome.ready.tolist() == expected.tolist()
+    assert bins.ready.tolist() == expected.tolist()
     assert set(loads.tolist()) == {1, 3, 5}
     assert not np.array_equal(loads, order_load_bins(setting.load_latency, 60.0, 0.0, 4))
 
@@ -112,38 +126,39 @@ def test_a_failed_start_loads_a_second_time_and_is_paid_for():
 @given(seed=st.integers(0, 10_000))
 def test_bin_by_bin_and_as_a_whole_plan_are_the_same(seed, replica_setting):
     setting, desired = random_case(seed, replica_setting)
-    assert_same(step_through(setting, desired), simulate(setting, desired))
+    assert_same(setting, step_through(setting, desired), simulate(setting, desired))
 
 
 def test_the_kernels_equal_their_python_form(replica_setting, without_numba):
     setting, desired = random_case(5, replica_setting)
-    compiled = simulate(setting, desired)
+    outcome = simulate(setting, desired)
+    compiled = replace(outcome, counted=bins_of(setting, outcome))
     without_numba(cluster_steps)
-    assert_same(simulate(setting, desired), compiled)
-    assert_same(step_through(setting, desired), compiled)
+    assert_same(setting, simulate(setting, desired), compiled)
+    assert_same(setting, step_through(setting, desired), compiled)
 
 
 @given(seed=st.integers(0, 10_000))
 def test_no_work_is_lost_and_no_replica_serves_more_than_its_time(seed, replica_setting):
     setting, desired = random_case(seed, replica_setting)
-    outcome = simulate(setting, desired)
-    queued = np.cumsum(setting.arrivals_rs - outcome.served_rs)
+    bins = run(setting, desired)
+    queued = np.cumsum(setting.arrivals_rs - bins.served_rs)
     assert queued.min() > -1e-6
-    assert (outcome.served_rs <= outcome.ready * setting.bin_s).all()
-    assert (outcome.paid >= outcome.ready).all()
-    assert (outcome.late_rs <= setting.arrivals_rs + 1e-9).all()
+    assert (bins.served_rs <= bins.ready * setting.bin_s).all()
+    assert (bins.paid >= bins.ready).all()
+    assert (bins.late_rs <= setting.arrivals_rs + 1e-9).all()
     # Nobody idles while work waits.
     busy = queued > 1e-6
-    np.testing.assert_allclose(outcome.served_rs[busy], outcome.ready[busy] * setting.bin_s, atol=1e-6)
+    np.testing.assert_allclose(bins.served_rs[busy], bins.ready[busy] * setting.bin_s, atol=1e-6)
 
 
 @given(seed=st.integers(0, 10_000), cut=st.integers(1, 59))
 def test_what_happens_does_not_depend_on_where_the_trace_ends(seed, cut, replica_setting):
     setting, desired = random_case(seed, replica_setting)
-    whole = simulate(setting, desired)
+    whole = run(setting, desired)
     demand = {"requests": setting.demand_rps["requests"][:cut]}
     short = replace(setting, demand_rps=demand, arrivals_rs=setting.arrivals_rs[:cut], score_from_bin=0)
-    begun = simulate(short, desired[:cut])
+    begun = run(short, desired[:cut])
     np.testing.assert_array_equal(begun.ready, whole.ready[:cut])
     np.testing.assert_array_equal(begun.paid, whole.paid[:cut])
     np.testing.assert_array_equal(begun.late_rs, whole.late_rs[:cut])
@@ -168,17 +183,18 @@ def test_lateness_equals_a_queue_moved_on_in_milliseconds(replica_setting):
     demand = rng.random(12) * 6
     desired = rng.integers(0, 7, 12)
     setting = replica_setting(demand, bin_s=5.0, load_s=7.0, max_wait_s=1.5)
-    outcome = simulate(setting, desired)
-    slow = late_by_millisecond(setting.arrivals_rs, outcome.ready, 5.0, 1.5)
-    np.testing.assert_allclose(outcome.late_rs, slow, atol=0.03)  # a few steps at 6 replicas
-    assert outcome.late_rs.sum() > 1
+    bins = run(setting, desired)
+    slow = late_by_millisecond(setting.arrivals_rs, bins.ready, 5.0, 1.5)
+    np.testing.assert_allclose(bins.late_rs, slow, atol=0.03)  # a few steps at 6 replicas
+    assert bins.late_rs.sum() > 1
 
 
 def test_sums_count_the_scored_bins_only(replica_setting):
-    outcome = simulate(replica_setting([4, 4, 2, 2], load_s=60.0, score_from_bin=2), plan(4, 4, 4, 4))
+    setting = replica_setting([4, 4, 2, 2], load_s=60.0, score_from_bin=2)
+    outcome = simulate(setting, plan(4, 4, 4, 4))
     # Bin 0 has no replica and leaves 240 replica-seconds; bin 1 keeps that queue, 2 and 3 work half of it off each.
     assert outcome.replica_hours == pytest.approx(8 / 60)
-    assert outcome.late_rs.tolist() == pytest.approx([240, 240, 120, 80])
+    assert bins_of(setting, outcome).late_rs.tolist() == pytest.approx([240, 240, 120, 80])
     assert outcome.late_bins == 2
     assert outcome.late_fraction == pytest.approx(200 / 240)
     assert outcome.mean_utilisation == pytest.approx(1.0)
@@ -212,7 +228,7 @@ def test_with_random_loads_the_driver_sees_what_a_replicas_age_tells_and_no_more
 def test_a_fleet_may_outgrow_the_room_that_a_driver_begins_with(replica_setting):
     setting = replica_setting(np.full(6, 3000.0), load_s=60.0)
     desired = plan(10, 1500, 5000, 5000, 20, 5000)
-    assert_same(step_through(setting, desired), simulate(setting, desired))
+    assert_same(setting, step_through(setting, desired), simulate(setting, desired))
 
 
 def test_a_plan_of_the_wrong_length_or_with_a_negative_count_is_refused(replica_setting):
@@ -221,6 +237,8 @@ def test_a_plan_of_the_wrong_length_or_with_a_negative_count_is_refused(replica_
         simulate(setting, plan(1, 1, 1))
     with pytest.raises(ValueError, match="bin 1 of the plan asks for -2 replicas"):
         simulate(setting, plan(1, -2))
+    with pytest.raises(ValueError, match="bin 0 of the plan asks for 4294967298 replicas"):
+        simulate(setting, plan(2**32 + 2, 1))
     with pytest.raises(ValueError, match="0 of 2"):
         SimulatedCluster(setting).outcome()
 
@@ -263,7 +281,7 @@ def test_a_replay_of_the_plan_in_plain_words_finds_the_same(seed, load_bins, rep
     rng = np.random.default_rng(seed)
     setting = replica_setting(rng.random(80) * 6, load_s=60.0 * load_bins, max_wait_s=float(rng.integers(0, 40)))
     desired = rng.integers(0, 9, 80)
-    outcome = simulate(setting, desired)
+    bins = run(setting, desired)
     paid, late = replay(setting.arrivals_rs, desired, load_bins, 60.0, setting.max_wait_s)
-    assert outcome.paid.tolist() == paid
-    np.testing.assert_allclose(outcome.late_rs, late, atol=1e-9)
+    assert bins.paid.tolist() == paid
+    np.testing.assert_allclose(bins.late_rs, late, atol=1e-9)

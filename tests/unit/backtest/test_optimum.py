@@ -10,7 +10,7 @@ import pytest
 from autoscaler.backtest import cluster_steps
 from autoscaler.backtest.baselines import optimum
 from autoscaler.backtest.baselines.optimum import plan_optimum
-from autoscaler.backtest.cluster import new_state, outcome, simulate
+from autoscaler.backtest.cluster import bins_of, new_state, outcome, simulate
 
 
 def cheapest_without_late_work(setting, replicas_max):
@@ -34,7 +34,7 @@ def test_no_plan_without_late_work_is_cheaper(load_bins, drain_s, seed, replica_
     demand[:load_bins] = 0.0  # no plan can serve what comes before the first load is done
     setting = replica_setting(demand, load_s=60.0 * load_bins, drain_s=drain_s, max_wait_s=0.0)
     found = simulate(setting, plan_optimum(setting))
-    assert found.late_rs.sum() == 0.0
+    assert bins_of(setting, found).late_rs.sum() == 0.0
     assert found.replica_hours == pytest.approx(cheapest_without_late_work(setting, 2))
 
 
@@ -52,7 +52,7 @@ def test_levels_together_leave_no_bin_short_on_a_long_random_trace(load_s, repli
     setting = replica_setting(demand, load_s=load_s, score_from_bin=1000)
     found = simulate(setting, plan_optimum(setting))
     assert found.late_bins == 0
-    assert (found.ready[1000:] >= demand[1000:]).all()
+    assert (bins_of(setting, found).ready[1000:] >= demand[1000:]).all()
     # Each level by itself, bin by bin, as the definition says.
     need = np.ceil(demand).astype(np.int64)
     load_bins = int(load_s // 60)
@@ -70,7 +70,7 @@ def test_levels_together_leave_no_bin_short_on_a_long_random_trace(load_s, repli
 def test_work_that_came_before_any_replica_could_serve_is_worked_off_before_the_scored_bins(replica_setting):
     setting = replica_setting(np.full(100, 7.0), load_s=600.0, score_from_bin=50)
     found = simulate(setting, plan_optimum(setting))
-    assert found.late_rs[:10].sum() > 0
+    assert bins_of(setting, found).late_rs[:10].sum() > 0
     assert found.late_fraction == 0.0
     assert plan_optimum(setting)[60:].tolist() == [7] * 40
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from report_results import MONDAY_S, make_result, without
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.report.frames import bins_frame, policy_frame
 from autoscaler.report.table import to_json
 
@@ -40,7 +41,7 @@ def test_the_bins_cover_the_whole_trace_under_utc_times(result):
     np.testing.assert_allclose(frame["demand"], result.setting.arrivals_rs / 300.0)
     assert frame["ready"].columns.tolist() == policy_frame(result).index.tolist()
     own = result.policies[0]
-    np.testing.assert_array_equal(frame["paid"]["headstart"], own.outcome.paid)
+    np.testing.assert_array_equal(frame["paid"]["headstart"], bins_of(result.setting, own.outcome).paid)
     scored = frame.iloc[result.setting.score_from_bin :]
     late = scored["late_rs"]["headstart"].sum() / (scored["demand"].sum() * 300.0)
     assert late == pytest.approx(own.outcome.late_fraction)

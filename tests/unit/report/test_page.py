@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from report_results import make_result, without
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.report.curves import chart_data, sparse, steps
 from autoscaler.report.page import html_page, write_html
 from autoscaler.report.palette import looks_of
@@ -85,12 +86,13 @@ def test_a_result_without_headstart_frontiers_and_price_makes_a_page(result):
 def test_chart_data_hold_the_scored_part_exactly(result):
     data = json.loads(chart_data(result))
     first, own = result.setting.score_from_bin, result.policies[0].outcome
+    bins = bins_of(result.setting, own)
     n = data["points"]
     assert n == len(result.setting) - first
     assert data["start_s"] == result.setting.start_s + first * result.setting.bin_s
-    np.testing.assert_array_equal(unstep(data["policies"][0]["ready_high"], n), own.ready[first:])
-    np.testing.assert_array_equal(unstep(data["policies"][0]["loading"], n), (own.desired - own.ready)[first:])
-    np.testing.assert_allclose(unsparse(data["policies"][0]["late_rs"], n), own.late_rs[first:], rtol=6e-3)
+    np.testing.assert_array_equal(unstep(data["policies"][0]["ready_high"], n), bins.ready[first:])
+    np.testing.assert_array_equal(unstep(data["policies"][0]["loading"], n), (own.desired - bins.ready)[first:])
+    np.testing.assert_allclose(unsparse(data["policies"][0]["late_rs"], n), bins.late_rs[first:], rtol=6e-3)
 
 
 def test_grouping_a_long_trace_hides_no_late_bin(result):
