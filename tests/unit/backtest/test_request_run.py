@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.engine_speed import EngineSpeed
 from autoscaler.backtest.from_trace import Scenario
 from autoscaler.backtest.request_level import simulate_requests, within_bins
@@ -48,6 +49,10 @@ def test_each_plan_is_that_of_the_fluid_fidelity_and_its_figures_are_those_of_si
         assert after.outcome.replica_hours == alone.replica_hours > 0
         assert after.requests is not None
         assert (after.requests.wait, after.requests.first_token) == (alone.wait, alone.first_token)
+        bins = bins_of(setting, after.outcome)
+        np.testing.assert_array_equal(bins.ready, bins_of(setting, before.outcome).ready)
+        for field in ("paid", "late_rs", "served_rs"):
+            np.testing.assert_array_equal(getattr(bins, field), getattr(alone, field))
     assert found.requests is not None
     assert found.requests.requests == int((log.arrival_s >= 3600.0).sum())
     hpa = next(row for row in found.policies if row.name == "hpa")

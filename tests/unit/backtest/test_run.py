@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -124,3 +125,15 @@ def test_a_price_changes_nothing_else(result):
 
 def test_policies_are_headstart_and_the_baselines():
     assert ("headstart", *BASELINES) == POLICIES
+
+
+def test_a_bin_costs_four_bytes_per_policy_so_that_ten_million_fit_into_2_gib(replica_setting):
+    bins = 20_000
+    setting = replica_setting(10 + 8 * np.sin(np.arange(bins) / 200), load_s=600.0, score_from_bin=bins // 2)
+    run_backtest(setting, ("knative-best", "same-time-yesterday"))  # what is compiled or imported once doesn't count
+    tracemalloc.start()
+    result = run_backtest(setting, tuple(BASELINES))
+    held, peak = (size / bins for size in tracemalloc.get_traced_memory())
+    tracemalloc.stop()
+    assert held < 4 * len(result.policies) + 6
+    assert peak < held + 70  # one plan at a time, while the cluster runs it
