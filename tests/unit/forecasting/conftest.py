@@ -22,16 +22,18 @@ BOUGHT_AT = np.array([0.99, 0.995, 0.999])
 
 @dataclass(frozen=True)
 class Walk:
-    """What `headstart` said at each bin of the later half of a trace, before it came.
+    """What `headstart` said at every second bin of the later half of a trace, before it came.
 
     Attributes:
-        demand: what came, shape (n + 1,): at origin i, step h is demand[i + h - 1].
+        last: the bin before each origin, shape (n,), work per second.
+        came: what came in the two bins after it, shape (n, 2).
         moments: forecaster's quantiles at CENTRAL, steps 1 and 2: shape (n, 2, 7).
         peaks: of the largest demand until then, likewise.
         bought: the ensemble's own quantiles at levels `bought_at` one bin after the next, shape (n, TARGETS, 3).
     """
 
-    demand: np.ndarray
+    last: np.ndarray
+    came: np.ndarray
     moments: np.ndarray
     peaks: np.ndarray
     bought: np.ndarray
@@ -60,11 +62,13 @@ def walk(bundled) -> Callable[[str], Walk]:
         first = len(values) // 2
         head = Series.of(values[:first], bin_s=bundled(name).bin_s, start_s=bundled(name).start_s)
         fitted, moments, peaks, bought = LeadForecaster(2).fit(head), [], [], []
-        for value in values[first:-1]:
+        origins = np.arange(first, len(values) - 1, 2)
+        for origin in origins:
             moments.append(fitted.quantiles(2, CENTRAL))
             peaks.append(fitted.peak_quantiles(2, CENTRAL))
             bought.append(fitted.ensembles[1].ensemble.at_lead(BOUGHT_AT))
-            fitted = fitted.update(float(value))
-        return Walk(values[first:], np.array(moments), np.array(peaks), np.array(bought), BOUGHT_AT)
+            fitted = fitted.update(float(values[origin])).update(float(values[origin + 1]))
+        came = np.column_stack([values[origins], values[origins + 1]])
+        return Walk(values[origins - 1], came, np.array(moments), np.array(peaks), np.array(bought), BOUGHT_AT)
 
     return walked
