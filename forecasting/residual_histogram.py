@@ -16,6 +16,8 @@ from forecasting.series import FloatArray
 CELLS = 480
 _REACH = 8.0
 _WIDTH = 2.0 * _REACH / CELLS
+# The z in the middle of each cell; 200 hyperbolic sines per tail were most of the time of a quantile.
+_MIDDLES = np.sinh(-_REACH + (np.arange(CELLS) + 0.5) * _WIDTH)
 
 # Above this level the tail that replicas are bought by is exponential instead of empirical. What the largest of some
 # thousand residuals was is chance, and so was the fleet that it asked for: at equal lateness the smooth tail cost 8 %
@@ -96,5 +98,5 @@ def _mean_excess(histogram: FloatArray, threshold: float) -> float:
     excess = above * 0.5 * (math.sinh(-_REACH + (cell + 1) * _WIDTH) - threshold)
     for i in range(cell + 1, CELLS):
         above += histogram[i]
-        excess += histogram[i] * (math.sinh(-_REACH + (i + 0.5) * _WIDTH) - threshold)
+        excess += histogram[i] * (_MIDDLES[i] - threshold)
     return float(excess / max(above, _WEIGHT_MIN))
