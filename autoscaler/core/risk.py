@@ -23,7 +23,7 @@ LEVELS = LEAD_LEVELS
 LOW, MEDIAN = 0, 1
 _LOWEST_ORDER = 4
 # The level for keeping a replica may differ from that for ordering one by so many steps of the grid: near budgets of
-# 1 % the cheapest pair had them apart on three of four shared traces, and all pairs cost ten times the replays.
+# 1 % the cheapest pair had them apart on three of four shared traces, and all pairs are six times the replays.
 _KEEP_OFFSETS = (-2, 0, 2)
 
 # Before the first replay: 99 % for both.
