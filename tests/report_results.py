@@ -8,6 +8,7 @@ import numpy as np
 
 from autoscaler.backtest.result import BacktestResult, Bins, ForecastBand, Frontier, Outcome, PolicyResult
 from autoscaler.backtest.setting import Setting
+from autoscaler.core.decision import Reason
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
 from forecasting.series import linear_fill
@@ -54,6 +55,7 @@ def make_result(bins: int = 2016, *, bin_s: float = 300.0, seed: int = 7, name: 
             policy in {"optimum"} or policy.endswith("-best"),
             outcome_of(setting, plan, 0 if policy == "optimum" else load_bins),
             {"target": 0.7},
+            reasons_of(plan) if policy == "headstart" else (),
         )
         for policy, plan in plans.items()
     )
@@ -112,6 +114,15 @@ def outcome_of(setting: Setting, desired: np.ndarray, load_bins: int) -> Outcome
         float(served[scored].sum() / (ready[scored].sum() * setting.bin_s)),
         Bins(ready.astype(np.int32), desired.astype(float), late, served),
     )
+
+
+def reasons_of(desired: np.ndarray) -> tuple[str, ...]:
+    """What explains each bin of a plan: the first has no history, and an order comes with a backlog now and then."""
+    texts = [str(Reason.NO_HISTORY)]
+    for t, change in enumerate(np.diff(desired), start=1):
+        reason = Reason.ORDERED_AHEAD if change > 0 else Reason.RELEASED if change < 0 else Reason.STEADY
+        texts.append(f"{Reason.BACKLOG} {reason}" if change > 0 and t % 3 == 0 else str(reason))
+    return tuple(texts)
 
 
 def with_policy(result: BacktestResult, name: str, **changes: float) -> BacktestResult:

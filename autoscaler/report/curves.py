@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from autoscaler.backtest.result import BacktestResult, BandArray, ForecastBand, Frontier
 from autoscaler.report import words
-from autoscaler.report.grouped_curves import Band, Curves, Supply, grouped_curves
+from autoscaler.report.grouped_curves import Band, Curves, Reasons, Supply, grouped_curves
 from autoscaler.report.palette import looks_of
+from autoscaler.report.reasons import meanings
 from autoscaler.report.summary import in_display_order, summarise
 from forecasting.series import FloatArray
 
@@ -57,6 +58,7 @@ def _data(result: BacktestResult, curves: Curves) -> Json:
         },
         "missing": steps(curves.missing),
         "forecast": None if result.forecast is None or curves.band is None else _band(result.forecast, curves.band),
+        "reasons": None if curves.reasons is None else _reasons(curves.reasons),
         "policies": [
             {
                 "name": row.name,
@@ -107,6 +109,10 @@ def _band(forecast: ForecastBand, band: Band) -> Json:
         "low_level": forecast.low_level,
         "high_level": forecast.high_level,
     }
+
+
+def _reasons(reasons: Reasons) -> Json:
+    return {"texts": [meanings(text) for text in reasons.texts], "at": steps(reasons.codes)}
 
 
 def _supply(supply: Supply, group: int) -> dict[str, JsonValue]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.report.curves import is_dated
+from autoscaler.report.reasons import coded, headstart_reasons
 from autoscaler.report.summary import PolicySummary, in_display_order, summarise
 
 if TYPE_CHECKING:
@@ -35,15 +36,21 @@ def bins_frame(result: BacktestResult) -> pd.DataFrame:
     The index is the start of each bin: UTC times, or the time since the start where the trace isn't dated. The columns
     have two levels, so that `frame["ready"]` is a table with one column per policy:
     `demand` (replicas' worth of work that arrives; missing bins are filled linearly), `forecast` with `median`, `low`
-    and `high` (replicas, made one load earlier; only with Headstart), and per policy `desired`, `ready`, `paid`
-    (replicas) and `late_rs` (late work in replica-seconds).
+    and `high` (replicas, made one load earlier) and `reason` (a category: the codes behind Headstart's decision at the
+    start of the bin, joined by spaces; `reasons.MEANINGS` explains them), both only with Headstart, and per policy
+    `desired`, `ready`, `paid` (replicas) and `late_rs` (late work in replica-seconds).
     """
     import pandas as pd
 
     setting, band = result.setting, result.forecast
-    columns: dict[tuple[str, str], npt.NDArray[np.generic]] = {("demand", ""): setting.arrivals_rs / setting.bin_s}
+    columns: dict[tuple[str, str], npt.NDArray[np.generic] | pd.Categorical] = {
+        ("demand", ""): setting.arrivals_rs / setting.bin_s
+    }
     if band is not None:
         columns |= {("forecast", "median"): band.median, ("forecast", "low"): band.low, ("forecast", "high"): band.high}
+    if reasons := headstart_reasons(result):
+        texts, codes = coded(reasons)
+        columns["reason", ""] = pd.Categorical.from_codes(codes, texts)
     rows = in_display_order(result.policies)
     columns |= {("desired", row.name): row.outcome.desired for row in rows}
     bins = {row.name: bins_of(setting, row.outcome) for row in rows}

@@ -5,7 +5,7 @@ Late work is summed, so that no late bin disappears. Each policy's bins are run 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.result import BacktestResult, BandArray, ForecastBand, Outcome
+from autoscaler.report.reasons import CodeArray, coded, headstart_reasons
+from autoscaler.report.summary import HEADSTART
 from forecasting.series import FloatArray
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -54,6 +56,26 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class Reasons:
+    """Headstart's reasons: per point those of the bin in which `desired` changed most, of the first among equals.
+
+    Attributes:
+        texts: the distinct ones, codes joined by spaces.
+        codes: which text a point has.
+        change: by how many replicas `desired` changed in that bin, up or down.
+    """
+
+    texts: Sequence[str]
+    codes: CodeArray
+    change: npt.NDArray[np.int32]
+
+    def regrouped(self, times: int) -> Reasons:
+        """One point for `times` points."""
+        most = _first_of_most(self.change, times)
+        return Reasons(self.texts, self.codes[most], self.change[most])
+
+
+@dataclass(frozen=True, slots=True)
 class Curves:
     """All curves of a result.
 
@@ -63,6 +85,7 @@ class Curves:
         missing: whether a bin's demand is missing in the trace.
         band: None without a forecast.
         supplies: policy name -> its curves.
+        reasons: None where Headstart was not run.
     """
 
     group: int
@@ -71,6 +94,7 @@ class Curves:
     missing: npt.NDArray[np.bool_]
     band: Band | None
     supplies: Mapping[str, Supply]
+    reasons: Reasons | None
 
     def regrouped(self, times: int) -> Curves:
         """One point for `times` points."""
@@ -81,6 +105,7 @@ class Curves:
             grouped(self.missing, times, np.logical_or),
             None if self.band is None else self.band.regrouped(times),
             {name: supply.regrouped(times) for name, supply in self.supplies.items()},
+            None if self.reasons is None else self.reasons.regrouped(times),
         )
 
 
@@ -96,6 +121,7 @@ def grouped_curves(result: BacktestResult, group: int) -> Curves:
         grouped(np.isnan(setting.observed_replicas[scored]), group, np.logical_or),
         None if result.forecast is None else _band(result.forecast, scored, group),
         {row.name: _supply(result, row.outcome, group) for row in result.policies},
+        _reasons(result, group),
     )
 
 
@@ -105,6 +131,24 @@ def grouped(values: npt.NDArray[_Scalar], group: int, join: np.ufunc) -> npt.NDA
         return values
     joined: npt.NDArray[_Scalar] = join.reduceat(values, np.arange(0, len(values), group))
     return joined
+
+
+def _first_of_most(values: npt.NDArray[np.int32], group: int) -> npt.NDArray[np.intp]:
+    """The place of the largest of each `group` of `values` (n,), none below 0: shape (ceil(n / group),)."""
+    rows = np.pad(values, (0, -len(values) % group), constant_values=-1).reshape(-1, group)
+    first: npt.NDArray[np.intp] = rows.argmax(axis=1) + group * np.arange(len(rows))
+    return first
+
+
+def _reasons(result: BacktestResult, group: int) -> Reasons | None:
+    reasons = headstart_reasons(result)
+    if not reasons:
+        return None
+    first = result.setting.score_from_bin
+    desired = next(row.outcome.desired for row in result.policies if row.name == HEADSTART)
+    change = np.abs(np.diff(desired[first:], prepend=desired[max(0, first - 1)]))
+    texts, codes = coded(reasons, first)
+    return Reasons(texts, codes, change).regrouped(group)
 
 
 def _band(band: ForecastBand, scored: slice, group: int) -> Band:

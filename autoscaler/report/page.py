@@ -9,11 +9,13 @@ from pathlib import Path
 from string import Template
 
 from autoscaler.backtest.result import BacktestResult
+from autoscaler.core.decision import Reason
 from autoscaler.files import write_aside
 from autoscaler.report import facts, words
 from autoscaler.report.curves import chart_data, is_dated
 from autoscaler.report.palette import ALL_LOOKS, looks_of
 from autoscaler.report.reading import how_to_read
+from autoscaler.report.reasons import MEANINGS, headstart_reasons, shares
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, Summary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
@@ -55,6 +57,7 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
         demand_title="Demand and what was forecast for it" if result.forecast else "Demand",
         demand_legend=_demand_legend(result),
         missing_legend=_MISSING_KEY,
+        reasons=_reasons(result),
         hollow="Hollow: default settings; filled: best settings in hindsight"
         + ("; lines: all targets tried." if result.frontiers else "."),
         budget=_unbroken(words.share(setting.late_budget)),
@@ -153,6 +156,24 @@ def _waits(result: BacktestResult, summary: Summary) -> str:
         "The first token comes after the wait and the prefill.</p>\n"
         f'<div class="wide"><table><thead><tr>{_cells("th", ["Policy", *WAIT_HEADS])}</tr></thead>\n'
         f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _reasons(result: BacktestResult) -> str:
+    """What Headstart's reason codes mean, and how often each held."""
+    reasons = headstart_reasons(result)
+    if not reasons:
+        return ""
+    rows = "\n".join(
+        f"<tr><td><code>{code}</code></td><td>{MEANINGS[Reason(code)]}</td>{_cells('td', [words.share(share)])}</tr>"
+        for code, share in shares(reasons, result.setting.score_from_bin).items()
+    )
+    return (
+        "<h2>Why the number of replicas was what it was</h2>\n"
+        '<p class="note">Headstart\'s reasons, and the share of the scored bins that have each: a bin '
+        "may have several. Hovering over the chart of its replicas tells those of a moment.</p>\n"
+        f'<div class="wide"><table class="reasons"><thead><tr>{_cells("th", ["Reason", "What it means", "of bins"])}'
+        f"</tr></thead>\n<tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -34,6 +34,7 @@ for (const row of data.policies) {
   row.ordered = row.high.map((ready, i) => ready + row.load[i]);
   row.worth = unsparse(row.late_rs).map((late) => late / data.point_s);
 }
+const reasonAt = data.reasons && unstep(data.reasons.at);
 const demandLow = data.demand.low;
 const demandHigh = data.demand.high || data.demand.low;
 const missing = unstep(data.missing);

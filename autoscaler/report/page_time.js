@@ -77,6 +77,11 @@ function linesAt(i) {
   }
   return lines;
 }
+function reasonsAt(i) {
+  if (!reasonAt) return [];
+  const lines = data.reasons.texts[reasonAt[i]].map((text) => [text, "why"]);
+  return data.group > 1 ? [["Where the replicas wanted changed most:", "why"], ...lines] : lines;
+}
 function listen(chart) {
   const { svg, box } = chart;
   const rule = el(svg, "line", { class: "rule", y1: box.top, y2: box.bottom, visibility: "hidden" });
@@ -96,7 +101,7 @@ function listen(chart) {
       other.rule.setAttribute("x2", xOf(other)(at));
       other.rule.setAttribute("visibility", "visible");
     }
-    showTip(event, linesAt(i));
+    showTip(event, chart.id === "supply" ? [...linesAt(i), ...reasonsAt(i)] : linesAt(i));
     if (start === null) return;
     const [a, b] = [start, at].sort((p, q) => p - q);
     brush.setAttribute("x", xOf(chart)(a));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.report import words
+from autoscaler.report.reasons import headstart_reasons
 from autoscaler.report.summary import OPTIMUM, summarise, work_name
 
 
@@ -16,6 +17,12 @@ def how_to_read(result: BacktestResult) -> list[str]:
         *(_fluid(result) if result.requests is None else _per_request(result)),
         "Demand is in replicas: the work that arrives, over what one replica sustains.",
     ]
+    if headstart_reasons(result):
+        texts.append(
+            "A reason explains the replicas wanted at the start of its bin, ready and loading together. Where a point "
+            "of a chart stands for several bins, hovering gives the reasons of the bin in which that number changed "
+            "most, or of the first of them where it never did."
+        )
     if setting.score_from_bin:
         texts.append(f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted.")
     return texts

@@ -10,6 +10,7 @@ from rich.text import Text
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
+from autoscaler.report.reasons import headstart_reasons, shares
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
@@ -54,13 +55,15 @@ def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, 
     `policies` is keyed by name. `cost_over_optimum` is a policy's replica-hours over the optimum's, 1.0 for the optimum
     itself; None where the optimum was not run. `late_fraction` is a share, not a percentage. In the fidelity 'request'
     it counts requests, and each policy has `requests`; of the times in there, those that are infinite are None.
+    Headstart's `reasons` are code -> share of the scored bins that have it.
     """
     summary = summarise(result)
     by_name = {row.name: row for row in result.policies}
+    policies = {row.name: _policy(row, facts.plain(by_name[row.name].settings)) for row in summary.policies}
     found: dict[str, object] = {
         "sentence": sentence(result),
         "fidelity": "fluid" if result.requests is None else "request",
-        "policies": {row.name: _policy(row, facts.plain(by_name[row.name].settings)) for row in summary.policies},
+        "policies": policies,
         "frontiers": {row.name: _frontier(row) for row in result.frontiers},
         "saving_gpu_hours": None if summary.saving is None else facts.finite(summary.saving.gpu_hours),
         "settings": facts.settings_used(result),
@@ -69,6 +72,8 @@ def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, 
         "versions": facts.versions(),
         "seconds": {name: facts.finite(seconds) for name, seconds in result.seconds.items()},
     }
+    if reasons := headstart_reasons(result):
+        policies[HEADSTART]["reasons"] = shares(reasons, result.setting.score_from_bin)
     if result.requests is not None:
         found["requests"] = result.requests.requests
     return found if command is None else {**found, "command": command}

@@ -11,6 +11,7 @@ import pytest
 from report_results import make_result, without
 
 from autoscaler.report.page import html_page
+from autoscaler.report.reasons import meanings
 
 CHARTS = 5
 CLICKS = """addEventListener("load", () => {
@@ -23,6 +24,12 @@ DRAG = """addEventListener("load", () => {
     svg.dispatchEvent(new PointerEvent(kind, { clientX: bounds.left + bounds.width * part, clientY: bounds.top + 40 }));
   const mark = document.querySelector("#cost rect.fill");
   mark.dispatchEvent(new PointerEvent("pointermove", { clientX: 10, clientY: 10 }));
+})"""
+
+HOVER = """addEventListener("load", () => {
+  const svg = document.querySelector("#%s svg"), bounds = svg.getBoundingClientRect();
+  const place = { clientX: bounds.left + bounds.width * 0.5, clientY: bounds.top + 40 };
+  svg.dispatchEvent(new PointerEvent("pointermove", place));
 })"""
 
 
@@ -93,6 +100,26 @@ def test_dragging_zooms_and_hovering_tells_a_policy_s_numbers(browser, tmp_path)
     assert rendered(dom) == CHARTS
     assert 'id="zoomed">Thu 13 Jun 12:00 to Mon 17 Jun 00:00<' not in dom
     assert "GPU-hours</div>" in dom[dom.index('id="tip"') :]
+
+
+def test_hovering_over_the_replicas_tells_headstarts_reasons_in_words(browser, tmp_path):
+    result = make_result()
+    dom = dump(browser, acting(html_page(result), HOVER % "supply"), tmp_path)
+    assert rendered(dom) == CHARTS
+    first, bins = result.setting.score_from_bin, len(result.setting)
+    left, right, width = 50, 14, float(re.search(r'viewBox="0 0 (\d+) 300"', dom)[1])
+    at = (width / 2 - left) / (width - left - right)
+    expected = meanings(result.policies[0].reasons[first + int(at * (bins - first))])
+    assert re.findall(r'<div class="why">([^<]*)</div>', dom) == expected
+    elsewhere = dump(browser, acting(html_page(result), HOVER % "demand"), tmp_path)
+    assert 'class="why"' not in elsewhere
+
+
+def test_hovering_over_a_group_says_which_bin_its_reasons_are_of(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr("autoscaler.report.curves.POINTS_MAX", 100)
+    dom = dump(browser, acting(html_page(make_result()), HOVER % "supply"), tmp_path)
+    assert rendered(dom) == CHARTS
+    assert '<div class="why">Where the replicas wanted changed most:</div>' in dom
 
 
 def test_one_policy_alone_is_drawn(browser, tmp_path):

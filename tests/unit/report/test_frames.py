@@ -55,7 +55,13 @@ def test_a_trace_on_its_own_clock_is_indexed_by_the_time_since_its_start(result)
 
 def test_without_headstart_there_is_no_forecast(result):
     frame = bins_frame(without(result, "headstart"))
-    assert "forecast" not in frame.columns.get_level_values(0)
+    assert not {"forecast", "reason"} & set(frame.columns.get_level_values(0))
+
+
+def test_each_bin_has_headstarts_reasons_in_a_column_of_two_bytes_per_bin(result):
+    reason = bins_frame(result)["reason"]
+    assert tuple(reason) == result.policies[0].reasons
+    assert reason.cat.codes.dtype.itemsize <= 2
 
 
 def test_pandas_is_loaded_only_when_a_table_is_made():

@@ -60,6 +60,7 @@ def test_the_page_asks_the_network_for_nothing(long_page):
 
 def test_a_page_of_20160_bins_stays_below_1_5_mb(long_page):
     assert len(long_page.encode()) < 1_500_000
+    assert '{"group":1,' in long_page
 
 
 def test_every_placeholder_is_filled(long_page):
@@ -71,7 +72,8 @@ def test_every_placeholder_is_filled(long_page):
 def test_headline_table_and_reproduction_are_there_without_a_script(result):
     page = html_page(result, command="headstart backtest x.csv --seed 7")
     assert "<h1>Headstart would have served this trace" in page
-    assert page.count("<tr") == 1 + len(result.policies)
+    table = page[page.index("<h2>Policies") : page.index("<h2>Over time")]
+    assert table.count("<tr") == 1 + len(result.policies)
     assert "<pre>headstart backtest x.csv --seed 7</pre>" in page
     assert "capacity_rps requests=3.2" in page
 
@@ -80,6 +82,8 @@ def test_a_result_without_headstart_frontiers_and_price_makes_a_page(result):
     bare = replace(without(result, "headstart", "hpa-best", "optimum"), frontiers=(), gpu_hour_price=None)
     page = html_page(bare)
     assert "Headstart was not run." in page
+    assert "Why the number of replicas" not in page
+    assert json.loads(chart_data(bare))["reasons"] is None
     assert "<th>cost</th>" not in page
 
 

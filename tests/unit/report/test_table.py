@@ -73,6 +73,15 @@ def test_json_is_strict_and_has_what_others_read(result):
     assert found["command"] == "headstart backtest x.csv"
 
 
+def test_json_says_in_which_share_of_the_scored_bins_each_reason_held(result):
+    policies = to_json(result)["policies"]
+    scored = result.policies[0].reasons[result.setting.score_from_bin :]
+    found = policies["headstart"]["reasons"]
+    assert found == {code: sum(code in text.split() for text in scored) / len(scored) for code in found}
+    assert set(found) == {"Steady", "Released", "OrderedAhead", "Backlog"}
+    assert "reasons" not in policies["hpa"]
+
+
 def test_cost_over_an_optimum_that_was_not_run_is_none(result):
     assert to_json(without(result, "optimum"))["policies"]["hpa"]["cost_over_optimum"] is None
 
