@@ -164,6 +164,7 @@ def _reasons(result: BacktestResult) -> str:
     reasons = headstart_reasons(result)
     if not reasons:
         return ""
+    heads = _cells("th", ["Reason", "What it means", "share of bins"])
     rows = "\n".join(
         f"<tr><td><code>{code}</code></td><td>{MEANINGS[Reason(code)]}</td>{_cells('td', [words.share(share)])}</tr>"
         for code, share in shares(reasons, result.setting.score_from_bin).items()
@@ -172,8 +173,8 @@ def _reasons(result: BacktestResult) -> str:
         "<h2>Why the number of replicas was what it was</h2>\n"
         '<p class="note">Headstart\'s reasons, and the share of the scored bins that have each: a bin '
         "may have several. Hovering over the chart of its replicas tells those of a moment.</p>\n"
-        f'<div class="wide"><table class="reasons"><thead><tr>{_cells("th", ["Reason", "What it means", "of bins"])}'
-        f"</tr></thead>\n<tbody>{rows}</tbody></table></div>"
+        f'<div class="wide"><table class="reasons"><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

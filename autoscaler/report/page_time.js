@@ -64,7 +64,12 @@ function showTip(event, lines) {
   tip.style.top = `${Math.min(event.clientY + 12, innerHeight - tip.offsetHeight - 4)}px`;
 }
 const hideTip = () => { tip.hidden = true; };
-function linesAt(i) {
+function reasonsAt(i) {
+  if (!reasonAt) return [];
+  const lines = data.reasons.texts[reasonAt[i]].map((text) => [text, "why"]);
+  return data.group > 1 ? [["Where the replicas wanted changed most:", "why"], ...lines] : lines;
+}
+function linesAt(i, explain) {
   const lines = [[moment(i) + (data.group > 1 ? ` (${data.group} bins)` : ""), "head"]];
   const same = demandHigh[i] === demandLow[i];
   lines.push([`demand ${num(demandLow[i])}${same ? "" : "–" + num(demandHigh[i])} replicas${missing[i] ? " (missing, filled)" : ""}`, "demand"]);
@@ -74,13 +79,9 @@ function linesAt(i) {
     const share = data.group === 1 && demandLow[i] > 0 ? ` (${percent(row.worth[i] / demandLow[i])})` : "";
     lines.push([`${row.name}: ${num(row.high[i])} ready${row.load[i] ? `, ${num(row.load[i])} loading` : ""}`, `key ${row === rival ? rivalLook() : `look-${row.look}`}`]);
     if (row.worth[i] > 0) lines.push([`late: ${num(row.worth[i])} replicas' worth${share}`, "bad"]);
+    if (explain && row === main) lines.push(...reasonsAt(i));
   }
   return lines;
-}
-function reasonsAt(i) {
-  if (!reasonAt) return [];
-  const lines = data.reasons.texts[reasonAt[i]].map((text) => [text, "why"]);
-  return data.group > 1 ? [["Where the replicas wanted changed most:", "why"], ...lines] : lines;
 }
 function listen(chart) {
   const { svg, box } = chart;
@@ -101,7 +102,7 @@ function listen(chart) {
       other.rule.setAttribute("x2", xOf(other)(at));
       other.rule.setAttribute("visibility", "visible");
     }
-    showTip(event, chart.id === "supply" ? [...linesAt(i), ...reasonsAt(i)] : linesAt(i));
+    showTip(event, linesAt(i, chart.id === "supply"));
     if (start === null) return;
     const [a, b] = [start, at].sort((p, q) => p - q);
     brush.setAttribute("x", xOf(chart)(a));

@@ -111,6 +111,8 @@ def test_hovering_over_the_replicas_tells_headstarts_reasons_in_words(browser, t
     at = (width / 2 - left) / (width - left - right)
     expected = meanings(result.policies[0].reasons[first + int(at * (bins - first))])
     assert re.findall(r'<div class="why">([^<]*)</div>', dom) == expected
+    box = re.findall(r'<div class="([^"]*)">', dom[dom.index('id="tip"') :])
+    assert box[box.index("key look-headstart") + 1] == "why"  # not under the rival's line
     elsewhere = dump(browser, acting(html_page(result), HOVER % "demand"), tmp_path)
     assert 'class="why"' not in elsewhere
 
