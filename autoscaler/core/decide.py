@@ -105,7 +105,11 @@ def _see_demand(spec: Spec, state: State, observation: Observation) -> tuple[Sta
         state = _append(spec, replace(state, needs=state.needs.append(_NAN_NEEDS)), {}, None)
     seen = {unit: observation.demand_rps.get(unit, math.nan) for unit in spec.capacity_rps}
     usable = {unit: rate for unit, rate in seen.items() if math.isfinite(rate) and rate >= 0}
-    state = _append(spec, state, usable, observation.backlog_rs)
+    backlog_rs = observation.backlog_rs
+    if backlog_rs is not None and not (math.isfinite(backlog_rs) and backlog_rs >= 0):
+        # An infinite one would stay in the state for good, since each bin adds to the one before.
+        backlog_rs = None
+    state = _append(spec, state, usable, backlog_rs)
     return replace(state, next_start_s=observation.now_s + spec.bin_s), len(usable) < len(seen)
 
 

@@ -17,8 +17,8 @@ class Observation:
         demand_rps: unit -> work per second that arrived in the bin that ends now; NaN or absent where unknown.
         ready: replicas that serve.
         due_bins: per loading replica, bins until it is expected to serve, each at least 1; shape (loading,).
-        backlog_rs: work queued, in replica-seconds, where it is measured; None lets the core estimate it from demand
-            and ready replicas.
+        backlog_rs: work queued, in replica-seconds, where it is measured; None, or what is no finite number >= 0, lets
+            the core estimate it from demand and ready replicas.
     """
 
     now_s: float

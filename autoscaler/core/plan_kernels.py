@@ -19,6 +19,9 @@ IntArray = npt.NDArray[np.int64]
 
 # A need of exactly n replicas must not become n + 1 through rounding in the last place.
 _ROUNDING = 1e-9
+# The largest count. Beyond 9.2e18 the cast to 64 bits wraps to below zero: one bin with a demand of 1e300 let a whole
+# fleet go.
+COUNT_MAX = 2.0**53
 # Quantiles of log demand come near to zero and never reach it; a service with 0.01 replicas' worth of steady demand
 # isn't idle, and keeps its replica.
 _NEGLIGIBLE = 0.05
@@ -57,6 +60,12 @@ def is_idle(demand_now: float, backlog_rs: float) -> bool:
 
 
 @njit(cache=True)
+def _whole(replicas: float) -> int:
+    """Fewest whole replicas for a need in fractions."""
+    return math.ceil(min(replicas, COUNT_MAX) - _ROUNDING)
+
+
+@njit(cache=True)
 def choose_replicas(
     need_at_lead: float,
     need_until_lead: float,
@@ -85,12 +94,12 @@ def choose_replicas(
     """
     if idle and max(need_at_lead, need_until_lead) < _NEGLIGIBLE:
         need_at_lead = need_until_lead = 0.0
-    order = math.ceil(need_at_lead + min(backlog_lead_rs / drain_s, need_at_lead) - _ROUNDING)
+    order = _whole(need_at_lead + min(backlog_lead_rs / drain_s, need_at_lead))
     if order >= current:
         return order
     if missing:
         return current
-    keep = math.ceil(max(need_at_lead, need_until_lead) + min(backlog_now_rs / drain_s, need_at_lead) - _ROUNDING)
+    keep = _whole(max(need_at_lead, need_until_lead) + min(backlog_now_rs / drain_s, need_at_lead))
     return max(order, min(current, keep))
 
 
@@ -125,7 +134,7 @@ def replay(
     replicas. The first load of bins is not scored, since the replay starts with a fleet that fits the first bin.
     """
     joins = np.zeros(len(demand) + lead, dtype=np.int64)  # replicas on order, by the bin in which they begin to serve
-    ready = math.ceil(max(need_until_lead[0], replicas_min))
+    ready = math.ceil(min(max(need_until_lead[0], replicas_min), replicas_max))
     loading = 0
     backlog_rs = 0.0
     paid = late_rs = arrived_rs = 0.0

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
 
 NAN = math.nan
@@ -105,3 +106,20 @@ def test_after_an_outage_surplus_leaves_again(spec_of, run_of):
     run = run_of(spec_of(), [*[10.0] * 150, *[NAN] * 20, *[2.0] * 80])
     assert min(run.desired[151:171]) >= run.desired[150]
     assert run.desired[-1] <= 4
+
+
+@pytest.mark.parametrize("huge", [1e19, 1e25, 1e300])
+def test_demand_beyond_what_64_bits_count_releases_nothing(huge, spec_of, run_of):
+    run = run_of(spec_of(replicas_max=50), [*[20.0] * 300, huge, *[20.0] * 5])
+    assert min(run.desired[-6:]) >= run.desired[-7]
+
+
+@pytest.mark.parametrize("broken", [NAN, math.inf, -5.0])
+def test_a_broken_backlog_is_one_that_is_not_measured(broken, spec_of, run_of):
+    spec = spec_of()
+    run = run_of(spec, [20.0] * 300)
+    now_s = run.observations[-1].now_s + spec.bin_s
+    decision, state = decide(spec, run.state, run.fleet.observe(now_s, {"requests": 20.0}))
+    same, state_after = decide(spec, run.state, run.fleet.observe(now_s, {"requests": 20.0}, broken))
+    assert same == decision
+    assert state_after.backlog_rs == state.backlog_rs
