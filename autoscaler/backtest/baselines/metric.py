@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from autoscaler.backtest.setting import IntArray
+from autoscaler.core.plan_kernels import COUNT_MAX
 from forecasting.series import FloatArray
 
 # A time that is a whole multiple of another but for rounding counts as one: 1e-9 of a bin.
@@ -54,12 +55,12 @@ def rounds_before(t: int, bin_s: float, every_s: float) -> int:
 @njit(cache=True)
 def replicas_for(demand_replicas: float, target: float) -> int:
     """Fewest replicas that carry `target` each, or less: ceil(demand / target), where 25.000000000000004 is 25."""
-    return math.ceil(demand_replicas / target * (1.0 - 1e-12))
+    return math.ceil(min(demand_replicas / target * (1.0 - 1e-12), COUNT_MAX))
 
 
 def whole_replicas(demand_replicas: FloatArray) -> IntArray:
     """Fewest replicas that carry each demand at full use, as `replicas_for` counts them."""
-    return np.ceil(demand_replicas * (1.0 - 1e-12)).astype(np.int64)
+    return np.ceil(np.minimum(demand_replicas * (1.0 - 1e-12), COUNT_MAX)).astype(np.int64)
 
 
 def clamp(desired: IntArray, replicas_min: int, replicas_max: int) -> IntArray:

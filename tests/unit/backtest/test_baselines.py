@@ -135,3 +135,9 @@ def test_missing_history_is_a_failed_trigger_that_forbids_to_lower_and_no_histor
     assert plan[day + 50] == 6
     early = replica_setting(np.where(np.arange(100) < 50, 6.0, 3.0), bin_s=600.0)
     assert plan_same_time(early, SameTimeOptions(WEEK_S, HpaOptions(target=1.0)))[-1] == 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_count_beyond_64_bits_is_a_large_one():
+    assert metric.whole_replicas(np.array([3.0, 1e300])).tolist() == [3, 2**53]
+    assert metric.replicas_for(1e300, 0.8) == 2**53
