@@ -110,10 +110,11 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
         cards.append((word, amount, note))
         if saving.gap_closed is not None and saving.gap_closed >= 0:
             cards.append(("Of what could be saved", words.share(saving.gap_closed), "from that HPA to the optimum"))
-        month = words.hours(abs(saving.month_gpu_hours)) + " GPU-h"
-        if saving.month_money is not None:
-            month = words.money(abs(saving.month_money))
-        cards.append((f"{word} in {_MONTH_DAYS} days", f"≈ {month}", "a projection: the scored part, scaled"))
+        if saving.month_gpu_hours is not None:
+            month = words.hours(abs(saving.month_gpu_hours)) + " GPU-h"
+            if saving.month_money is not None:
+                month = words.money(abs(saving.month_money))
+            cards.append((f"{word} in {_MONTH_DAYS} days", f"≈ {month}", "a projection: the scored part, scaled"))
     return "\n".join(
         f"<div><dt>{_unbroken(label)}</dt><dd>{_unbroken(value)}<small>{_unbroken(note)}</small></dd></div>"
         for label, value, note in cards

@@ -17,6 +17,7 @@ OPTIMUM = "optimum"
 _SAME_LATENESS = 1e-9
 _REACTIVE = ("hpa", "keda", "knative")
 _MONTH_S = 30 * 86_400.0
+_PROJECTED_FROM_S = 7 * 86_400.0  # less than a week has not seen every kind of day
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,15 @@ class Saving:
         share: of the HPA's GPU-hours.
         money: None where no price was given.
         gap_closed: share of the way from the HPA's cost down to the optimum's; None where there is no way.
-        month_gpu_hours: `gpu_hours` scaled to 30 days: a projection.
-        month_money: `money` scaled to 30 days, None where no price was given.
+        month_gpu_hours: `gpu_hours` scaled to 30 days: a projection; None where less than a week is scored.
+        month_money: `money` scaled to 30 days; None where no price was given or less than a week is scored.
     """
 
     gpu_hours: float
     share: float
     money: float | None
     gap_closed: float | None
-    month_gpu_hours: float
+    month_gpu_hours: float | None
     month_money: float | None
 
 
@@ -180,14 +181,14 @@ def _saving(
     gpu_hours = (rival_hours - own.replica_hours) * result.gpus_per_replica
     money = None if result.gpu_hour_price is None else gpu_hours * result.gpu_hour_price
     way = rival_hours - optimum.replica_hours if optimum else 0.0
-    months = scored_s / _MONTH_S
+    months = scored_s / _MONTH_S if scored_s >= _PROJECTED_FROM_S else None
     return Saving(
         gpu_hours=gpu_hours,
         share=(rival_hours - own.replica_hours) / rival_hours if rival_hours > 0 else math.nan,
         money=money,
         gap_closed=(rival_hours - own.replica_hours) / way if way > 0 else None,
-        month_gpu_hours=gpu_hours / months,
-        month_money=None if money is None else money / months,
+        month_gpu_hours=None if months is None else gpu_hours / months,
+        month_money=None if months is None or money is None else money / months,
     )
 
 

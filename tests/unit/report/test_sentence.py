@@ -6,6 +6,7 @@ import pytest
 from report_results import make_result, with_policy, without
 
 from autoscaler.backtest.result import BacktestResult, Frontier
+from autoscaler.report.page import html_page
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import in_display_order, summarise
 
@@ -108,11 +109,21 @@ def test_no_arrivals_make_no_late_share(tried):
     assert "no work in the scored part that could have waited" in text
 
 
-def test_a_projection_scales_the_scored_part_to_thirty_days(tried):
-    summary = summarise(tried)  # 3.5 days are scored
-    assert summary.saving is not None
-    assert summary.saving.month_gpu_hours == pytest.approx(200 / 3.5 * 30)
-    assert summary.saving.month_money == pytest.approx(500 / 3.5 * 30)
+def test_a_projection_scales_the_scored_part_to_thirty_days():
+    result = replace(make_result(4032), frontiers=())  # 7 days are scored
+    result = with_policy(result, "headstart", replica_hours=800.0, late_fraction=0.006)
+    saving = summarise(with_policy(result, "hpa-best", replica_hours=1000.0, late_fraction=0.005)).saving
+    assert saving is not None
+    assert saving.month_gpu_hours == pytest.approx(200 / 7 * 30)
+    assert saving.month_money == pytest.approx(500 / 7 * 30)
+
+
+def test_less_than_a_week_is_not_projected(tried):
+    saving = summarise(tried).saving  # 3.5 days are scored
+    assert saving is not None
+    assert saving.month_gpu_hours is None
+    assert saving.month_money is None
+    assert "in 30 days" not in html_page(tried)
 
 
 def test_policies_are_shown_headstart_first_and_the_optimum_last(tried):
