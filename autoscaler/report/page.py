@@ -17,7 +17,7 @@ from autoscaler.report.palette import ALL_LOOKS, looks_of
 from autoscaler.report.reading import how_to_read
 from autoscaler.report.reasons import MEANINGS, headstart_reasons, shares
 from autoscaler.report.sentence import sentence
-from autoscaler.report.summary import HEADSTART, PolicySummary, Summary, summarise
+from autoscaler.report.summary import HEADSTART, OPTIMUM, PolicySummary, Summary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
 
 _MONTH_DAYS = 30
@@ -109,7 +109,10 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
         note = f"{words.hours(abs(saving.gpu_hours))} GPU-hours against {rival} that is at most as late"
         cards.append((word, amount, note))
         if saving.gap_closed is not None and saving.gap_closed >= 0:
-            cards.append(("Of what could be saved", words.share(saving.gap_closed), "from that HPA to the optimum"))
+            optimum = summary.policy(OPTIMUM)
+            what = "never-late optimum" if optimum and not optimum.late_fraction > 0 else "optimum in hindsight"
+            note = f"from that HPA down to the {what}"
+            cards.append(("Of what could be saved", words.share(saving.gap_closed), note))
         if saving.month_gpu_hours is not None:
             month = words.hours(abs(saving.month_gpu_hours)) + " GPU-h"
             if saving.month_money is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.report import words
 from autoscaler.report.reasons import headstart_reasons
-from autoscaler.report.summary import OPTIMUM, summarise, work_name
+from autoscaler.report.summary import OPTIMUM, PolicySummary, summarise, work_name
 
 
 def how_to_read(result: BacktestResult) -> list[str]:
@@ -39,8 +39,13 @@ def _fluid(result: BacktestResult) -> list[str]:
             "The headline compares with the cheapest HPA target, of all that were tried, that is at most as late as "
             "Headstart. Nobody could have known that target beforehand: the comparison favours HPA."
         )
-    if _has_optimum(result):
-        texts.append("'optimum' knows the whole trace and is never late: no autoscaler can reach it.")
+    optimum = _optimum(result)
+    if optimum is not None:
+        late = " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
+        texts.append(
+            "'optimum' knows the whole trace: it is the cheapest plan that is never late. A policy that may be late "
+            f"can cost less.{late if optimum.late_fraction > 0 else ''}"
+        )
     return texts
 
 
@@ -59,12 +64,13 @@ def _per_request(result: BacktestResult) -> list[str]:
         texts.append(
             "The headline compares with the cheapest HPA among those in the table that is at most as late as Headstart."
         )
-    if _has_optimum(result):
+    if _optimum(result) is not None:
         texts.append(
-            "'optimum' knows the whole trace and is never late in the model in bins; single requests may still be."
+            "'optimum' knows the whole trace: it is the cheapest plan that is never late in the model in bins. Single "
+            "requests may still be late under it, and a policy that may be late can cost less."
         )
     return texts
 
 
-def _has_optimum(result: BacktestResult) -> bool:
-    return any(row.name == OPTIMUM for row in result.policies)
+def _optimum(result: BacktestResult) -> PolicySummary | None:
+    return summarise(result).policy(OPTIMUM)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_results import make_result, without
+from report_results import make_result, with_policy, without
 
 from autoscaler.backtest.cluster import bins_of
 from autoscaler.report.curves import chart_data, sparse, steps
@@ -142,3 +142,16 @@ def test_files_are_written_whole(result, tmp_path):
 @pytest.mark.parametrize("names", [("headstart",), ("hpa-best", "optimum"), ("hpa", "hpa-best", "keda", "static")])
 def test_the_picture_can_do_without_policies(result, tmp_path, names):
     write_png(replace(without(result, *names), frontiers=()), tmp_path / "report.png")
+
+
+def test_the_optimum_is_told_as_what_it_is(result):
+    page = html_page(with_policy(result, "optimum", late_fraction=0.0))
+    assert "from that HPA down to the never-late optimum" in page
+    assert "A policy that may be late can cost less." in page
+    assert "Here even it is late" not in page
+
+
+def test_an_optimum_that_had_to_be_late_is_not_called_never_late(result):
+    page = html_page(with_policy(result, "optimum", late_fraction=0.02))
+    assert "never-late" not in page
+    assert "Here even it is late" in page
