@@ -74,6 +74,7 @@ def backtest(
     from autoscaler.traces.formats import import_requests
     from autoscaler.traces.read import read_trace
     from autoscaler.traces.requests import bin_requests
+    from autoscaler.traces.suspect import suspicions
     from autoscaler.traces.write import check_format
     from forecasting.lead_members import DEFAULT_MEMBERS
 
@@ -108,6 +109,8 @@ def backtest(
     with progress(f"reading {trace.name}", quiet=as_json):
         if speed is None:
             read = read_trace(trace, tuple(capacity_rps))
+            for suspicion in suspicions(read):
+                typer.echo(f"{trace}: warning: {suspicion}", err=True)
             setting = setting_of(read, scenario)
         else:
             log = import_requests(trace)

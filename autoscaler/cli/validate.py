@@ -21,7 +21,10 @@ def validate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list with one object per file.")] = False,
 ) -> None:
-    """Check that traces can be used: one line per file; the exit code is 2 if any is bad."""
+    """Check that traces can be used: one line per file; the exit code is 2 if any is bad.
+
+    A column that reads well but looks like a cumulative counter or a rate is a warning on standard error.
+    """
     import json
 
     from autoscaler.errors import UsageError
@@ -39,6 +42,8 @@ def validate(
         found.append(facts)
         if not as_json:
             typer.echo(line, err=not facts["usable"])
+            for warning in facts.get("warnings", ()):
+                typer.echo(f"{path}: warning: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     if not all(facts["usable"] for facts in found):
@@ -47,6 +52,8 @@ def validate(
 
 def _facts(path: Path, trace: Trace) -> dict[str, Any]:
     import numpy as np
+
+    from autoscaler.traces.suspect import suspicions
 
     return {
         "file": str(path),
@@ -57,6 +64,9 @@ def _facts(path: Path, trace: Trace) -> dict[str, Any]:
         "start_s": trace.start_s,
         "dated": trace.dated,
         "missing": {unit: int(np.isnan(values).sum()) for unit, values in trace.demand.items()},
+        "mean_per_s": {unit: float(np.nanmean(values)) / trace.bin_s for unit, values in trace.demand.items()},
+        "peak_per_s": {unit: float(np.nanmax(values)) / trace.bin_s for unit, values in trace.demand.items()},
+        "warnings": suspicions(trace),
     }
 
 
@@ -66,7 +76,8 @@ def _line(facts: dict[str, Any]) -> str:
 
     start = time_text(round(facts["start_s"] * NS_PER_S), dated=facts["dated"])
     units = ", ".join(
-        f"{unit} ({count(missing)} missing)" if missing else f"{unit} (none missing)"
+        f"{unit} ({count(missing) if missing else 'none'} missing, mean {facts['mean_per_s'][unit]:,.3g}/s, peak"
+        f" {facts['peak_per_s'][unit]:,.3g}/s)"
         for unit, missing in facts["missing"].items()
     )
     return (

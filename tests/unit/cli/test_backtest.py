@@ -454,3 +454,12 @@ def test_it_runs_as_a_program_without_a_warning(trace, tmp_path):
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["command"].startswith("headstart backtest ")
     assert [line for line in shown.stderr.splitlines() if not line.startswith("wrote ")] == []
+
+
+def test_a_suspicious_column_is_one_remark_and_leaves_the_json_alone(tmp_path, capsys):
+    rates = write_csv(tmp_path / "rates.csv", [count and count / BIN_S + 0.001 for count in make_counts()])
+    assert run(rates, *OPTIONS, "--against", "none", "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)
+    assert printed.err.startswith(f"{rates}: warning: column 'requests' is mostly fractional, like a rate: ")
+    assert printed.err.count("\n") == 1

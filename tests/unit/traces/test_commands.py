@@ -101,8 +101,10 @@ def test_validate_says_what_each_file_is(tmp_path: Path, capsys: pytest.CaptureF
     bad.write_text("timestamp,requests\n0,1\n60,x\n")
     assert run(["validate", str(DATA / "agents.csv"), str(DATA / "chat.csv")]) == 0
     assert capsys.readouterr().out == (
-        f"{DATA}/agents.csv: 6,048 bins of 5 min, 21 days from 2025-03-03T00:00:00Z; requests (80 missing)\n"
-        f"{DATA}/chat.csv: 6,048 bins of 5 min, 21 days from 2025-03-03T00:00:00Z; requests (none missing)\n"
+        f"{DATA}/agents.csv: 6,048 bins of 5 min, 21 days from 2025-03-03T00:00:00Z; requests (80 missing,"
+        " mean 15.1/s, peak 163/s)\n"
+        f"{DATA}/chat.csv: 6,048 bins of 5 min, 21 days from 2025-03-03T00:00:00Z; requests (none missing,"
+        " mean 36.2/s, peak 102/s)\n"
     )
     assert run(["validate", str(bad), str(DATA / "chat.csv")]) == 2
     printed = capsys.readouterr()
@@ -117,5 +119,21 @@ def test_validate_gives_json(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     good, bad = json.loads(capsys.readouterr().out)
     assert (good["usable"], good["bins"], good["bin_s"], good["dated"]) == (True, 6048, 300.0, True)
     assert good["missing"] == {"requests": 80, "output_tokens": 80}
+    assert good["peak_per_s"]["requests"] > good["mean_per_s"]["requests"] > 1
+    assert good["warnings"] == []
     assert (bad["usable"], bad["file"]) == (False, absent)
     assert "no such file" in bad["error"]
+
+
+def test_validate_warns_of_a_counter_and_still_accepts_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "counter.csv"
+    path.write_text("timestamp,requests\n" + "".join(f"{60 * i},{100 * i}\n" for i in range(20)))
+    assert run(["validate", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.endswith("requests (none missing, mean 15.8/s, peak 31.7/s)\n")
+    assert printed.err.startswith(f"{path}: warning: column 'requests' never falls, like a cumulative counter: ")
+    assert printed.err.count("\n") == 1
+    assert run(["validate", "--json", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert len(json.loads(printed.out)[0]["warnings"]) == 1

@@ -1,0 +1,44 @@
+"""Columns that read well and are hardly counts per bin: cumulative counters and rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autoscaler.traces.suspect import suspicions
+from autoscaler.traces.trace import Trace
+
+
+def told(values) -> str:
+    return " ".join(suspicions(Trace("t", 0.0, 60.0, {"requests": np.array(values, dtype=float)}, True)))
+
+
+def test_a_counter_is_told_through_gaps_and_idle_bins():
+    rising = np.cumsum([5.0, 0.0, 3.5, 8.0] * 10)
+    rising[[7, 8]] = np.nan
+    assert "column 'requests' never falls, like a cumulative counter" in told(rising)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3, 4, 5],  # too few to say
+        [*range(30), 12],  # falls once
+        [0] * 20 + [1] * 20 + [2] * 20,  # rarely rises
+        np.random.default_rng(0).poisson(50, 500),
+        [np.nan, 4, np.nan],
+    ],
+)
+def test_counts_are_not_suspected(values):
+    assert told(values) == ""
+
+
+def test_a_column_that_is_mostly_fractional_is_like_a_rate():
+    assert "mostly fractional, like a rate" in told([0.5, 1.25, 0, 3.1])
+    assert told([0.5, 1, 2, 0, np.nan]) == ""
+
+
+def test_each_unit_is_told_by_its_name():
+    values = np.array([0.5, 0.25, 1.5])
+    trace = Trace("t", 0.0, 60.0, {"requests": np.arange(3.0), "a": values, "b": values}, True)
+    assert [text.split("'")[1] for text in suspicions(trace)] == ["a", "b"]
