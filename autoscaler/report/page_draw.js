@@ -27,16 +27,17 @@ function unsparse(pairs) {
   for (let k = 0, at = 0; k < pairs.length; k += 2) out[(at += pairs[k])] = pairs[k + 1];
   return out;
 }
+const demandLow = data.demand.low;
+const demandHigh = data.demand.high || data.demand.low;
 for (const row of data.policies) {
   row.high = unstep(row.ready_high);
   row.low = row.ready_low ? unstep(row.ready_low) : row.high;
   row.load = unstep(row.loading);
   row.ordered = row.high.map((ready, i) => ready + row.load[i]);
-  row.worth = unsparse(row.late_rs).map((late) => late / data.point_s);
+  // No more than arrived is late: both are rounded, and a wholly late bin would be 100.1 % late.
+  row.worth = unsparse(row.late_rs).map((late, i) => Math.min(late / data.point_s, demandHigh[i]));
 }
 const reasonAt = data.reasons && unstep(data.reasons.at);
-const demandLow = data.demand.low;
-const demandHigh = data.demand.high || data.demand.low;
 const missing = unstep(data.missing);
 
 // ---- texts ------------------------------------------------------------------------------------------------------

@@ -17,6 +17,12 @@ def how_to_read(result: BacktestResult) -> list[str]:
         *(_fluid(result) if result.requests is None else _per_request(result)),
         "Demand is in replicas: the work that arrives, over what one replica sustains.",
     ]
+    if result.forecast is not None:
+        texts.append(
+            "The upper end of the forecast is the quantile that Headstart ordered for. It chooses that level anew from "
+            "its own past, the lower the more may be late: the legend names the one it chose last, and the band shows "
+            "at each point the one that held then."
+        )
     if headstart_reasons(result):
         texts.append(
             "A reason explains the replicas wanted at the start of its bin, ready and loading together. Where a point "

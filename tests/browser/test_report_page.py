@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_results import make_result, without
 
@@ -122,6 +123,20 @@ def test_hovering_over_a_group_says_which_bin_its_reasons_are_of(browser, tmp_pa
     dom = dump(browser, acting(html_page(make_result()), HOVER % "supply"), tmp_path)
     assert rendered(dom) == CHARTS
     assert '<div class="why">Where the replicas wanted changed most:</div>' in dom
+
+
+def test_no_bin_is_more_than_wholly_late(browser, tmp_path):
+    """To three digits 3,018 replica-seconds of late work are 3,020, which is 100.07 % of what arrived."""
+    result = make_result()
+    work = np.full(len(result.setting), 3018.0)
+    own = result.policies[0]
+    assert own.outcome.counted is not None
+    late = replace(own, outcome=replace(own.outcome, counted=replace(own.outcome.counted, late_rs=work)))
+    setting = replace(result.setting, arrivals_rs=work)
+    wholly = replace(result, setting=setting, policies=(late, *result.policies[1:]))
+    dom = dump(browser, acting(html_page(wholly), HOVER % "late"), tmp_path)
+    assert rendered(dom) == CHARTS
+    assert "late: 10.1 replicas' worth (100 %)</div>" in dom
 
 
 def test_one_policy_alone_is_drawn(browser, tmp_path):
