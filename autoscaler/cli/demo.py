@@ -31,6 +31,7 @@ def demo(
     from autoscaler.backtest.run import priced, run_backtest
     from autoscaler.core.load_latency import LoadLatency
     from autoscaler.files import check_writable
+    from autoscaler.report import words
     from autoscaler.traces.bundled import bundled_trace_path
     from autoscaler.traces.read import read_trace
 
@@ -50,8 +51,8 @@ def demo(
     console = stdout_console()
     console.print(
         f"Three weeks of a code assistant ({path}), a replica sustains {_CAPACITY_RPS:g} requests/s and loads for "
-        f"{_LOAD_S / 60:g} minutes,\nat most {_LATE_BUDGET:.0%} of requests may wait longer than {_MAX_WAIT_S:g} s. "
-        "The first week is history, the rest is scored.\n"
+        f"{_LOAD_S / 60:g} minutes,\nat most {words.share(_LATE_BUDGET)} of requests may wait longer than "
+        f"{_MAX_WAIT_S:g} s. The first week is history, the rest is scored.\n"
     )
     print_result(result, as_json=False)
     write_reports(result, json_out=None, html_out=out, png_out=None)
