@@ -192,7 +192,7 @@ class Replica:
         speeds = {**self._speeds(), "--bin": self.bin_s}
         _refuse(speeds, "counts for nothing in counts per bin; leave it out, or give a log and --fidelity request")
         if not self.capacity:
-            raise UsageError("--capacity: is missing; it must be given")
+            raise UsageError("--capacity: is missing; give the work per second that one replica sustains")
         return capacity_by_unit(self.capacity, self.unit or DEFAULT_UNIT), None
 
     def _per_request(self) -> tuple[dict[str, float], EngineSpeed]:

@@ -65,7 +65,8 @@ def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | fl
         share = float(match[1]) / (100 if match[2] else 1)
         if not ((share > 0 or (zero and share == 0)) and (share < 1 or (one and share == 1))):
             allowed = f"{lowest} and {highest}, written as 1% or 0.01"
-            raise typer.BadParameter(f"{given!r} is out of range; it must be {allowed}")
+            meant = f"; did you mean {match[1]}%?" if not match[2] and 1 <= share < 100 else ""
+            raise typer.BadParameter(f"{given!r} is out of range; it must be {allowed}{meant}")
         return share
 
     return parse_share

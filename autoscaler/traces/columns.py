@@ -54,7 +54,7 @@ class Columns:
     Attributes:
         path: the file, for messages.
         time: name of the time column.
-        dated: whether times are dates (then since the epoch, UTC), or seconds from some start.
+        clock: how the column writes its times.
         time_ns: nanoseconds, shape (n,), in the file's order.
         numbers: column name -> values, shape (n,), finite and not negative; NaN is missing.
         place: row index -> where it stands in the file, such as 'line 17'.
@@ -62,10 +62,20 @@ class Columns:
 
     path: Path
     time: str
-    dated: bool
+    clock: Clock
     time_ns: IntArray
     numbers: Mapping[str, FloatArray]
     place: Callable[[int], str]
+
+    @property
+    def dated(self) -> bool:
+        """Whether times are dates (then since the epoch, UTC), or seconds from some start."""
+        return self.clock is not Clock.SECONDS
+
+    def time_text(self, row: int) -> str:
+        """A row's time as the file may have it: no Z where the file states no offset."""
+        text = time_text(int(self.time_ns[row]), dated=self.dated)
+        return text.removesuffix("Z") if self.clock is Clock.NAIVE else text
 
     def error(self, row: int, column: str, problem: str) -> UsageError:
         """The error that names the place of a cell."""

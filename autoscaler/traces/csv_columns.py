@@ -63,9 +63,9 @@ def read_csv_columns(path: Path, time: str, numbers: Sequence[str]) -> Columns:
     """
     layout = _layout(path, time, numbers)
     if layout is None:
-        return Columns(path, time, False, np.empty(0, np.int64), {n: np.empty(0) for n in numbers}, str)
+        return Columns(path, time, Clock.SECONDS, np.empty(0, np.int64), {n: np.empty(0) for n in numbers}, str)
     read = _read_by_arrow(path, layout, time, numbers) or _read_by_row(path, layout, time, numbers)
-    return Columns(path, time, layout.clock is not Clock.SECONDS, *read, lambda row: f"line {_line_of_row(path, row)}")
+    return Columns(path, time, layout.clock, *read, lambda row: f"line {_line_of_row(path, row)}")
 
 
 @contextmanager

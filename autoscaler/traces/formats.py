@@ -16,6 +16,7 @@ import numpy as np
 from autoscaler.errors import UsageError
 from autoscaler.traces.columns import (
     CellError,
+    Clock,
     Columns,
     cell_error,
     check_number,
@@ -23,17 +24,13 @@ from autoscaler.traces.columns import (
     seconds_to_ns,
     shown,
 )
+from autoscaler.traces.log_columns import AZURE_LLM, BURSTGPT, MOONCAKE, TOKEN_COLUMNS, name_a_log
 from autoscaler.traces.read import TIME_COLUMN, column_names, read_columns, read_trace
-from autoscaler.traces.requests import TOKEN_COLUMNS, RequestLog, bin_requests, log_of, read_requests
+from autoscaler.traces.requests import RequestLog, bin_requests, log_of, read_requests
 from autoscaler.traces.source import Content, open_bytes, sniff
 from autoscaler.traces.trace import Trace
 
 DEFAULT_BIN_S = 60.0
-
-# Time, prompt tokens and output tokens, as the publishers name them.
-_AZURE_LLM = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-_BURSTGPT = ("Timestamp", "Request tokens", "Response tokens")
-_MOONCAKE = ("timestamp", "input_length", "output_length")
 
 
 def import_requests(path: Path | str, format: str = "auto") -> RequestLog:
@@ -75,7 +72,7 @@ def import_trace(
     path = Path(path)
     name = detect_format(path) if format == "auto" else format
     read = _reader(name)
-    if name in {"csv", "parquet"} and not _is_log(column_names(path)):
+    if name in {"csv", "parquet"} and not name_a_log(column_names(path)):
         counts = read_trace(path, units or ("requests",))
         return counts if bin_s is None else rebin(counts, bin_s)
     trace = bin_requests(read(path), DEFAULT_BIN_S if bin_s is None else bin_s)
@@ -95,7 +92,7 @@ def detect_format(path: Path | str) -> str:
     if content is Content.PARQUET:
         return "parquet"
     names = column_names(path)
-    for name, columns in (("azure-llm", _AZURE_LLM), ("burstgpt", _BURSTGPT)):
+    for name, columns in (("azure-llm", AZURE_LLM), ("burstgpt", BURSTGPT)):
         if set(names).issuperset(columns):
             return name
     if TIME_COLUMN in names:
@@ -124,11 +121,6 @@ def rebin(trace: Trace, bin_s: float) -> Trace:
     return Trace(trace.name, trace.start_s, bin_s, demand, trace.dated)
 
 
-def _is_log(names: Sequence[str]) -> bool:
-    """Whether a table of these columns has a row per request; with 'requests' among them it has a row per bin."""
-    return set(names).issuperset(TOKEN_COLUMNS) and "requests" not in names
-
-
 def _reader(name: str) -> Callable[[Path], RequestLog]:
     if name not in _READERS:
         raise UsageError(f"the format '{name}' is unknown; allowed are auto, {', '.join(_READERS)}")
@@ -136,11 +128,11 @@ def _reader(name: str) -> Callable[[Path], RequestLog]:
 
 
 def _read_azure_llm(path: Path) -> RequestLog:
-    return _read_table(path, _AZURE_LLM)
+    return _read_table(path, AZURE_LLM)
 
 
 def _read_burstgpt(path: Path) -> RequestLog:
-    return _read_table(path, _BURSTGPT)
+    return _read_table(path, BURSTGPT)
 
 
 def _read_table(path: Path, names: tuple[str, str, str]) -> RequestLog:
@@ -152,7 +144,7 @@ def _read_mooncake(path: Path) -> RequestLog:
     """JSON lines; `timestamp` is in milliseconds."""
     if sniff(path) is not Content.JSON:
         raise UsageError(f"{path}: is not JSON lines, which the format 'mooncake' is; try the format 'auto'")
-    time, prompt, output = _MOONCAKE
+    time, prompt, output = MOONCAKE
     lines, times, tokens = array("q"), array("q"), {prompt: array("d"), output: array("d")}
     with open_bytes(path) as stream:
         for line, text in enumerate(stream, start=1):
@@ -167,12 +159,12 @@ def _read_mooncake(path: Path) -> RequestLog:
                 raise cell_error(path, f"line {line}", column, str(error)) from None
             lines.append(line)
     numbers = {name: np.array(values, np.float64) for name, values in tokens.items()}
-    columns = Columns(path, time, False, np.array(times, np.int64), numbers, lambda row: f"line {lines[row]}")
+    columns = Columns(path, time, Clock.SECONDS, np.array(times, np.int64), numbers, lambda row: f"line {lines[row]}")
     return log_of(columns, prompt, output)
 
 
 def _json_row(path: Path, line: int, text: bytes) -> Mapping[str, Any]:
-    wanted = ", ".join(_MOONCAKE)
+    wanted = ", ".join(MOONCAKE)
     try:
         row = json.loads(text)
     except ValueError as error:
@@ -181,7 +173,7 @@ def _json_row(path: Path, line: int, text: bytes) -> Mapping[str, Any]:
         ) from error
     if not isinstance(row, dict):
         raise UsageError(f"{path}: line {line}: is not a JSON object; each line must be one with {wanted}")
-    for name in _MOONCAKE:
+    for name in MOONCAKE:
         if name not in row:
             raise UsageError(f"{path}: line {line}: has no '{name}'; each line must be an object with {wanted}")
     return row

@@ -103,8 +103,8 @@ class _Reader:
     def columns(self) -> Columns:
         times = np.concatenate(self._times) if self._times else np.empty(0, np.int64)
         numbers = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in self._numbers.items()}
-        dated = self._clock is not Clock.SECONDS
-        return Columns(self._path, self._time, dated, times, numbers, lambda row: f"row {row + 1}")
+        clock = self._clock or Clock.SECONDS
+        return Columns(self._path, self._time, clock, times, numbers, lambda row: f"row {row + 1}")
 
     def _check(self, row: int, column: str, check: Any, *arguments: Any) -> Any:
         try:
@@ -122,7 +122,7 @@ class _Reader:
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return self._read_text_times(column)
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            self._clock = Clock.OFFSET
+            self._clock = Clock.OFFSET if getattr(kind, "tz", None) else Clock.NAIVE
             nanoseconds: IntArray = column.cast(pa.timestamp("ns", getattr(kind, "tz", None))).cast("int64").to_numpy()
             return nanoseconds
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from autoscaler.errors import UsageError
-from autoscaler.traces.columns import Columns, IntArray, time_text
+from autoscaler.traces.columns import Clock, Columns, IntArray, listed_names
 from autoscaler.traces.csv_columns import csv_column_names, read_csv_columns
+from autoscaler.traces.log_columns import name_a_log
 from autoscaler.traces.parquet_columns import parquet_column_names, read_parquet_columns
 from autoscaler.traces.source import Content, sniff, trace_name
 from autoscaler.traces.trace import Trace
@@ -19,6 +20,8 @@ TIME_COLUMN = "timestamp"
 # Rows that are absent become missing bins, up to this many bins per row that is there: a stray date far ahead
 # would otherwise ask for terabytes.
 MAX_BINS_PER_ROW = 10
+# When summer time ends, local times go back by an hour, less the bin between two rows.
+_CLOCK_CHANGE_US = 3600 * 10**6
 
 
 def read_trace(path: Path | str, units: Sequence[str] = ("requests",)) -> Trace:
@@ -34,6 +37,7 @@ def read_trace(path: Path | str, units: Sequence[str] = ("requests",)) -> Trace:
     path = Path(path)
     if not units or TIME_COLUMN in units:
         raise UsageError(f"{path}: a unit must be a column of counts, not '{TIME_COLUMN}'")
+    _refuse_log(path, (TIME_COLUMN, *units))
     return _trace_of(read_columns(path, TIME_COLUMN, list(dict.fromkeys(units))))
 
 
@@ -56,6 +60,16 @@ def _is_parquet(path: Path) -> bool:
             f"{path}: is JSON, not CSV or Parquet; `headstart trace import` reads the JSON lines of Mooncake"
         )
     return content is Content.PARQUET
+
+
+def _refuse_log(path: Path, wanted: Sequence[str]) -> None:
+    """Raise UsageError for a log of requests; one that has all the `wanted` columns may be tokens per bin as well."""
+    names = column_names(path)
+    if name_a_log(names) and not set(names).issuperset(wanted):
+        raise UsageError(
+            f"{path}: has a row per request ({listed_names(names)}), not counts per bin; make counts of it with"
+            " `headstart trace import`, or replay its requests with `headstart backtest --fidelity request`"
+        )
 
 
 def _trace_of(columns: Columns) -> Trace:
@@ -81,35 +95,38 @@ def _bin_width_us(columns: Columns, time_us: IntArray) -> int:
     steps = np.diff(time_us)
     bad = np.flatnonzero(steps <= 0)
     if len(bad):
-        row = int(bad[0]) + 1
-        text = time_text(int(columns.time_ns[row]), dated=columns.dated)
-        problem = "repeats the time of the row before; keep one row per bin"
-        if steps[row - 1] < 0:
-            problem = "is earlier than the row before; sort the rows by time"
-        raise columns.error(row, columns.time, f"{text} {problem}")
+        raise _out_of_order(columns, int(bad[0]) + 1, int(steps[bad[0]]))
     widths, counts = np.unique(steps, return_counts=True)
     width = int(widths[np.argmax(counts)])
     bad = np.flatnonzero(steps % width)
     if len(bad):
         row = int(bad[0]) + 1
-        text = time_text(int(columns.time_ns[row]), dated=columns.dated)
         raise columns.error(
             row,
             columns.time,
-            f"{text} comes {int(steps[row - 1]) / 10**6:g} s after the row before, which is no multiple of the bin"
-            f" width {width / 10**6:g} s (the most common difference); bins must be of equal width",
+            f"{columns.time_text(row)} comes {int(steps[row - 1]) / 10**6:g} s after the row before, which is no"
+            f" multiple of the bin width {width / 10**6:g} s (the most common difference); bins must be of equal width",
         )
     return width
 
 
+def _out_of_order(columns: Columns, row: int, step_us: int) -> UsageError:
+    """The error about a row that comes `step_us`, 0 or less, after the one before."""
+    problem = "repeats the time of the row before; keep one row per bin"
+    if step_us < 0:
+        problem = "is earlier than the row before; sort the rows by time"
+    if columns.clock is Clock.NAIVE and step_us >= -_CLOCK_CHANGE_US:
+        problem += "; if these are local times, whose clock is set back once a year, write UTC"
+    return columns.error(row, columns.time, f"{columns.time_text(row)} {problem}")
+
+
 def _refuse_gap(columns: Columns, time_us: IntArray, bins: int) -> None:
     row = int(np.argmax(np.diff(time_us))) + 1
-    text = time_text(int(columns.time_ns[row]), dated=columns.dated)
     raise columns.error(
         row,
         columns.time,
-        f"{text} comes {int(time_us[row] - time_us[row - 1]) / 10**6:g} s after the row before; with such gaps the"
-        f" {len(time_us)} rows would become {bins} bins, more than {MAX_BINS_PER_ROW} per row; cut the trace there",
+        f"{columns.time_text(row)} comes {int(time_us[row] - time_us[row - 1]) / 10**6:g} s after the row before;"
+        f" with such gaps the {len(time_us)} rows would become {bins} bins, more than {MAX_BINS_PER_ROW} per row; cut the trace there",
     )
 
 

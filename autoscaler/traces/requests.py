@@ -9,13 +9,13 @@ import numpy as np
 
 from autoscaler.errors import UsageError
 from autoscaler.traces.columns import NS_PER_S, Columns, IntArray
+from autoscaler.traces.log_columns import TOKEN_COLUMNS
 from autoscaler.traces.read import TIME_COLUMN, read_columns
 from autoscaler.traces.source import trace_name
 from autoscaler.traces.trace import Trace
 from autoscaler.traces.write import write_columns
 from forecasting.series import FloatArray
 
-TOKEN_COLUMNS = ("prompt_tokens", "output_tokens")
 # Far beyond any request, and still exact in a float.
 _MAX_TOKENS = 1e15
 # A bin a thousand times narrower than the gaps between requests helps nobody and would fill the memory.

@@ -71,7 +71,7 @@ def test_bins_are_of_ten_seconds_where_nothing_is_said(log: Path, capsys: pytest
         ),
         ([*REQUEST, "--concurrency", "0"], "--concurrency: "),
         ([*REQUEST, "--decode-speed", "0"], "--decode-speed: '0' is not above 0"),
-        (["--load-latency", "60s"], "--capacity: is missing; it must be given"),
+        (["--load-latency", "60s"], "--capacity: is missing; give the work per second that one replica sustains"),
         *(
             (
                 ["--load-latency", "60s", "--capacity", "3", option, "5"],

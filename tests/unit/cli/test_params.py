@@ -76,6 +76,15 @@ def test_a_share_keeps_to_its_bounds() -> None:
         inclusive("nan")
 
 
+def test_a_share_that_lacks_its_percent_sign_is_asked_for() -> None:
+    for text, meant in (("1", "1%"), ("50", "50%"), ("2.5", "2.5%")):
+        with pytest.raises(typer.BadParameter, match=rf"written as 1% or 0\.01; did you mean {meant}\?$"):
+            share_parser()(text)
+    for text in ("0", "100", "100%", "101%", "-1"):
+        with pytest.raises(typer.BadParameter, match=r"written as 1% or 0\.01$"):
+            share_parser()(text)
+
+
 @given(st.floats(min_value=1e-9, max_value=1, exclude_max=True))
 def test_a_default_that_is_a_number_already_comes_back_as_it_is(number: float) -> None:
     parsers: list[Callable[[float], float]] = [share_parser(), parse_duration_s, parse_positive]

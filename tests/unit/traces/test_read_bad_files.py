@@ -90,6 +90,26 @@ BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
         csv_of("2025-03-01T00:00:00Z,1", "2025-03-01T01:00:00+01:00,2"),
         ["line 3", TIMES, "2025-03-01T00:00:00Z repeats"],
     ),
+    "local times when summer time ends": (
+        csv_of("2025-10-26T02:30:00,1", "2025-10-26T02:45:00,2", "2025-10-26T02:00:00,3"),
+        ["line 4", TIMES, "2025-10-26T02:00:00 is earlier", "if these are local times", "write UTC"],
+    ),
+    "local hours when summer time ends": (
+        csv_of("2025-10-26T01:00:00,1", "2025-10-26T02:00:00,2", "2025-10-26T02:00:00,3"),
+        ["line 4", TIMES, "2025-10-26T02:00:00 repeats", "write UTC"],
+    ),
+    "log of Azure": (
+        b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,374,44\n",
+        [
+            "has a row per request (TIMESTAMP, Con",
+            "`headstart trace import`",
+            "`headstart backtest --fidelity request`",
+        ],
+    ),
+    "log of one's own": (
+        b"timestamp,prompt_tokens,output_tokens\n0.5,374,44\n",
+        ["has a row per request", "`headstart trace import`"],
+    ),
     "irregular": (csv_of(*GOOD, "200,4", "240,5"), ["line 5", TIMES, "200 comes 80 s after", "width 60 s"]),
     "far gap": (
         csv_of(*GOOD, "86400,4"),
@@ -121,6 +141,27 @@ def test_the_line_is_the_one_an_editor_shows(tmp_path: Path) -> None:
     assert problem_of(path).startswith("line 7, column 'timestamp': 60 repeats")
     path.write_text('timestamp,requests,note\n\n0,1,"two\nlines"\n\n60,2,\n120,x,\n')
     assert problem_of(path).startswith("line 7, column 'requests': 'x' is not a number")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("2025-10-26T02:45:00Z,1", "2025-10-26T02:50:00Z,2", "2025-10-26T02:00:00Z,3"),
+        ("2025-10-26T02:45:00,1", "2025-10-26T02:50:00,2", "2025-10-26T00:00:00,3"),
+        ("3600,1", "3660,2", "60,3"),
+    ],
+    ids=["an offset", "two hours", "seconds"],
+)
+def test_only_what_may_be_a_clock_change_is_called_one(tmp_path: Path, rows: tuple[str, ...]) -> None:
+    path = tmp_path / "demand.csv"
+    path.write_bytes(csv_of(*rows))
+    assert problem_of(path).endswith("is earlier than the row before; sort the rows by time")
+
+
+def test_tokens_per_bin_are_no_log_of_requests(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.csv"
+    path.write_text("timestamp,prompt_tokens,output_tokens\n0,374,44\n60,200,40\n")
+    assert len(read_trace(path, ("prompt_tokens",))) == 2
 
 
 def test_a_line_far_down_is_named(tmp_path: Path) -> None:
