@@ -126,7 +126,8 @@ def _refuse_gap(columns: Columns, time_us: IntArray, bins: int) -> None:
         row,
         columns.time,
         f"{columns.time_text(row)} comes {int(time_us[row] - time_us[row - 1]) / 10**6:g} s after the row before;"
-        f" with such gaps the {len(time_us)} rows would become {bins} bins, more than {MAX_BINS_PER_ROW} per row; cut the trace there",
+        f" with such gaps the {len(time_us)} rows would become {bins} bins, more than {MAX_BINS_PER_ROW} per row; cut"
+        " the trace there",
     )
 
 
