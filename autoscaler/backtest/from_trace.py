@@ -14,6 +14,10 @@ from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
 from forecasting.series import FloatArray, linear_fill
 
+# Beyond these a mistyped unit is likelier than a cluster, and the simulated one would run out of memory.
+_LOAD_S_MAX = 30 * 86_400.0
+_REPLICAS_MAX = 10_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -42,13 +46,20 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
         UsageError: the trace is shorter than one load, or the replicas' bounds are no range.
     """
     check_scenario(scenario, trace.name, trace.duration_s)
+    arrivals_rs = _arrivals_rs(trace, scenario.capacity_rps)
+    peak = float(arrivals_rs.max()) / trace.bin_s
+    if peak > _REPLICAS_MAX:
+        raise UsageError(
+            f"--capacity: the trace's peak would need {peak:.3g} replicas, more than {_REPLICAS_MAX}; "
+            "give the work per second that one replica sustains"
+        )
     return Setting(
         trace_name=trace.name,
         start_s=trace.start_s,
         bin_s=trace.bin_s,
         demand_rps={unit: trace.demand[unit] / trace.bin_s for unit in scenario.capacity_rps},
         capacity_rps=scenario.capacity_rps,
-        arrivals_rs=_arrivals_rs(trace, scenario.capacity_rps),
+        arrivals_rs=arrivals_rs,
         load_latency=scenario.load_latency,
         max_wait_s=scenario.max_wait_s,
         late_budget=scenario.late_budget,
@@ -62,13 +73,20 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
 
 
 def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:
-    """Raise UsageError where a trace of `duration_s` is shorter than one load, or the replicas' bounds are no range."""
+    """Raise UsageError where a trace of `duration_s` is too short for a load or a drain, or the bounds are no range."""
     load_s = scenario.load_latency.quantile_s(0.5)
     if duration_s < load_s:
         raise UsageError(
             f"{name}: the trace covers {duration_s:g} s, less than one load of {load_s:g} s; "
             "give a longer trace or a shorter --load-latency"
         )
+    longest_s = scenario.load_latency.quantiles_s[-1]
+    if longest_s > _LOAD_S_MAX:
+        raise UsageError(f"--load-latency: a load of {longest_s:g} s is longer than {_LOAD_S_MAX / 86_400:g} days")
+    if scenario.drain_s > duration_s:
+        raise UsageError(f"--drain: {scenario.drain_s:g} s is longer than the trace, which covers {duration_s:g} s")
+    if scenario.replicas_max > _REPLICAS_MAX:
+        raise UsageError(f"--max-replicas: {scenario.replicas_max} is too many; it must be at most {_REPLICAS_MAX}")
     if scenario.replicas_min > scenario.replicas_max:
         raise UsageError(
             f"--min-replicas {scenario.replicas_min} is above --max-replicas {scenario.replicas_max}; "

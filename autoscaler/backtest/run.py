@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
-from autoscaler.backtest.baselines.registry import BASELINES, run_baseline
+from autoscaler.backtest.baselines.registry import BASELINES, BEST, WITHIN_BUDGET, run_baseline
 from autoscaler.backtest.headstart import Replay, ReportProgress, no_progress, replay_headstart
 from autoscaler.backtest.result import BacktestResult, Frontier, PolicyResult
 from autoscaler.backtest.setting import Setting
@@ -56,7 +56,7 @@ def run_backtest(
         late_fraction_max = replayed.outcome.late_fraction
     frontiers: dict[str, Frontier] = {}
     for family in FAMILIES.values():
-        if f"{family.name}-best" in policies:
+        if any(f"{family.name}{suffix}" in policies for suffix in (BEST, WITHIN_BUDGET)):
             frontiers[family.name] = tune.frontier(setting, family)
     for name in BASELINES:
         if name in policies or name == OPTIMUM:

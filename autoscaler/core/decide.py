@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoscaler.core.decision import Decision, Reason
-from autoscaler.core.fluid import serve_bin
+from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
 from autoscaler.core.risk import (
@@ -21,7 +21,6 @@ from autoscaler.core.risk import (
     LOW,
     MEDIAN,
     ORDER_LEVELS,
-    WINDOW_DAYS,
     cheapest_within,
     is_due,
     replay_candidates,
@@ -34,8 +33,6 @@ from forecasting.series import FloatArray
 # A backlog is to be worked off within an eighth of a load, or a bin where that is longer: on a minute trace with a
 # load of ten minutes this cost 2 % less at equal lateness than a whole load.
 _DRAINS_PER_LOAD = 8.0
-
-_NAN_NEEDS = np.full((2, len(LEVELS)), np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     Returns:
         The decision, and the state to give to the next one. Neither argument is changed.
     """
-    state, missing = _see_demand(spec, state, observation)
+    state, missing = see_demand(spec, state, observation)
     needs = _forecast_needs(spec, state)
     state = replace(state, needs=state.needs.append(needs))
     state = _select_risk(spec, state)
@@ -88,48 +85,6 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     released_ready = max(0, need.current - desired - len(observation.due_bins))
     serving_at_once = max(0, desired - need.current) if state.lead_bins == 0 else 0
     return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
-
-
-def _see_demand(spec: Spec, state: State, observation: Observation) -> tuple[State, bool]:
-    """Steps 1 and 2: append the bins since the last decision; True where the newest one is unknown."""
-    if state.next_start_s is None:
-        return replace(state, next_start_s=observation.now_s + spec.bin_s), True
-    skipped = round((observation.now_s - state.next_start_s) / spec.bin_s)
-    if skipped < 0:
-        raise ValueError(f"time went back: {observation.now_s} s comes before {state.next_start_s} s")
-    if skipped * spec.bin_s > WINDOW_DAYS * DAY_S:
-        # Nothing that is remembered still counts, and a clock set wrong once must not append bins for minutes.
-        state = State.start(spec, start_s=observation.now_s)
-        return replace(state, next_start_s=observation.now_s + spec.bin_s), True
-    for _ in range(skipped):
-        state = _append(spec, replace(state, needs=state.needs.append(_NAN_NEEDS)), {}, None)
-    seen = {unit: observation.demand_rps.get(unit, math.nan) for unit in spec.capacity_rps}
-    usable = {unit: rate for unit, rate in seen.items() if math.isfinite(rate) and rate >= 0}
-    backlog_rs = observation.backlog_rs
-    if backlog_rs is not None and not (math.isfinite(backlog_rs) and backlog_rs >= 0):
-        # An infinite one would stay in the state for good, since each bin adds to the one before.
-        backlog_rs = None
-    state = _append(spec, state, usable, backlog_rs)
-    return replace(state, next_start_s=observation.now_s + spec.bin_s), len(usable) < len(seen)
-
-
-def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:
-    """One more bin of demand, missing for units not in `usable`; the queue moves on."""
-    forecasts = {unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()}
-    known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
-    demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
-    if backlog_rs is None:
-        backlog_rs, _ = serve_bin(
-            state.backlog_rs, demand * spec.bin_s, float(state.serving), spec.bin_s, spec.objective.max_wait_s
-        )
-    return replace(
-        state,
-        forecasts=forecasts,
-        demand=state.demand.append(demand),
-        missing=state.missing.append(float(len(usable) < len(forecasts))),
-        backlog_rs=backlog_rs,
-        bins=state.bins + 1,
-    )
 
 
 def _forecast_needs(spec: Spec, state: State) -> FloatArray:
@@ -230,7 +185,8 @@ def _due(due_bins: IntArray, lead_bins: int) -> IntArray:
     """Loading replicas by the bin in which they serve, shape (lead_bins,); later ones count in the last."""
     if lead_bins == 0 or len(due_bins) == 0:
         return np.zeros(lead_bins, dtype=np.int64)
-    return np.bincount(np.minimum(due_bins, lead_bins) - 1, minlength=lead_bins).astype(np.int64)
+    # A load that takes longer than expected is due in the next bin, however long it is overdue.
+    return np.bincount(np.clip(due_bins, 1, lead_bins) - 1, minlength=lead_bins).astype(np.int64)
 
 
 def _drain_s(spec: Spec, state: State) -> float:

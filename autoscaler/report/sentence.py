@@ -40,15 +40,31 @@ def _against_rival(result: BacktestResult, own: PolicySummary, saving: Saving) -
     hours = f"{words.hours(own.gpu_hours)} GPU-hours"
     against = f"{_difference(saving)} {_rival(result)}"
     dearer = saving.gpu_hours < 0 and not _is_same(saving)
+    also = _against_budget(result, own)
     if not own.within_budget:
         missed = f"{own.title} missed its budget on this trace: {_late(result, own, 'would have waited')}."
         return f"{missed} It would have used {hours}, {against}."
     if dearer:
         return (
             f"{own.title} would not have saved anything on this trace: {hours}, {against}, "
-            f"with {_late(result, own, 'waiting')}."
+            f"with {_late(result, own, 'waiting')}.{also}"
         )
-    return f"{own.title} would have served this trace with {hours}, {against}, with {_late(result, own, 'waiting')}."
+    served = f"{own.title} would have served this trace with {hours}, {against}"
+    return f"{served}, with {_late(result, own, 'waiting')}.{also}"
+
+
+def _against_budget(result: BacktestResult, own: PolicySummary) -> str:
+    """What the cheapest HPA within the asked budget costs, where Headstart was less late than asked; else nothing."""
+    rival = summarise(result).policy(f"{RIVAL_FAMILY}-within-budget")
+    if rival is None or not rival.within_budget or rival.late_fraction <= own.late_fraction:
+        return ""
+    share = (rival.gpu_hours - own.gpu_hours) / rival.gpu_hours
+    compared = "as many" if abs(share) < _SAME_COST else f"{100 * abs(share):.2g} % {'fewer' if share > 0 else 'more'}"
+    asked = words.share(result.setting.late_budget)
+    return (
+        f" Against the cheapest HPA in hindsight that just keeps the asked {asked} it is {compared} "
+        f"({words.hours(rival.gpu_hours)} GPU-hours)."
+    )
 
 
 def _difference(saving: Saving) -> str:

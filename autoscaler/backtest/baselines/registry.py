@@ -17,6 +17,7 @@ from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.errors import UsageError
 
 BEST = "-best"
+WITHIN_BUDGET = "-within-budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +80,27 @@ def _plain(
 
 def _default(family: Family) -> Baseline:
     """A family at its default target."""
-    title = f"{family.title}, target {family.target:.0%}"
+    title = f"{family.title}, target {100 * family.target:.0f} %"
     return _plain(family.name, title, lambda s: family.plan(s, family.target), {"target": family.target})
 
 
 def _best(family: Family) -> Baseline:
     """A family at its best target in hindsight."""
-    name = family.name + BEST
     title = f"{family.title}, best target in hindsight"
+    return _tuned(family, family.name + BEST, title, lambda _, limit: limit)
 
-    def run(setting: Setting, limit: float, frontiers: Mapping[str, Frontier]) -> PolicyResult:
+
+def _within_budget(family: Family) -> Baseline:
+    """A family at the cheapest target that keeps the asked budget, in hindsight."""
+    title = f"{family.title}, best for the asked budget"
+    return _tuned(family, family.name + WITHIN_BUDGET, title, lambda setting, _: setting.late_budget)
+
+
+def _tuned(family: Family, name: str, title: str, limit_of: Callable[[Setting, float], float]) -> Baseline:
+    """A family at the cheapest target that is within a limit of lateness, in hindsight."""
+
+    def run(setting: Setting, late_fraction_max: float, frontiers: Mapping[str, Frontier]) -> PolicyResult:
+        limit = limit_of(setting, late_fraction_max)
         tuned = tune.best_target(setting, family, limit, frontiers.get(family.name))
         note = "" if tuned.within_limit else ", none is so seldom late"
         return PolicyResult(
@@ -116,7 +128,10 @@ def _same_time(name: str, title: str, period_s: float) -> Baseline:
 BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
     for baseline in (
-        *(make(family) for family in FAMILIES.values() for make in (_default, _best)),
+        _default(FAMILIES["hpa"]),
+        _within_budget(FAMILIES["hpa"]),
+        _best(FAMILIES["hpa"]),
+        *(make(FAMILIES[name]) for name in ("keda", "knative") for make in (_default, _best)),
         _plain("static", "Static, for the largest demand so far", plan_static, {"target": 1.0}),
         _plain("static-peak", "Static, for the peak in hindsight", plan_static_peak, {"target": 1.0}, hindsight=True),
         _same_time("same-time-yesterday", "HPA and the same time yesterday", DAY_S),

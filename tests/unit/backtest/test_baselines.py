@@ -80,7 +80,7 @@ def test_demand_that_stays_missing_holds_the_replicas(name, replica_setting):
 
 
 def test_an_unknown_name_is_the_users_mistake(replica_setting):
-    with pytest.raises(UsageError, match="no policy 'hpaa': choose from headstart, hpa, hpa-best"):
+    with pytest.raises(UsageError, match="no policy 'hpaa': choose from headstart, hpa, hpa-within-budget"):
         run_baseline("hpaa", replica_setting([1.0]))
 
 

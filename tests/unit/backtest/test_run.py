@@ -53,7 +53,7 @@ def test_every_policy_has_its_row_headstart_first_and_the_optimum_last(result):
 
 def test_rows_that_used_hindsight_say_so(result):
     hindsight = {row.name for row in result.policies if row.hindsight}
-    assert hindsight == {"hpa-best", "keda-best", "knative-best", "static-peak", "optimum"}
+    assert hindsight == {"hpa-within-budget", "hpa-best", "keda-best", "knative-best", "static-peak", "optimum"}
 
 
 # That no baseline looks at its own bin either: test_baselines.py. Headstart: test_headstart_policy.py.
@@ -107,7 +107,7 @@ def test_a_policy_asked_for_twice_is_one_row(setting):
 
 def test_an_unknown_policy_is_refused_before_any_work(setting, monkeypatch):
     monkeypatch.setattr(run, "replay_headstart", lambda *_: pytest.fail("a replay was begun"))
-    with pytest.raises(UsageError, match="no policy 'hpaa': choose from headstart, hpa, hpa-best"):
+    with pytest.raises(UsageError, match="no policy 'hpaa': choose from headstart, hpa, hpa-within-budget"):
         run_backtest(setting, ["headstart", "hpaa"])
 
 

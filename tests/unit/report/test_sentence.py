@@ -28,6 +28,30 @@ def test_a_win_is_told_in_hours_money_and_lateness(tried):
     )
 
 
+def with_budget_row(result: BacktestResult, replica_hours: float, late_fraction: float) -> BacktestResult:
+    """The result with the HPA's cheapest target for the asked budget."""
+    best = next(row for row in result.policies if row.name == "hpa-best")
+    outcome = replace(best.outcome, replica_hours=replica_hours, late_fraction=late_fraction)
+    return replace(result, policies=(*result.policies, replace(best, name="hpa-within-budget", outcome=outcome)))
+
+
+@pytest.mark.parametrize(
+    ("replica_hours", "told"),
+    [(1000.0, "it is 20 % fewer (1,000 GPU-hours)"), (640.0, "it is 25 % more (640 GPU-hours)"), (800.0, "as many")],
+)
+def test_who_was_less_late_than_asked_is_also_held_against_the_hpa_that_just_keeps_the_budget(
+    tried, replica_hours, told
+):
+    text = sentence(with_budget_row(tried, replica_hours, 0.0099))
+    assert " Against the cheapest HPA in hindsight that just keeps the asked 1 % " in text
+    assert told in text
+
+
+@pytest.mark.parametrize("late_fraction", [0.02, 0.006])
+def test_an_hpa_that_misses_the_budget_or_is_no_later_is_not_named_twice(tried, late_fraction):
+    assert "just keeps" not in sentence(with_budget_row(tried, 640.0, late_fraction))
+
+
 def test_without_a_price_no_money_is_named(tried):
     assert "$" not in sentence(replace(tried, gpu_hour_price=None))
 

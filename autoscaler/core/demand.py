@@ -1,0 +1,101 @@
+"""Steps 1 and 2 of a decision: what of the observed demand is usable, and how it joins the history.
+
+Missing is not zero. What can't be believed (unknown, negative, infinite, a thousand times all that was ever seen) is
+missing too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from autoscaler.core.fluid import serve_bin
+from autoscaler.core.observation import Observation
+from autoscaler.core.risk import LEVELS
+from autoscaler.core.spec import Spec
+from autoscaler.core.state import State
+from forecasting.lead_ensemble import LeadEnsemble
+from forecasting.lead_features import DAY_S
+from forecasting.lead_member import TARGETS
+
+# Bins that a decision catches up on, at most: a second's work. After a longer silence the history starts anew.
+_SKIPPED_BINS_MAX = 4_320
+
+# A bin beyond so many times the largest demand known, or so many replicas where that is more, is a broken counter. It
+# counts as missing once; where it comes again in the next bin, it is believed.
+_ABSURD_FACTOR = 1_000.0
+
+_NAN_NEEDS = np.full((TARGETS, len(LEVELS)), np.nan)
+
+
+def see_demand(spec: Spec, state: State, observation: Observation) -> tuple[State, bool]:
+    """The state with the bins since the last decision; True where the newest one is unknown.
+
+    Bins that were skipped are missing. A clock that was set a day back or more, or far ahead, starts the history anew:
+    what is remembered belongs to another time. ValueError where time goes back by less: a driver's mistake.
+    """
+    skipped = _skipped_bins(spec, state, observation)
+    if skipped is None:
+        state = State.start(spec, start_s=observation.now_s)
+        return replace(state, next_start_s=observation.now_s + spec.bin_s), True
+    for _ in range(skipped):
+        state = _append(spec, replace(state, needs=state.needs.append(_NAN_NEEDS)), {}, None)
+    usable = _usable(spec, state, observation)
+    backlog_rs = observation.backlog_rs
+    if backlog_rs is not None and not (math.isfinite(backlog_rs) and backlog_rs >= 0):
+        # An infinite one would stay in the state for good, since each bin adds to the one before.
+        backlog_rs = None
+    state = _append(spec, state, usable, backlog_rs)
+    return replace(state, next_start_s=observation.now_s + spec.bin_s), len(usable) < len(spec.capacity_rps)
+
+
+def _skipped_bins(spec: Spec, state: State, observation: Observation) -> int | None:
+    """Bins without a decision since the last one; None where the history starts anew."""
+    if state.next_start_s is None:
+        return None
+    elapsed_s = observation.now_s - state.next_start_s
+    if elapsed_s < -DAY_S or elapsed_s > _SKIPPED_BINS_MAX * spec.bin_s:
+        return None
+    skipped = round(elapsed_s / spec.bin_s)
+    if skipped < 0:
+        raise ValueError(f"time went back: {observation.now_s} s comes before {state.next_start_s} s")
+    return skipped
+
+
+def _usable(spec: Spec, state: State, observation: Observation) -> dict[str, float]:
+    """Unit -> work per second, for the units whose demand can be believed."""
+    usable = {}
+    for unit, capacity in spec.capacity_rps.items():
+        rate = observation.demand_rps.get(unit, math.nan)
+        if math.isfinite(rate) and 0 <= rate <= _believable(state.forecasts[unit], capacity):
+            usable[unit] = rate
+    return usable
+
+
+def _believable(forecast: LeadEnsemble, capacity: float) -> float:
+    """The largest demand that isn't absurd, work per second."""
+    history = forecast.history
+    if history.bins_known < history.day or history.missing_at == history.bins - 1:
+        return math.inf
+    return _ABSURD_FACTOR * max(math.exp(history.peak_log), capacity)
+
+
+def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:
+    """One more bin of demand, missing for units not in `usable`; the queue moves on."""
+    forecasts = {unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()}
+    known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
+    demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
+    if backlog_rs is None:
+        backlog_rs, _ = serve_bin(
+            state.backlog_rs, demand * spec.bin_s, float(state.serving), spec.bin_s, spec.objective.max_wait_s
+        )
+    return replace(
+        state,
+        forecasts=forecasts,
+        demand=state.demand.append(demand),
+        missing=state.missing.append(float(len(usable) < len(forecasts))),
+        backlog_rs=backlog_rs,
+        bins=state.bins + 1,
+    )

@@ -1,0 +1,50 @@
+"""A setting that no cluster could have is refused in one line that names the option."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autoscaler.backtest.from_trace import Scenario, first_scored_bin, setting_of
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.errors import UsageError
+from autoscaler.traces.trace import Trace
+
+TRACE = Trace("mine", 0.0, 60.0, {"requests": np.full(100, 600.0)}, dated=False)
+SCENARIO = Scenario(
+    capacity_rps={"requests": 2.0},
+    load_latency=LoadLatency.constant(600.0),
+    max_wait_s=10.0,
+    late_budget=0.01,
+    score_from=0.5,
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"load_latency": LoadLatency.constant(6001.0)}, "mine: the trace covers 6000 s, less than one load of 6001 s"),
+        ({"load_latency": LoadLatency.lognormal(120.0, 80.0)}, "--load-latency: a load of .* is longer than 30 days"),
+        ({"drain_s": 1e14}, r"--drain: 1e\+14 s is longer than the trace"),
+        ({"replicas_max": 10**9}, "--max-replicas: 1000000000 is too many"),
+        ({"replicas_min": 5, "replicas_max": 4}, "--min-replicas 5 is above --max-replicas 4"),
+        ({"capacity_rps": {"requests": 1e-300}}, "--capacity: the trace's peak would need 1e[+]301 replicas"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(changed, message):
+    with pytest.raises(UsageError, match=message):
+        setting_of(TRACE, replace(SCENARIO, **changed))
+
+
+def test_a_setting_counts_work_in_replica_seconds():
+    setting = setting_of(TRACE, SCENARIO)
+    np.testing.assert_array_equal(setting.arrivals_rs, 300.0)
+    np.testing.assert_array_equal(setting.observed_replicas, 5.0)
+    assert setting.score_from_bin == 50
+
+
+@pytest.mark.parametrize(("share", "bins", "expected"), [(0.0, 10, 0), (0.29, 100, 29), (0.999, 10, 9), (1 / 3, 9, 3)])
+def test_scoring_begins_in_whole_bins(share, bins, expected):
+    assert first_scored_bin(share, bins) == expected
