@@ -111,10 +111,10 @@ def _without_rival(result: BacktestResult, summary: Summary, own: PolicySummary)
     default = summary.policy(RIVAL_FAMILY)
     if default is None:
         return ""
-    return (
-        f"{default.title} would have used {words.hours(default.gpu_hours)} GPU-hours, with "
-        f"{words.late_share(default.late_fraction, budget)} late."
-    )
+    used = f"{default.title} would have used {words.hours(default.gpu_hours)} GPU-hours"
+    if math.isnan(default.late_fraction):
+        return f"{used}."
+    return f"{used}, with {words.late_share(default.late_fraction, budget)} late."
 
 
 def _late(result: BacktestResult, row: PolicySummary, verb: str) -> str:

@@ -150,6 +150,8 @@ def work_name(result: BacktestResult) -> str:
 
 def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) -> PolicySummary:
     outcome = row.outcome
+    setting = result.setting
+    late_fraction = outcome.late_fraction if setting.arrivals_rs[setting.score_from_bin :].any() else math.nan
     gpu_hours = outcome.replica_hours * result.gpus_per_replica
     over_optimum = outcome.replica_hours / optimum.replica_hours if optimum and optimum.replica_hours > 0 else None
     return PolicySummary(
@@ -159,9 +161,9 @@ def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) 
         replica_hours=outcome.replica_hours,
         gpu_hours=gpu_hours,
         money=None if result.gpu_hour_price is None else gpu_hours * result.gpu_hour_price,
-        late_fraction=outcome.late_fraction,
+        late_fraction=late_fraction,
         late_bins=outcome.late_bins,
-        within_budget=not outcome.late_fraction > result.setting.late_budget,
+        within_budget=not late_fraction > setting.late_budget,
         mean_utilisation=outcome.mean_utilisation,
         cost_over_optimum=over_optimum,
         requests=row.requests,
