@@ -57,7 +57,8 @@ def demo(
     print_result(result, as_json=False)
     write_reports(result, json_out=None, html_out=out, png_out=None)
     console.print(
-        f"\nThe report, with the burst to zoom into: {out}\n\nNext:\n"
+        f"\nA GPU-hour at ${_GPU_HOUR_PRICE:g}. The report, with every late bin to zoom into: {out}\n\n"
+        "Next, after '. .venv/bin/activate' in a checkout:\n"
         f"  headstart trace describe {path}\n"
         f"  headstart forecast {path}\n"
         "  headstart backtest YOURS.csv --capacity 2 --load-latency 600s --max-wait 10s --late-budget 1% "
