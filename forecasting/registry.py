@@ -24,12 +24,14 @@ class ModelSetting:
         lead_s: horizon in seconds that matters most: the load of a model.
         periods: bins per season, increasing; None lets each model detect its own.
         horizon_s: the longest horizon that intervals are learned for, in seconds.
+        steps: the only horizons in bins that will be asked for, increasing; None is all up to the longest.
     """
 
     bin_s: float
     lead_s: float = 600.0
     periods: tuple[int, ...] | None = None
     horizon_s: float = _DAY_S
+    steps: tuple[int, ...] | None = None
 
     @property
     def steps_max(self) -> int:
@@ -137,14 +139,16 @@ def _with_intervals(build: Callable[[ModelSetting], PointModel]) -> Callable[[Mo
 def _headstart(setting: ModelSetting) -> Forecaster:
     from forecasting.at_leads import LeadForecaster
 
-    return LeadForecaster(setting.steps_max)
+    return LeadForecaster(setting.steps_max, steps=setting.steps)
 
 
 def _boosted(setting: ModelSetting) -> Forecaster:
     from forecasting.at_leads import LeadForecaster
     from forecasting.boosted import Boosted
 
-    return LeadForecaster(setting.steps_max, members=(lambda lead: Boosted.start(lead=lead),), name="boosted")
+    return LeadForecaster(
+        setting.steps_max, members=(lambda lead: Boosted.start(lead=lead),), name="boosted", steps=setting.steps
+    )
 
 
 _FORECASTERS: dict[str, Callable[[ModelSetting], Forecaster]] = {"headstart": _headstart, "boosted": _boosted}

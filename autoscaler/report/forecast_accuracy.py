@@ -34,11 +34,12 @@ class AccuracyReport:
         trace: the trace's name.
         unit: unit of work, per second in all figures.
         bin_s: width of a bin in seconds.
-        bins: length of the trace.
+        bins: how many of the trace's bins were used, the latest.
         score_from_bin: bins before it are history only.
         every: bins between scored origins.
         refit_every: bins between fits.
         accuracies: one per model, in the order they were asked for.
+        bins_left_out: how many bins of the trace lie before those that were used.
     """
 
     trace: str
@@ -49,6 +50,7 @@ class AccuracyReport:
     every: int
     refit_every: int
     accuracies: tuple[Accuracy, ...]
+    bins_left_out: int = 0
 
     def best_at(self, horizon: int) -> int:
         """Index of the model with the least error at the `horizon`-th horizon, among those with intervals if any."""
@@ -56,6 +58,13 @@ class AccuracyReport:
         with_intervals = any(row.coverage for row in rows)
         errors = [row.mae if bool(row.coverage) == with_intervals else math.inf for row in rows]
         return int(np.argmin(np.nan_to_num(errors, nan=math.inf)))
+
+
+def latest(trace: Trace, bins: int) -> Trace:
+    """The last `bins` bins of `trace`, or all where it has fewer."""
+    skipped = max(0, len(trace) - bins)
+    demand = {unit: values[skipped:] for unit, values in trace.demand.items()}
+    return Trace(trace.name, trace.start_s + skipped * trace.bin_s, trace.bin_s, demand, trace.dated)
 
 
 def series_of(trace: Trace, unit: str) -> Series:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from autoscaler.cli import app as command_line
-from autoscaler.report.forecast_accuracy import LEVELS, AccuracyReport
+from autoscaler.report.forecast_accuracy import LEVELS, AccuracyReport, latest
 from autoscaler.report.forecast_picture import write_forecast_png
+from autoscaler.traces.trace import Trace
 from forecasting.evaluate import Accuracy, HorizonAccuracy, RollingForecasts
 
 BINS = 24 * 12
@@ -48,6 +49,44 @@ def test_a_table_per_horizon_names_every_model(ramp, capsys):
     for name in ("last-value", "same-time-yesterday", "seasonal-profile", "holt-winters"):
         assert printed.count(name) == 2
     assert "nan" not in printed
+
+
+def test_the_header_tells_which_forecasts_are_counted(ramp, capsys):
+    assert run(ramp, "--horizons", "3h", "--model", "last-value", "--model", "window-mean") == 0
+    printed = capsys.readouterr().out
+    # Of 144 origins the last two have no third bin ahead.
+    header = printed.splitlines()[0].rstrip()
+    assert header == "ramp: requests 3 h ahead; 142 forecasts, one every bin of the later half"
+    assert "against raw last value" in printed
+    cells = next(line for line in printed.splitlines() if "last-value" in line).split("│")
+    assert cells[3].strip() == "-"
+    assert run(ramp, "--horizons", "3h", "--model", "last-value", "--score-from", "25%") == 0
+    assert "one every bin of the last 75 %" in capsys.readouterr().out
+    assert run(ramp, "--horizons", "3h", "--model", "last-value", "--score-from", "0") == 0
+    assert "one every bin of all" in capsys.readouterr().out
+
+
+def test_only_the_latest_days_are_used_where_asked(ramp, capsys):
+    assert run(ramp, "--horizons", "1h", "--model", "last-value", "--days", "5") == 0
+    assert capsys.readouterr().out.startswith("ramp, the latest 5 days: requests 60 min ahead; 60 forecasts, ")
+    assert run(ramp, "--horizons", "1h", "--model", "last-value", "--days", "5", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["bins"], report["bins_left_out"]) == (120, BINS - 120)
+    assert run(ramp, "--horizons", "1h", "--model", "last-value", "--days", "400") == 0
+    assert capsys.readouterr().out.startswith("ramp: ")
+
+
+def test_a_long_trace_is_cut_to_its_latest_bins_by_default(ramp, monkeypatch, capsys):
+    monkeypatch.setattr("autoscaler.cli.forecast._BINS_MAX", 48)
+    assert run(ramp, "--horizons", "1h", "--model", "last-value") == 0
+    assert capsys.readouterr().out.startswith("ramp, the latest 2 days: ")
+
+
+def test_the_latest_bins_keep_their_times():
+    trace = Trace("t", 1000.0, 60.0, {"requests": np.arange(10.0)}, True)
+    cut = latest(trace, 3)
+    assert (cut.start_s, cut.demand["requests"].tolist()) == (1420.0, [7.0, 8.0, 9.0])
+    assert latest(trace, 10).start_s == latest(trace, 11).start_s == 1000.0
 
 
 def test_horizons_below_a_bin_are_a_bin(ramp, capsys):

@@ -112,7 +112,17 @@ def test_nothing_known_is_no_forecast_and_the_first_value_is_one(history):
     np.testing.assert_allclose(unknown.update(NAN).update(5.0).quantiles(3, [0.5]), 5.0, rtol=0.02)
 
 
-@pytest.mark.parametrize("bad", [{"steps_max": 0}, {"floor": 0.0}, {"floor": NAN}])
+def test_given_steps_are_forecast_as_the_grid_does_and_no_others_are_learned():
+    history = series(daily(24 * 4))
+    few, all_steps = LeadForecaster(8, steps=(2, 8)).fit(history), LeadForecaster(8).fit(history)
+    assert len(few.ensembles) == 2
+    np.testing.assert_allclose(few.quantiles(8, LEVELS)[[1, 7]], all_steps.quantiles(8, LEVELS)[[1, 7]], rtol=1e-12)
+    assert np.isfinite(few.quantiles(12, LEVELS)).all()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"steps_max": 0}, {"floor": 0.0}, {"floor": NAN}, {"steps": ()}, {"steps": (0, 2)}, {"steps": (2, 2)}]
+)
 def test_impossible_settings_are_refused(bad):
     with pytest.raises(ModelError):
         LeadForecaster(**({"steps_max": 3} | bad))
