@@ -48,14 +48,14 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"{path}: the directory {directory} is not writable")
 
 
-def check_outputs(outputs: Mapping[str, Path | None], *, trace: Path) -> None:
-    """Raise UsageError where an output can't be written to, or would replace the trace or another output.
+def check_outputs(outputs: Mapping[str, Path | None], *, source: Path) -> None:
+    """Raise UsageError where an output can't be written to, or would replace what is read or another output.
 
     Args:
         outputs: option name -> path; None where it is not asked for.
-        trace: what is read.
+        source: what is read.
     """
-    taken = {trace.resolve(): "TRACE"}
+    taken = {source.resolve(): "the input"}
     for option, path in outputs.items():
         if path is None:
             continue

@@ -79,7 +79,7 @@ def backtest(
     from forecasting.lead_members import DEFAULT_MEMBERS
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
-    check_outputs(outputs, trace=trace)
+    check_outputs(outputs, source=trace)
     if plan_out is not None:
         check_format(plan_out)
     replica = Replica(

@@ -62,14 +62,14 @@ def import_(
     'timestamp' and counts, or with 'timestamp', 'prompt_tokens' and 'output_tokens' per request.
     """
     from autoscaler.errors import UsageError
-    from autoscaler.files import check_writable
+    from autoscaler.files import check_outputs
     from autoscaler.traces.formats import import_requests, import_trace
     from autoscaler.traces.requests import write_requests
     from autoscaler.traces.write import write_trace
 
     if requests and (bin_s is not None or unit):
         raise UsageError("--requests: keeps each request as it is; leave out --bin and --unit")
-    check_writable(out)
+    check_outputs({"--out": out}, source=file)
     with progress(f"importing {file.name}"):
         if requests:
             log = import_requests(file, format_)
@@ -113,12 +113,12 @@ def generate(
     ] = None,
 ) -> None:
     """Make synthetic demand from a recipe: seasons, bursts, level shifts, outages. The same seed, the same bytes."""
-    from autoscaler.files import check_writable
+    from autoscaler.files import check_outputs
     from autoscaler.traces.generate import generate as generate_trace
     from autoscaler.traces.recipe import load_recipe
     from autoscaler.traces.write import write_trace
 
-    check_writable(out)
+    check_outputs({"--out": out}, source=recipe)
     with progress(f"generating {out.name}"):
         trace = generate_trace(load_recipe(recipe), seed)
         write_trace(trace, out)

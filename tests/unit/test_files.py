@@ -103,13 +103,13 @@ def test_an_output_replaces_neither_the_trace_nor_another_output(tmp_path: Path)
     trace, plan = tmp_path / "demand.csv", tmp_path / "plan.csv"
     trace.touch()
     (tmp_path / "link.csv").symlink_to(trace)
-    check_outputs({"--plan-out": plan, "--json-out": None, "--html-out": tmp_path / "r.html"}, trace=trace)
+    check_outputs({"--plan-out": plan, "--json-out": None, "--html-out": tmp_path / "r.html"}, source=trace)
     with pytest.raises(UsageError, match="^--html-out and --plan-out are the same file, .*plan.csv; give each a name"):
-        check_outputs({"--plan-out": plan, "--html-out": tmp_path / "." / "plan.csv"}, trace=trace)
-    with pytest.raises(UsageError, match="^--plan-out and TRACE are the same file"):
-        check_outputs({"--plan-out": tmp_path / "link.csv"}, trace=trace)
+        check_outputs({"--plan-out": plan, "--html-out": tmp_path / "." / "plan.csv"}, source=trace)
+    with pytest.raises(UsageError, match="^--plan-out and the input are the same file"):
+        check_outputs({"--plan-out": tmp_path / "link.csv"}, source=trace)
 
 
 def test_several_outputs_may_go_to_one_device(tmp_path: Path) -> None:
     null = Path("/dev/null")
-    check_outputs({"--plan-out": null, "--json-out": null}, trace=tmp_path / "demand.csv")
+    check_outputs({"--plan-out": null, "--json-out": null}, source=tmp_path / "demand.csv")

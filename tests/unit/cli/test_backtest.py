@@ -425,7 +425,7 @@ def test_the_trace_is_never_written_over(kept, tmp_path, capsys):
     trace = write_csv(tmp_path / "demand.csv", make_counts())
     content = trace.read_bytes()
     line = assert_refused(run(trace, *OPTIONS, *outs({**kept, "--plan-out": trace})), capsys, kept)
-    assert line.startswith(f"--plan-out and TRACE are the same file, {trace}; ")
+    assert line.startswith(f"--plan-out and the input are the same file, {trace}; ")
     assert trace.read_bytes() == content
 
 
