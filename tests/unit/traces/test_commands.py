@@ -69,6 +69,15 @@ def test_import_refuses_before_reading_where_it_cannot_write(
     assert "does not exist" in capsys.readouterr().err
 
 
+def test_import_never_overwrites_what_it_reads(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", "import", str(log), "--out", str(log)]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"headstart: --out and the input are the same file, {log}; give each a name of its own\n"
+    )
+    assert log.read_text() == BURSTGPT
+
+
 def test_describe_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["trace", "describe", str(DATA / "agents.csv")]) == 0
     printed = capsys.readouterr().out
