@@ -66,6 +66,8 @@ def backtest(
 
     With --fidelity request, TRACE is a log with one row per request (timestamp, prompt_tokens, output_tokens, or a
     public format): policies plan on its bins, then every request is replayed through each plan.
+
+    Example: headstart backtest demand.csv --capacity 3.2 --load-latency 600s --max-wait 10s --late-budget 1%
     """
     from autoscaler.backtest.from_trace import Scenario, setting_of
     from autoscaler.backtest.request_run import replay_per_request, request_setting

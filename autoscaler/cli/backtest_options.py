@@ -126,6 +126,7 @@ StartFailuresOption = Annotated[
         parser=share_parser(zero=True),
         metavar="SHARE",
         help="Share of starts that fail and load a second time.",
+        show_default="0%",
         rich_help_panel=_CLUSTER,
     ),
 ]

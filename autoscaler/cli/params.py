@@ -194,7 +194,8 @@ MaxWaitOption = Annotated[
         "--max-wait",
         parser=parse_positive_duration_s,
         metavar="DURATION",
-        help="The longest wait that is not late: 10s.",
+        help="The longest wait that is not late.",
+        show_default="10s",
     ),
 ]
 LateBudgetOption = Annotated[
@@ -204,6 +205,7 @@ LateBudgetOption = Annotated[
         parser=share_parser(),
         metavar="SHARE",
         help="The share of the work that may be late: 1% or 0.01.",
+        show_default="1%",
     ),
 ]
 ScoreFromOption = Annotated[
@@ -212,6 +214,7 @@ ScoreFromOption = Annotated[
         "--score-from",
         parser=share_parser(zero=True),
         metavar="SHARE",
-        help="Where scoring begins, as a share of the trace: 50%. What lies before it is history.",
+        help="Where scoring begins, as a share of the trace. What lies before it is history.",
+        show_default="50%",
     ),
 ]

@@ -112,7 +112,11 @@ def generate(
         typer.Option("--seed", min=0, max=2**32 - 1, help="Instead of the recipe's own seed.", show_default=False),
     ] = None,
 ) -> None:
-    """Make synthetic demand from a recipe: seasons, bursts, level shifts, outages. The same seed, the same bytes."""
+    """Make synthetic demand from a recipe: seasons, bursts, level shifts, outages. The same seed, the same bytes.
+
+    Recipes to copy and change: data/chat.toml, data/code.toml and data/agents.toml in the repository; an installed
+    Headstart has them in its folder autoscaler/bundled. What each key means is in autoscaler/traces/recipe.py.
+    """
     from autoscaler.files import check_outputs
     from autoscaler.traces.generate import generate as generate_trace
     from autoscaler.traces.recipe import load_recipe

@@ -118,6 +118,17 @@ def test_without_a_command_it_shows_the_help(group: list[str]) -> None:
     assert shown.stdout.rstrip() == headstart(*group, "--help").stdout.rstrip()
 
 
+def test_the_help_of_backtest_has_an_example_and_defaults_with_units() -> None:
+    shown = headstart("backtest", "--help").stdout
+    assert "Example: headstart backtest demand.csv --capacity 3.2" in " ".join(shown.split())
+    for default in ("10s", "1%", "50%", "0%"):
+        assert f"[default: ({default})]" in shown
+
+
+def test_the_help_of_generate_says_where_recipes_are() -> None:
+    assert "data/chat.toml" in headstart("trace", "generate", "--help").stdout
+
+
 def test_the_help_lists_every_command() -> None:
     shown = headstart("--help")
     assert (shown.returncode, shown.stderr) == (0, "")
