@@ -95,7 +95,7 @@ def measure(
     if scored < max(horizons):
         raise UsageError(
             f"--horizons: {max(horizons) * trace.bin_s:g}s is longer than the scored part of {trace.name}, "
-            f"{scored * trace.bin_s:g}s; ask for a shorter horizon or score from earlier"
+            f"{scored * trace.bin_s:g}s; ask for a shorter horizon, score from earlier or use more --days"
         )
     every = math.ceil(scored / _ORIGINS_MAX)
     refit_every = math.ceil(scored / _FITS)
