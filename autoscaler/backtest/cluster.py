@@ -165,12 +165,17 @@ def order_load_bins(load: LoadLatency, bin_s: float, start_failure_share: float,
     if len(set(load.quantiles_s)) == 1 and start_failure_share == 0:
         bins = np.array([whole_bins(load.quantiles_s[0], bin_s)], dtype=np.int64)
     else:
-        loads_s = load.sample_s(2 * DRAWS, seed)
-        fails = np.random.default_rng([seed, 1]).random(DRAWS) < start_failure_share
-        loads_s = loads_s[:DRAWS] + np.where(fails, loads_s[DRAWS:], 0.0)
-        bins = _ceil_bins(loads_s, bin_s)
+        bins = _ceil_bins(drawn_loads_s(load, start_failure_share, seed), bin_s)
     bins.flags.writeable = False
     return bins
+
+
+def drawn_loads_s(load: LoadLatency, start_failure_share: float, seed: int) -> FloatArray:
+    """Load latency in seconds of the first DRAWS orders of a run, second loads of failed starts included."""
+    drawn_s = load.sample_s(2 * DRAWS, seed)
+    fails = np.random.default_rng([seed, 1]).random(DRAWS) < start_failure_share
+    loads_s: FloatArray = drawn_s[:DRAWS] + np.where(fails, drawn_s[DRAWS:], 0.0)
+    return loads_s
 
 
 def expected_remaining_bins(load_bins: IntArray, level: float) -> IntArray:

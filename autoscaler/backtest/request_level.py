@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoscaler.backtest.cluster import DRAWS
+from autoscaler.backtest.cluster import drawn_loads_s
 from autoscaler.backtest.engine_speed import EngineSpeed
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.request_kernel import FleetPlan, replay_requests
@@ -133,9 +133,7 @@ def order_loads_s(setting: Setting, orders: int) -> FloatArray:
 
     The draws of the fluid cluster before it rounds them up to bins, so that both fidelities load the same fleet.
     """
-    drawn_s = setting.load_latency.sample_s(2 * DRAWS, setting.seed)
-    fails = np.random.default_rng([setting.seed, 1]).random(DRAWS) < setting.start_failure_share
-    return np.resize(drawn_s[:DRAWS] + np.where(fails, drawn_s[DRAWS:], 0.0), orders)
+    return np.resize(drawn_loads_s(setting.load_latency, setting.start_failure_share, setting.seed), orders)
 
 
 def implied_capacity_rps(log: RequestLog, speed: EngineSpeed) -> float:
