@@ -26,7 +26,7 @@ class RangeRequest:
     @property
     def points(self) -> int:
         """Evaluation times."""
-        return int(round((self.stop_s - self.start_s) / self.step_s)) + 1
+        return round((self.stop_s - self.start_s) / self.step_s) + 1
 
 
 @dataclass(frozen=True, slots=True)
