@@ -13,38 +13,23 @@ import numpy as np
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
+from autoscaler.core.outlook import Outlook
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
-from autoscaler.core.risk import (
-    FIRST_LOWEST_ORDER,
-    KEEP_LEVELS,
-    LEVELS,
-    LOW,
-    MEDIAN,
-    ORDER_LEVELS,
-    cheapest_within,
-    is_due,
-    replay_candidates,
-)
+from autoscaler.core.risk import FIRST_LOWEST_ORDER, LEVELS, LOW, MEDIAN, cheapest_within, is_due
 from autoscaler.core.spec import Spec
-from autoscaler.core.state import State
+from autoscaler.core.state import State, drain_s
 from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
-
-# A backlog is to be worked off within an eighth of a load, or a bin where that is longer: on a minute trace with a
-# load of ten minutes this cost 2 % less at equal lateness than a whole load.
-_DRAINS_PER_LOAD = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """What is needed, in replicas and replica-seconds, and what is there."""
+    """What is needed, in replicas and replica-seconds, against what is there."""
 
     at_lead: float
     until_lead: float
     backlog_at_lead_rs: float
     current: int
-    missing: bool
-    idle: bool
 
 
 def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision, State]:
@@ -58,33 +43,54 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     Returns:
         The decision, and the state to give to the next one. Neither argument is changed.
     """
+    state, outlook = look_ahead(spec, state, observation)
+    decision = choose(spec, outlook, observation)
+    released_ready = max(0, decision.current - decision.desired - len(observation.due_bins))
+    serving_at_once = max(0, decision.desired - decision.current) if state.lead_bins == 0 else 0
+    return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
+
+
+def look_ahead(spec: Spec, state: State, observation: Observation) -> tuple[State, Outlook]:
+    """Steps 1, 2, 5 and 6: what the history, with the bin that just ended, comes down to."""
     state, missing = see_demand(spec, state, observation)
-    needs = _forecast_needs(spec, state)
-    state = replace(state, needs=state.needs.append(needs))
-    state = _select_risk(spec, state)
-    need = _weigh(spec, state, observation, needs, missing=missing)
-    wanted = _wanted(spec, state, need)
+    state = _select_risk(spec, replace(state, needs=_forecast_needs(spec, state)), observation.now_s)
+    last = state.trials.last_demand
+    outlook = Outlook(
+        needs=state.needs,
+        order=state.risk.order,
+        keep=state.risk.keep,
+        late_share=state.risk.late_share,
+        lead_bins=state.lead_bins,
+        drain_s=drain_s(spec, state.lead_bins),
+        demand_replicas=0.0 if math.isnan(last) else last,
+        backlog_rs=state.backlog_rs,
+        missing=missing,
+    )
+    return state, outlook
+
+
+def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
+    """Steps 4, 7 and 8: replicas for an outlook and what is ready and loading, with the reasons."""
+    need = _weigh(spec, outlook, observation)
+    wanted = _wanted(outlook, need)
     desired = min(max(wanted, spec.replicas_min), spec.replicas_max)
-    decision = Decision(
+    return Decision(
         now_s=observation.now_s,
         desired=desired,
         current=need.current,
         ready=observation.ready,
-        reasons=_reasons(spec, state, need, wanted, desired),
-        lead_bins=state.lead_bins,
-        median_at_lead=float(needs[0, MEDIAN]),
-        low_at_lead=float(needs[0, LOW]),
+        reasons=_reasons(outlook, need, wanted, desired),
+        lead_bins=outlook.lead_bins,
+        median_at_lead=float(outlook.needs[0, MEDIAN]),
+        low_at_lead=float(outlook.needs[0, LOW]),
         high_at_lead=need.at_lead,
         peak_until_lead=need.until_lead,
-        order_level=float(LEVELS[state.risk.order]),
-        keep_level=float(LEVELS[state.risk.keep]),
-        backlog_rs=state.backlog_rs,
+        order_level=float(LEVELS[outlook.order]),
+        keep_level=float(LEVELS[outlook.keep]),
+        backlog_rs=outlook.backlog_rs,
         backlog_at_lead_rs=need.backlog_at_lead_rs,
-        expected_late_share=state.risk.late_share,
+        expected_late_share=outlook.late_share,
     )
-    released_ready = max(0, need.current - desired - len(observation.due_bins))
-    serving_at_once = max(0, desired - need.current) if state.lead_bins == 0 else 0
-    return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
 
 
 def _forecast_needs(spec: Spec, state: State) -> FloatArray:
@@ -93,51 +99,35 @@ def _forecast_needs(spec: Spec, state: State) -> FloatArray:
     return needs[0] if len(needs) == 1 else np.fmax.reduce(needs)
 
 
-def _select_risk(spec: Spec, state: State) -> State:
+def _select_risk(spec: Spec, state: State, now_s: float) -> State:
     """Step 6, at times: the cheapest risk level that would have kept the budget."""
-    if not is_due(state.bins, spec.bin_s, state.lead_bins):
+    if not is_due(state.bins, now_s, spec.bin_s, state.lead_bins):
         return state
-    past = min(len(state.needs) - 1, len(state.demand))
-    needs = state.needs.rows[-1 - past : -1]
-    forecast = np.flatnonzero(~np.isnan(needs[:, 0, MEDIAN]))
-    if len(forecast) <= max(state.lead_bins, 1):
+    results = state.trials.results
+    if results is None:
         return state
-    results = replay_candidates(
-        needs[forecast],
-        state.demand.rows[-past:][forecast],
-        state.missing.rows[-past:][forecast] > 0,
-        ORDER_LEVELS,
-        KEEP_LEVELS,
-        state.lead_bins,
-        spec.bin_s,
-        spec.objective.max_wait_s,
-        _drain_s(spec, state),
-        spec.replicas_min,
-        spec.replicas_max,
-    )
     lowest = 0 if state.bins * spec.bin_s >= DAY_S else FIRST_LOWEST_ORDER
     return replace(state, risk=cheapest_within(results, spec.objective.late_budget, lowest_order=lowest))
 
 
-def _weigh(spec: Spec, state: State, observation: Observation, needs: FloatArray, *, missing: bool) -> _Need:
+def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:
     """Steps 4 and 6: the need at the chosen risk, against what is ready and on order."""
-    due = _due(observation.due_bins, state.lead_bins)
-    median = float(needs[0, MEDIAN])
-    now = float(state.demand.rows[-1]) if len(state.demand) else 0.0
+    due = _due(observation.due_bins, outlook.lead_bins)
+    median = float(outlook.needs[0, MEDIAN])
     ahead_rs = 0.0
     if not math.isnan(median):
-        ahead_rs = backlog_at_lead(state.backlog_rs, observation.ready, due, now, median, spec.bin_s)
+        ahead_rs = backlog_at_lead(
+            outlook.backlog_rs, observation.ready, due, outlook.demand_replicas, median, spec.bin_s
+        )
     return _Need(
-        at_lead=float(needs[0, state.risk.order]),
-        until_lead=float(needs[1, state.risk.keep]),
+        at_lead=float(outlook.needs[0, outlook.order]),
+        until_lead=float(outlook.needs[1, outlook.keep]),
         backlog_at_lead_rs=ahead_rs,
         current=observation.ready + len(observation.due_bins),
-        missing=missing,
-        idle=is_idle(now, state.backlog_rs),
     )
 
 
-def _wanted(spec: Spec, state: State, need: _Need) -> int:
+def _wanted(outlook: Outlook, need: _Need) -> int:
     """Steps 6 and 7: order what is needed, release what isn't; before any forecast, hold and have at least one."""
     if math.isnan(need.at_lead):
         return max(need.current, 1)
@@ -145,17 +135,17 @@ def _wanted(spec: Spec, state: State, need: _Need) -> int:
         choose_replicas(
             need.at_lead,
             need.until_lead,
-            state.backlog_rs,
+            outlook.backlog_rs,
             need.backlog_at_lead_rs,
-            _drain_s(spec, state),
+            outlook.drain_s,
             need.current,
-            need.missing,
-            need.idle,
+            outlook.missing,
+            is_idle(outlook.demand_replicas, outlook.backlog_rs),
         )
     )
 
 
-def _reasons(spec: Spec, state: State, need: _Need, wanted: int, desired: int) -> tuple[Reason, ...]:
+def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int) -> tuple[Reason, ...]:
     """Step 8: why, most important first."""
     reasons = []
     if desired > wanted:
@@ -164,19 +154,19 @@ def _reasons(spec: Spec, state: State, need: _Need, wanted: int, desired: int) -
         reasons.append(Reason.AT_MAX)
     if math.isnan(need.at_lead):
         return (*reasons, Reason.NO_HISTORY)
-    if need.missing:
+    if outlook.missing:
         reasons.append(Reason.DEMAND_MISSING)
-    if need.backlog_at_lead_rs > _drain_s(spec, state):
+    if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
     if desired > need.current:
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif need.at_lead <= need.current - 1 and not need.missing:
+    elif need.at_lead <= need.current - 1 and not outlook.missing:
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)
-    if math.isnan(state.risk.late_share):
+    if math.isnan(outlook.late_share):
         reasons.append(Reason.SHORT_HISTORY)
     return tuple(reasons)
 
@@ -187,8 +177,3 @@ def _due(due_bins: IntArray, lead_bins: int) -> IntArray:
         return np.zeros(lead_bins, dtype=np.int64)
     # A load that takes longer than expected is due in the next bin, however long it is overdue.
     return np.bincount(np.clip(due_bins, 1, lead_bins) - 1, minlength=lead_bins).astype(np.int64)
-
-
-def _drain_s(spec: Spec, state: State) -> float:
-    """Time in which a backlog is to be worked off."""
-    return max(spec.bin_s, state.lead_bins * spec.bin_s / _DRAINS_PER_LOAD)

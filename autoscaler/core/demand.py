@@ -13,9 +13,9 @@ import numpy as np
 
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
-from autoscaler.core.risk import LEVELS
+from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS
 from autoscaler.core.spec import Spec
-from autoscaler.core.state import State
+from autoscaler.core.state import State, drain_s
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S
 from forecasting.lead_member import TARGETS
@@ -41,7 +41,7 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> tuple[Stat
         state = State.start(spec, start_s=observation.now_s)
         return replace(state, next_start_s=observation.now_s + spec.bin_s), True
     for _ in range(skipped):
-        state = _append(spec, replace(state, needs=state.needs.append(_NAN_NEEDS)), {}, None)
+        state = replace(_append(spec, state, {}, None), needs=_NAN_NEEDS)
     usable = _usable(spec, state, observation)
     backlog_rs = observation.backlog_rs
     if backlog_rs is not None and not (math.isfinite(backlog_rs) and backlog_rs >= 0):
@@ -83,19 +83,24 @@ def _believable(forecast: LeadEnsemble, capacity: float) -> float:
 
 
 def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:
-    """One more bin of demand, missing for units not in `usable`; the queue moves on."""
+    """One more bin of demand, missing for units not in `usable`; the queue moves on, and the self-backtest."""
     forecasts = {unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()}
     known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
     demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
-    if backlog_rs is None:
-        backlog_rs, _ = serve_bin(
-            state.backlog_rs, demand * spec.bin_s, float(state.serving), spec.bin_s, spec.objective.max_wait_s
-        )
-    return replace(
-        state,
-        forecasts=forecasts,
-        demand=state.demand.append(demand),
-        missing=state.missing.append(float(len(usable) < len(forecasts))),
-        backlog_rs=backlog_rs,
-        bins=state.bins + 1,
+    missing = len(usable) < len(forecasts)
+    trials = state.trials.seen(
+        state.needs[None],
+        np.array([demand]),
+        np.array([missing]),
+        orders=ORDER_LEVELS,
+        keeps=KEEP_LEVELS,
+        spec=spec,
+        drain_s=drain_s(spec, state.lead_bins),
     )
+    if backlog_rs is None:
+        backlog_rs = 0.0
+        if state.serving is not None:
+            backlog_rs, _ = serve_bin(
+                state.backlog_rs, demand * spec.bin_s, float(state.serving), spec.bin_s, spec.objective.max_wait_s
+            )
+    return replace(state, forecasts=forecasts, trials=trials, backlog_rs=backlog_rs, bins=state.bins + 1)

@@ -7,14 +7,19 @@ to 79 s (worst), so the core plans with a quantile and the simulated cluster dra
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.series import FloatArray
+
+# A load that outlasted all that were seen, if only just, is expected within a second.
+_SOON_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,30 @@ class LoadLatency:
         """Load latency in seconds that a share `level` of loads stays within (interpolated)."""
         n = len(self.quantiles_s)
         return float(np.interp(level, (np.arange(n) + 0.5) / n, self.quantiles_s))
+
+    def remaining_s(self, age_s: float, level: float = 0.5) -> float:
+        """Seconds that a load still takes which has taken `age_s`: a share `level` of such loads stays within. Above 0.
+
+        Only loads longer than `age_s` count. Where none was, it is expected after as long as it is overdue (what has
+        waited twice as long as the longest load tells no more than that), but at most after one longest load: from
+        twice that age on it counts as stuck, and a replica ordered now is Ready no later than it.
+        An age that is no positive number, as clocks that differ give, is 0.
+        """
+        taken_s = age_s if age_s > 0 else 0.0
+        longest_s = self.quantiles_s[-1]
+        longer = self.quantiles_s[bisect_right(self.quantiles_s, taken_s) :]
+        if not longer:
+            return max(_SOON_S, min(taken_s - longest_s, longest_s))
+        at = min(max(level * len(longer) - 0.5, 0.0), len(longer) - 1.0)
+        below = math.floor(at)
+        above = min(below + 1, len(longer) - 1)
+        return longer[below] + (longer[above] - longer[below]) * (at - below) - taken_s
+
+    def due_bins(self, ages_s: Sequence[float], bin_s: float) -> npt.NDArray[np.int64]:
+        """Bins until loads of these ages are Ready in half of all cases, each at least 1; shape (loads,)."""
+        # As for the lead: 600 s of 60.00000001 s are 10 bins, not 11.
+        bins = [math.ceil(self.remaining_s(age_s) / bin_s * (1 - 1e-12)) for age_s in ages_s]
+        return np.maximum(1, np.asarray(bins, dtype=np.int64))
 
     def sample_s(self, count: int, seed: int) -> FloatArray:
         """`count` load latencies in seconds, drawn with `seed`."""

@@ -1,6 +1,6 @@
-"""The arithmetic of one decision, and its replay over history.
+"""The arithmetic of one decision.
 
-`decide` calls these for the bin that starts now; the self-backtest calls them for each bin of the last days.
+`decide` calls these for the bin that starts now; the self-backtest calls them for each of its candidates.
 Needs are in replicas (fractions allowed), backlogs in replica-seconds.
 """
 
@@ -11,9 +11,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-
-from autoscaler.core.fluid import serve_bin
-from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
@@ -112,55 +109,3 @@ def release(current: int, wanted: int, ready: int, due: IntArray) -> int:
         due[i] -= taken
         surplus -= taken
     return ready - surplus
-
-
-@njit(cache=True)
-def replay(
-    need_at_lead: FloatArray,
-    need_until_lead: FloatArray,
-    median_at_lead: FloatArray,
-    demand: FloatArray,
-    missing: npt.NDArray[np.bool_],
-    lead: int,
-    bin_s: float,
-    max_wait_s: float,
-    drain_s: float,
-    replicas_min: int,
-    replicas_max: int,
-) -> tuple[float, float]:
-    """Replay the decisions at one risk over past bins: (mean replicas paid for, late share of the work).
-
-    The arrays have shape (n,): what was forecast at the start of each bin, and the demand that then came, in
-    replicas. The first load of bins is not scored, since the replay starts with a fleet that fits the first bin.
-    """
-    joins = np.zeros(len(demand) + lead, dtype=np.int64)  # replicas on order, by the bin in which they begin to serve
-    ready = math.ceil(min(max(need_until_lead[0], replicas_min), replicas_max))
-    loading = 0
-    backlog_rs = 0.0
-    paid = late_rs = arrived_rs = 0.0
-    for t in range(len(demand)):
-        ready += joins[t]
-        loading -= joins[t]
-        current = ready + loading
-        due = joins[t + 1 : t + 1 + lead]
-        last = demand[max(t - 1, 0)]
-        ahead_rs = backlog_at_lead(backlog_rs, ready, due, last, median_at_lead[t], bin_s)
-        unknown = t > 0 and missing[t - 1]
-        idle = is_idle(last, backlog_rs)
-        wanted = choose_replicas(
-            need_at_lead[t], need_until_lead[t], backlog_rs, ahead_rs, drain_s, current, unknown, idle
-        )
-        wanted = min(max(wanted, replicas_min), replicas_max)
-        if wanted < current:
-            ready = release(current, wanted, ready, due)
-        elif lead == 0:
-            ready = wanted
-        else:
-            due[-1] += wanted - current
-        loading = wanted - ready
-        backlog_rs, late = serve_bin(backlog_rs, demand[t] * bin_s, ready, bin_s, max_wait_s)
-        if t >= lead:
-            paid += wanted
-            late_rs += late
-            arrived_rs += demand[t] * bin_s
-    return paid / max(1, len(demand) - lead), late_rs / max(arrived_rs, _ROUNDING)

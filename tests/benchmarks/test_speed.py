@@ -21,8 +21,10 @@ from autoscaler.backtest.tune import frontier
 from autoscaler.core.decide import decide
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.observation import Observation
-from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS, replay_candidates
+from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS
+from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import State
+from autoscaler.core.trials import Trials
 from autoscaler.traces.generate import generate
 from autoscaler.traces.read import read_trace
 from autoscaler.traces.recipe import Bursts, Day, Noise, Outage, Peak, Recipe
@@ -117,10 +119,12 @@ def test_self_backtest_of_all_risk_levels_over_28_days_of_minutes(benchmark):
     errors = np.exp(np.sort(rng.normal(0, 0.1, (bins, 2, len(LEVELS))), axis=2))
     needs = np.roll(demand, -10)[:, None, None] * errors
     missing = rng.random(bins) < 0.001
-    lead = round(LOAD_S / BIN_S)
-    rest = (ORDER_LEVELS, KEEP_LEVELS, lead, float(BIN_S), 10.0, 75.0, 0, 100_000)
-    results = benchmark(replay_candidates, needs, demand, missing, *rest)
-    assert len(results) == len(ORDER_LEVELS)
+    spec = Spec(BIN_S, {"requests": 1.0}, Objective(10.0, 0.01), LoadLatency.constant(LOAD_S))
+    start = Trials.start(len(ORDER_LEVELS), lead_bins=round(LOAD_S / BIN_S))
+    trials = benchmark(
+        lambda: start.seen(needs, demand, missing, orders=ORDER_LEVELS, keeps=KEEP_LEVELS, spec=spec, drain_s=75.0)
+    )
+    assert len(trials.results) == len(ORDER_LEVELS)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from autoscaler.core import decide as decide_module
-from autoscaler.core import risk
-from autoscaler.core.decide import decide
+from autoscaler.core.decide import decide, look_ahead
 from autoscaler.core.decision import Reason
-from autoscaler.core.state import State
+from autoscaler.core.risk import KEEP_LEVELS, ORDER_LEVELS
+from autoscaler.core.state import State, drain_s
+from autoscaler.core.trials import Trials
 
 NAN = math.nan
 
@@ -241,26 +242,27 @@ def test_a_maximum_is_kept_and_said(spec_of, run_of):
     assert Reason.ORDERED_AHEAD not in run.decisions[-1].reasons  # nothing is: all four are there
 
 
-def test_the_self_backtest_pairs_each_forecast_with_what_came_in_its_bin(spec_of, run_of, monkeypatch):
+def test_the_self_backtest_pairs_each_forecast_with_what_came_in_its_bin(spec_of, run_of):
     spec = spec_of()
-    given = []
-
-    def spy(*arguments):
-        given.append(arguments)
-        return risk.replay_candidates(*arguments)
-
-    monkeypatch.setattr(decide_module, "replay_candidates", spy)
     demand = daily(2) * np.random.default_rng(0).uniform(0.9, 1.1, 288)
     demand[150:160] = NAN
     run = run_of(spec, demand)
-    needs, came, missing = given[-1][:3]
-    bins = 1 + len(came)
-    assert bins > 200
     # Bin 0 was decided for without a forecast; what was forecast at the start of bin t stands with bin t's demand.
-    medians = [decision.median_at_lead for decision in run.decisions[1:bins]]
-    np.testing.assert_array_equal(needs[:, 0, risk.MEDIAN], medians)
-    np.testing.assert_array_equal(missing, np.isnan(demand[1:bins]))
-    np.testing.assert_allclose(came[~missing], demand[1:bins][~missing])
+    state, needs, came = State.start(spec), [], []
+    for decision, ended in zip(run.decisions, (NAN, *demand), strict=False):
+        state, outlook = look_ahead(spec, state, _observed(decision.now_s, ended, 1))
+        needs.append(outlook.needs)
+        came.append(outlook.demand_replicas)
+    trials = Trials.start(len(ORDER_LEVELS), lead_bins=state.lead_bins).seen(
+        np.array(needs[:-1]),
+        np.array(came[1:]),
+        np.isnan(demand[: len(came) - 1]),
+        orders=ORDER_LEVELS,
+        keeps=KEEP_LEVELS,
+        spec=spec,
+        drain_s=drain_s(spec, state.lead_bins),
+    )
+    np.testing.assert_array_equal(run.state.trials.results, trials.results)
 
 
 def test_once_risk_is_chosen_its_lateness_is_told(spec_of, run_of):

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from autoscaler.core.plan_kernels import replay
-from autoscaler.core.risk import (
-    KEEP_LEVELS,
-    LEVELS,
-    LOW,
-    MEDIAN,
-    ORDER_LEVELS,
-    Risk,
-    cheapest_within,
-    replay_candidates,
-)
+from autoscaler.core.risk import KEEP_LEVELS, LEVELS, LOW, MEDIAN, ORDER_LEVELS, Risk, cheapest_within
 
 
 def results_with(**rows):
@@ -69,35 +58,3 @@ def test_a_larger_budget_never_costs_more():
     results = np.column_stack([rng.uniform(5, 10, len(ORDER_LEVELS)), rng.uniform(0, 0.1, len(ORDER_LEVELS))])
     costs = [results[taken(results, budget), 0] for budget in (0.001, 0.003, 0.01, 0.03, 0.1)]
     assert costs == sorted(costs, reverse=True)
-
-
-@pytest.fixture(scope="module")
-def logged():
-    """Needs as they are logged: quantiles of a demand that was forecast badly."""
-    rng = np.random.default_rng(1)
-    demand = 5 + 4 * np.sin(np.arange(300) / 20) + rng.random(300)
-    errors = np.exp(np.sort(rng.normal(0, 0.2, (300, 2, len(LEVELS))), axis=2))
-    return np.roll(demand, -3)[:, None, None] * errors, demand, rng.random(300) < 0.05
-
-
-def test_each_candidate_is_replayed_at_its_own_levels(logged):
-    needs, demand, missing = logged
-    rest = (3, 60.0, 10.0, 75.0, 0, 1000)
-    results = replay_candidates(needs, demand, missing, ORDER_LEVELS, KEEP_LEVELS, *rest)
-    for i in (0, 5, len(ORDER_LEVELS) - 1):
-        own = replay(
-            needs[:, 0, ORDER_LEVELS[i]], needs[:, 1, KEEP_LEVELS[i]], needs[:, 0, MEDIAN], demand, missing, *rest
-        )
-        assert results[i].tolist() == pytest.approx(own)
-    in_python = replay_candidates.py_func(needs, demand, missing, ORDER_LEVELS[:2], KEEP_LEVELS[:2], *rest)
-    np.testing.assert_allclose(results[:2], in_python)
-
-
-def test_more_caution_costs_more_and_is_late_less(logged):
-    needs, demand, missing = logged
-    same = ORDER_LEVELS == KEEP_LEVELS
-    results = replay_candidates(
-        needs, demand, missing, ORDER_LEVELS[same], KEEP_LEVELS[same], 3, 60.0, 10.0, 75.0, 0, 1000
-    )
-    assert results[0, 0] < 0.8 * results[-1, 0]
-    assert results[0, 1] > results[-1, 1]

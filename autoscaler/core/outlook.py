@@ -1,0 +1,37 @@
+"""What a decision weighs: all that the history comes down to at one moment.
+
+A logged outlook is enough to make its decision again, without the weeks behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecasting.series import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The state of demand at the start of a bin.
+
+    Attributes:
+        needs: quantiles in replicas at risk.LEVELS, shape (2, levels): of demand one lead ahead, and of the peak until
+            then; NaN before any demand is known.
+        order, keep: indices into risk.LEVELS: the risk at which replicas are ordered, and kept.
+        late_share: share of the work that was late at this risk in the last self-backtest; NaN before one.
+        lead_bins: bins from order to ready.
+        drain_s: time in which a backlog is to be worked off.
+        demand_replicas: demand of the last bin in replicas, imputed where it is missing.
+        backlog_rs: work queued now, replica-seconds.
+        missing: whether the last bin's demand is unknown.
+    """
+
+    needs: FloatArray
+    order: int
+    keep: int
+    late_share: float
+    lead_bins: int
+    drain_s: float
+    demand_replicas: float
+    backlog_rs: float
+    missing: bool
