@@ -37,6 +37,7 @@ class Pod:
         restarts: of all its containers.
         deleting: whether it has a deletionTimestamp.
         failed: whether its phase is Failed or Succeeded.
+        lapsed: whether it is unready now and was Ready before: not a load, whatever its age.
     """
 
     uid: str
@@ -50,6 +51,7 @@ class Pod:
     restarts: int
     deleting: bool
     failed: bool
+    lapsed: bool = False
 
 
 class OwnerKind(StrEnum):
@@ -67,10 +69,11 @@ class Owner:
         kind, namespace, name: which.
         replicas_min: its minReplicas or minReplicaCount; None where unset.
         replicas_max: its maxReplicas or maxReplicaCount; None where unset.
-        paused: why it doesn't scale ('autoscaling.keda.sh/paused'), '' where it does.
+        paused: why it doesn't scale ('autoscaling.keda.sh/paused'), or may not be patched; '' where it scales.
         annotations: its annotations.
         resource_version: for optimistic concurrency.
         deleting: whether it has a deletionTimestamp.
+        replicas_idle: a ScaledObject's idleReplicaCount: while set, its minReplicaCount doesn't hold when it is idle.
     """
 
     kind: OwnerKind
@@ -82,6 +85,7 @@ class Owner:
     annotations: Mapping[str, str]
     resource_version: str
     deleting: bool = False
+    replicas_idle: int | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
