@@ -43,19 +43,23 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     Returns:
         The decision, and the state to give to the next one. Neither argument is changed.
     """
-    state, outlook = look_ahead(spec, state, observation)
-    decision = choose(spec, outlook, observation)
+    state = look_ahead(spec, state, observation)
+    decision = choose(spec, outlook_of(spec, state), observation)
     released_ready = max(0, decision.current - decision.desired - len(observation.due_bins))
     serving_at_once = max(0, decision.desired - decision.current) if state.lead_bins == 0 else 0
     return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
 
 
-def look_ahead(spec: Spec, state: State, observation: Observation) -> tuple[State, Outlook]:
-    """Steps 1, 2, 5 and 6: what the history, with the bin that just ended, comes down to."""
-    state, missing = see_demand(spec, state, observation)
-    state = _select_risk(spec, replace(state, needs=_forecast_needs(spec, state)), observation.now_s)
+def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
+    """Steps 1, 2, 5 and 6: the state with the bin that just ended, its forecast and the risk to take."""
+    state = see_demand(spec, state, observation)
+    return _select_risk(spec, replace(state, needs=_forecast_needs(spec, state)), observation.now_s)
+
+
+def outlook_of(spec: Spec, state: State) -> Outlook:
+    """What a decision weighs: of the state that `look_ahead`, or the whole decision, returned."""
     last = state.trials.last_demand
-    outlook = Outlook(
+    return Outlook(
         needs=state.needs,
         order=state.risk.order,
         keep=state.risk.keep,
@@ -64,9 +68,8 @@ def look_ahead(spec: Spec, state: State, observation: Observation) -> tuple[Stat
         drain_s=drain_s(spec, state.lead_bins),
         demand_replicas=0.0 if math.isnan(last) else last,
         backlog_rs=state.backlog_rs,
-        missing=missing,
+        missing=state.bins == 0 or state.trials.last_missing,
     )
-    return state, outlook
 
 
 def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:

@@ -30,8 +30,8 @@ _ABSURD_FACTOR = 1_000.0
 _NAN_NEEDS = np.full((TARGETS, len(LEVELS)), np.nan)
 
 
-def see_demand(spec: Spec, state: State, observation: Observation) -> tuple[State, bool]:
-    """The state with the bins since the last decision; True where the newest one is unknown.
+def see_demand(spec: Spec, state: State, observation: Observation) -> State:
+    """The state with the bins since the last decision.
 
     Bins that were skipped are missing. A clock that was set a day back or more, or far ahead, starts the history anew:
     what is remembered belongs to another time. ValueError where time goes back by less: a driver's mistake.
@@ -39,7 +39,7 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> tuple[Stat
     skipped = _skipped_bins(spec, state, observation)
     if skipped is None:
         state = State.start(spec, start_s=observation.now_s)
-        return replace(state, next_start_s=observation.now_s + spec.bin_s), True
+        return replace(state, next_start_s=observation.now_s + spec.bin_s)
     for _ in range(skipped):
         state = replace(_append(spec, state, {}, None), needs=_NAN_NEEDS)
     usable = _usable(spec, state, observation)
@@ -48,7 +48,7 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> tuple[Stat
         # An infinite one would stay in the state for good, since each bin adds to the one before.
         backlog_rs = None
     state = _append(spec, state, usable, backlog_rs)
-    return replace(state, next_start_s=observation.now_s + spec.bin_s), len(usable) < len(spec.capacity_rps)
+    return replace(state, next_start_s=observation.now_s + spec.bin_s)
 
 
 def _skipped_bins(spec: Spec, state: State, observation: Observation) -> int | None:

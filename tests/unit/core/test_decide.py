@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autoscaler.core import decide as decide_module
-from autoscaler.core.decide import decide, look_ahead
+from autoscaler.core.decide import decide, look_ahead, outlook_of
 from autoscaler.core.decision import Reason
 from autoscaler.core.risk import KEEP_LEVELS, ORDER_LEVELS
 from autoscaler.core.state import State, drain_s
@@ -250,7 +250,8 @@ def test_the_self_backtest_pairs_each_forecast_with_what_came_in_its_bin(spec_of
     # Bin 0 was decided for without a forecast; what was forecast at the start of bin t stands with bin t's demand.
     state, needs, came = State.start(spec), [], []
     for decision, ended in zip(run.decisions, (NAN, *demand), strict=False):
-        state, outlook = look_ahead(spec, state, _observed(decision.now_s, ended, 1))
+        state = look_ahead(spec, state, _observed(decision.now_s, ended, 1))
+        outlook = outlook_of(spec, state)
         needs.append(outlook.needs)
         came.append(outlook.demand_replicas)
     trials = Trials.start(len(ORDER_LEVELS), lead_bins=state.lead_bins).seen(
