@@ -1,0 +1,59 @@
+"""What is told of one decision: to the log, to the metrics, to `headstart explain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autoscaler.core.decision import Decision
+from autoscaler.core.observation import Observation
+from autoscaler.core.outlook import Outlook
+from autoscaler.core.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done about a decision.
+
+    Attributes:
+        action: 'None', 'Patched', 'Refused', 'Waiting', 'Conflict' or 'Failed'.
+        reason: why: one stable word in camel case.
+        message: why, in one line.
+        before: replicas, or the floor, before it; None where unknown.
+        after: the same after it; None where nothing was written.
+    """
+
+    action: str
+    reason: str
+    message: str
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One decision with what it was made from.
+
+    Attributes:
+        time_s: when it was made, seconds since the epoch; `observation.now_s` is the start of its bin.
+        namespace, name: of the PredictiveAutoscaler.
+        mode: 'Shadow', 'Floor' or 'Scale'.
+        spec: what the user stated, with what was learned in the place of priors. The forecast's members are not logged:
+            `choose` doesn't ask them. Of the load latency five quantiles are, see `compact`.
+        observation, outlook, decision: of the core.
+        done: what was done about it.
+    """
+
+    time_s: float
+    namespace: str
+    name: str
+    mode: str
+    spec: Spec
+    observation: Observation
+    outlook: Outlook
+    decision: Decision
+    done: Done
+
+    @property
+    def object_name(self) -> str:
+        """'namespace/name'."""
+        return f"{self.namespace}/{self.name}"
