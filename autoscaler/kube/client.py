@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
+from autoscaler.kube.discovery import Discovery, Served
 from autoscaler.kube.errors import Call, KubeError, KubeFailure, error_of_status
+from autoscaler.kube.facts import Owner, TargetKey
+from autoscaler.kube.resources import MIN_FIELDS, OWNER_RESOURCES, PREDICTIVE_AUTOSCALERS, Resource
+from autoscaler.kube.scale import Scale, parse_scale
 from autoscaler.kube.transport import JSON, MERGE_PATCH, LineStream, Transport
 
 FIELD_MANAGER = "headstart"
@@ -20,52 +22,12 @@ WATCH_TIMEOUT_S = 290.0
 _WATCH_GRACE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A kind as the API serves it: Resource('apps', 'v1', 'deployments', 'Deployment'). Group '' is core."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        """'apps/v1', or 'v1' for the core group."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def rbac_name(self) -> str:
-        """'deployments.apps', or 'pods' for the core group."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
-        """The path of the collection, of one object or of its subresource. Raises `KubeError` on an impossible name."""
-        parts = ["/api" if not self.group else f"/apis/{self.group}", self.version]
-        if namespace is not None and self.namespaced:
-            parts += ["namespaces", _segment(namespace)]
-        parts.append(self.plural)
-        if name:
-            parts.append(_segment(name))
-        if subresource:
-            parts.append(subresource)
-        return "/".join(parts)
-
-
-PODS = Resource("", "v1", "pods", "Pod")
-EVENTS = Resource("", "v1", "events", "Event")
-LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
-HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
-SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
-PREDICTIVE_AUTOSCALERS = Resource("headstart.dev", "v1alpha1", "predictiveautoscalers", "PredictiveAutoscaler")
-
-
 class Kube:
     """Calls to one API server. Safe to share among threads; made by `autoscaler.kube.connect.connect`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._discovery = Discovery(transport)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -205,6 +167,89 @@ class Kube:
             content_type=MERGE_PATCH,
         )
 
+    def resource_of(self, api_version: str, kind: str) -> Served:
+        """Which resource a kind is and whether it has a scale subresource; `NOT_FOUND` where there is none."""
+        return self._discovery.resource_of(api_version, kind)
+
+    def forget_resources(self, api_version: str) -> None:
+        """Look `resource_of` up again: a CustomResourceDefinition has come, changed or gone."""
+        self._discovery.forget(api_version)
+
+    def read_scale(self, key: TargetKey) -> Scale:
+        """The scale subresource of a workload; `NOT_FOUND` where the workload or the subresource is missing."""
+        return parse_scale(self.get(self._scalable(key), namespace=key.namespace, name=key.name, subresource="scale"))
+
+    def patch_scale(self, key: TargetKey, *, replicas: int, resource_version: str) -> Scale:
+        """Order `replicas`; `CONFLICT` unless `resource_version` is the newest. Returns the scale as it is now."""
+        return parse_scale(
+            self.patch(
+                self._scalable(key),
+                {"metadata": {"resourceVersion": resource_version}, "spec": {"replicas": replicas}},
+                namespace=key.namespace,
+                name=key.name,
+                subresource="scale",
+            )
+        )
+
+    def read_owner(self, owner: Owner) -> dict[str, Any]:
+        """The HorizontalPodAutoscaler or ScaledObject as it is now."""
+        return self.get(OWNER_RESOURCES[owner.kind], namespace=owner.namespace, name=owner.name)
+
+    def patch_bounds(
+        self,
+        owner: Owner,
+        *,
+        replicas_min: int | None,
+        annotations: Mapping[str, str | None],
+        resource_version: str,
+    ) -> str:
+        """Set or remove (None) an owner's lower bound, and annotations, in one request. Returns its new version.
+
+        Raises:
+            KubeError: `CONFLICT` unless `resource_version` is the newest; `INVALID` when an admission webhook refuses.
+        """
+        answer = self.patch(
+            OWNER_RESOURCES[owner.kind],
+            {
+                "metadata": {"resourceVersion": resource_version, "annotations": dict(annotations)},
+                "spec": {MIN_FIELDS[owner.kind]: replicas_min},
+            },
+            namespace=owner.namespace,
+            name=owner.name,
+        )
+        return str(answer["metadata"]["resourceVersion"])
+
+    def patch_status(self, namespace: str, name: str, status: Mapping[str, Any], resource_version: str = "") -> str:
+        """Merge into a PredictiveAutoscaler's status. With a version, `CONFLICT` unless it's the newest. Returns it."""
+        about = {"metadata": {"resourceVersion": resource_version}} if resource_version else {}
+        answer = self.patch(
+            PREDICTIVE_AUTOSCALERS,
+            {**about, "status": dict(status)},
+            namespace=namespace,
+            name=name,
+            subresource="status",
+        )
+        return str(answer["metadata"]["resourceVersion"])
+
+    def set_finalizers(self, namespace: str, name: str, finalizers: Sequence[str], resource_version: str) -> str:
+        """Replace a PredictiveAutoscaler's finalizers; `CONFLICT` unless the version is the newest. Returns the new."""
+        answer = self.patch(
+            PREDICTIVE_AUTOSCALERS,
+            {"metadata": {"resourceVersion": resource_version, "finalizers": list(finalizers)}},
+            namespace=namespace,
+            name=name,
+        )
+        return str(answer["metadata"]["resourceVersion"])
+
+    def _scalable(self, key: TargetKey) -> Resource:
+        served = self.resource_of(key.api_version, key.kind)
+        if not served.has_scale:
+            raise KubeError(
+                f"{key}: {key.api_version} {key.kind} has no scale subresource; target a kind that has one",
+                kind=KubeFailure.NOT_FOUND,
+            )
+        return served.resource
+
 
 class WatchStream(Iterator[tuple[str, dict[str, Any]]]):
     """Events of a watch. `close` from another thread ends it at once, without an error."""
@@ -238,10 +283,3 @@ _MANAGER = (("fieldManager", FIELD_MANAGER),)
 def _call(verb: str, resource: Resource, namespace: str | None, name: str, subresource: str) -> Call:
     served = f"{resource.rbac_name}/{subresource}" if subresource else resource.rbac_name
     return Call(verb, served, (namespace or "") if resource.namespaced else "", name)
-
-
-def _segment(name: str) -> str:
-    """A name as one segment of a path. A user states names: one with '/' or '..' must not reach another object."""
-    if name in ("", ".", "..") or "/" in name or "%" in name:
-        raise KubeError(f"{name!r} is not a name of a Kubernetes object; correct it", kind=KubeFailure.INVALID)
-    return quote(name, safe="")
