@@ -1,37 +1,136 @@
-"""Durations and shares as users write them in YAML: '90s', '1h30m', '1%'."""
+"""Durations and shares as users write them in YAML: '90s', '1h30m', '1%'.
+
+One grammar for files and for the CustomResourceDefinition: Go's durations from hours down, which CEL reads as well. It
+has no days: two weeks are 336h. A number without a unit is refused where a manifest is read, and passes as seconds or
+as a share of 1 from Python.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
 
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
+_PART = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
+DURATION_PATTERN = rf"^({_PART})+$"
+SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?%?$"
+# Longer than any sensible value, and short enough for the API server's estimate of what a rule costs.
+TEXT_LENGTH_MAX = 32
 
 
 def parse_duration_s(given: object) -> float:
-    """Seconds of '90s', '1h30m' or '14d'. A number passes as seconds. ValueError on anything else."""
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return float(given)
-    if not isinstance(given, str) or not _DURATION.fullmatch(given):
-        raise ValueError(f"must be a duration such as 90s, 10m or 1h30m, got {given!r}")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in _PART.findall(given))
+    """Seconds of '90s' or '1h30m'. A number passes as seconds. ValueError on anything else."""
+    if _is_number(given):
+        return float(given)  # type: ignore[arg-type]
+    if not isinstance(given, str) or len(given) > TEXT_LENGTH_MAX or not re.fullmatch(DURATION_PATTERN, given):
+        days = re.fullmatch(r"([0-9]{1,6})d", given) if isinstance(given, str) else None
+        example = f"{24 * int(days[1])}h" if days else "90s, 1h30m or 336h"
+        raise ValueError(f"must be a duration such as {example}, got {given!r}")
+    return sum(float(part[: -len(unit)]) * _UNITS_S[unit] for part, unit in _parts(given))
+
+
+def format_duration(duration_s: float) -> str:
+    """The shortest text that reads as these seconds, to the millisecond: '1m30s', '336h', '250ms', '0s'."""
+    left_ms = round(duration_s * 1_000)
+    text = ""
+    for unit, size_ms in (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)):
+        number, left_ms = divmod(left_ms, size_ms)
+        text += f"{number}{unit}" if number else ""
+    return text or "0s"
 
 
 def parse_share(given: object) -> float:
-    """A share of 1: '1%' is 0.01, and so is 0.01. ValueError on anything else."""
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return float(given)
-    if isinstance(given, str):
-        try:
-            return float(given[:-1]) / 100.0 if given.endswith("%") else float(given)
-        except ValueError:
-            pass
-    raise ValueError(f"must be a share such as 1% or 0.01, got {given!r}")
+    """A share of 1: '1%' is 0.01, and so is '0.01'. A number passes. ValueError on anything else."""
+    if _is_number(given):
+        return float(given)  # type: ignore[arg-type]
+    if not isinstance(given, str) or len(given) > TEXT_LENGTH_MAX or not re.fullmatch(SHARE_PATTERN, given):
+        raise ValueError(f"must be a share such as 1% or 0.01, got {given!r}")
+    return float(given[:-1]) / 100.0 if given.endswith("%") else float(given)
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration_s)]
-Share = Annotated[float, BeforeValidator(parse_share)]
+def format_share(share: float) -> str:
+    """A share as a percentage: '1%', '0.25%'."""
+    return f"{100.0 * share:.10f}".rstrip("0").rstrip(".") + "%"
+
+
+@dataclass(frozen=True, slots=True)
+class DurationBetween:
+    """Marks a float of seconds that YAML states as a duration, both ends included."""
+
+    least: str
+    most: str
+
+    def parse(self, given: object, info: ValidationInfo) -> float:
+        """Seconds. ValueError, with the permitted range, on anything else."""
+        duration_s = parse_duration_s(_as_text(given, info, "a duration such as 90s, 1h30m or 336h"))
+        if not parse_duration_s(self.least) <= duration_s <= parse_duration_s(self.most):
+            shown = given if isinstance(given, str) else format_duration(duration_s)
+            raise ValueError(f"must be between {self.least} and {self.most}, got {shown}")
+        return duration_s
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(format_duration)
+        )
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        inside = f"duration(self) >= duration('{self.least}') && duration(self) <= duration('{self.most}')"
+        return _text(DURATION_PATTERN, inside, f"must be between {self.least} and {self.most}")
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOfOne:
+    """Marks a float above 0 and below 1 that YAML states as a share."""
+
+    def parse(self, given: object, info: ValidationInfo) -> float:
+        """The share. ValueError, with the permitted range, on anything else."""
+        share = parse_share(_as_text(given, info, "a share in text, such as 1% or '0.01'"))
+        if not 0.0 < share < 1.0:
+            shown = given if isinstance(given, str) else f"{share:g}"
+            raise ValueError(f"must be above 0% and below 100%, got {shown}")
+        return share
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(format_share)
+        )
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        number = "double(self.replace('%', ''))"
+        inside = f"{number} > 0.0 && {number} < (self.endsWith('%') ? 100.0 : 1.0)"
+        return _text(SHARE_PATTERN, inside, "must be above 0% and below 100%")
+
+
+LateBudget = Annotated[float, ShareOfOne()]
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+
+
+def _as_text(given: object, info: ValidationInfo, allowed: str) -> object:
+    """What was given, unless a manifest gives a number: the API server takes text only."""
+    if info.mode == "json" and not isinstance(given, str):
+        raise ValueError(f"must be {allowed}, got the number {given}" if _is_number(given) else f"must be {allowed}")
+    return given
+
+
+def _parts(duration: str) -> list[tuple[str, str]]:
+    return [(match[0], match[2]) for match in re.finditer(_PART, duration)]
+
+
+def _text(pattern: str, rule: str, message: str) -> dict[str, Any]:
+    """A structural schema for text that a CEL rule checks: `message` is followed by what was given."""
+    return {
+        "type": "string",
+        "pattern": pattern,
+        "maxLength": TEXT_LENGTH_MAX,
+        "x-kubernetes-validations": [
+            {"rule": rule, "message": message, "messageExpression": f"'{message}, got ' + self"}
+        ],
+    }

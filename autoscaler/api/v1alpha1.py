@@ -5,13 +5,16 @@ It validates a local YAML file, generates the schema of the CustomResourceDefini
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from autoscaler.api.scalars import Duration, Share
+from autoscaler.api.model import Model, Rule
+from autoscaler.api.scalars import DurationBetween, LateBudget
 
 GROUP = "headstart.dev"
 VERSION = "v1alpha1"
@@ -19,11 +22,13 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "PredictiveAutoscaler"
 PLURAL = "predictiveautoscalers"
 
+# Autoscalers own the replicas of their workload; whoever names one as a target means that workload.
+_NO_TARGETS = ("HorizontalPodAutoscaler", "ScaledObject")
 
-class Model(BaseModel):
-    """Frozen; YAML names are in camel case; an unknown field is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Query = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+Selector = Annotated[str, StringConstraints(max_length=1024)]
+Unit = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=63)]
 
 
 class Mode(StrEnum):
@@ -34,137 +39,356 @@ class Mode(StrEnum):
     SCALE = "Scale"
 
 
+class PresetName(StrEnum):
+    """Sets of queries for known engines, see autoscaler.sources.presets."""
+
+    VLLM = "vllm"
+    SGLANG = "sglang"
+    TGI = "tgi"
+    TRITON = "triton"
+    DCGM = "dcgm"
+
+
+class ConditionType(StrEnum):
+    """The conditions of an object's status."""
+
+    READY = "Ready"
+    METRICS_AVAILABLE = "MetricsAvailable"
+    SCALING_ACTIVE = "ScalingActive"
+    SCALING_LIMITED = "ScalingLimited"
+
+
+_SELECTOR_RULE = Rule(
+    field="selector",
+    holds=lambda part: not part.selector or part.preset is not None,
+    cel="self.selector == '' || has(self.preset)",
+    message="narrows a preset's queries, and there is no preset; remove it, or put the labels into the query",
+)
+
+
 class ScaleTargetRef(Model):
     """The workload to scale, in the object's namespace: anything with a scale subresource."""
 
-    api_version: str = "apps/v1"
-    kind: str = "Deployment"
-    name: str = Field(min_length=1)
+    api_version: Name = Field(default="apps/v1", description="The workload's API version.")
+    kind: Name = Field(
+        default="Deployment",
+        description="The workload's kind: Deployment, StatefulSet, LeaderWorkerSet or any other with a scale"
+        " subresource. Not an autoscaler: one that owns the workload is found by itself.",
+    )
+    name: Name = Field(description="The workload's name.")
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="kind",
+            holds=lambda target: target.kind not in _NO_TARGETS,
+            cel=f"!(self.kind in {list(_NO_TARGETS)})",
+            message="must be a workload, got {kind}; name what it scales (its own scaleTargetRef): mode Floor finds the"
+            " autoscaler by itself",
+        ),
+    )
 
 
 class Objective(Model):
     """At most `lateBudget` of the work may wait longer than `maxWait` for a replica."""
 
-    max_wait: Duration = Field(default=10.0)
-    late_budget: Share = Field(default=0.01)
+    max_wait: Annotated[float, DurationBetween("0s", "24h")] = Field(
+        default=10.0,
+        description="The longest wait for a replica that is not late, queueing included and the engine's own work not."
+        " The default is about what a person waits for a first word.",
+    )
+    late_budget: LateBudget = Field(
+        default=0.01,
+        description="The share of the work that may be late: 1% or '0.01' in text. Lower costs more GPU-hours; the"
+        " default is one request in a hundred.",
+    )
 
 
 class Demand(Model):
     """One unit of work that arrives: a query for its rate, and what one replica sustains of it."""
 
-    unit: str = "requests"
-    query: str | None = None
-    preset: str | None = None
-    selector: str = ""
-    capacity: float = Field(gt=0)
-    learn_capacity: bool = True
+    unit: Unit = Field(
+        default="requests",
+        description="What is counted, such as requests or prompt_tokens. It names the series in metrics and status.",
+    )
+    query: Query | None = Field(
+        default=None,
+        description="PromQL for arrivals per second, summed to one series. Measure ahead of the engine (gateway,"
+        " router): an engine's completions can't exceed its capacity, and hide the demand that it can't serve."
+        " A rate needs a window of at least four scrape intervals. Exactly one of query and preset is given.",
+    )
+    preset: PresetName | None = Field(
+        default=None, description="A known engine whose own counters give the arrivals, instead of a query."
+    )
+    selector: Selector = Field(
+        default="",
+        description='Label matchers for the preset\'s queries, without braces: namespace="chat", model_name="m".',
+    )
+    capacity: float = Field(
+        gt=0,
+        description="Work per second that one ready replica sustains within the objective. Where it is learned, this is"
+        " what is believed until enough saturated bins were seen.",
+    )
+    learn_capacity: bool = Field(
+        default=True,
+        description="Whether capacity is corrected by what saturated replicas were seen to do. It needs completions and"
+        " a queue length; without them capacity stays as stated.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="",
+            holds=lambda demand: (demand.query is None) != (demand.preset is None),
+            cel="has(self.query) != has(self.preset)",
+            message="must have exactly one of query and preset; a query of arrivals ahead of the engine is the better",
+        ),
+        Rule(
+            field="preset",
+            holds=lambda demand: demand.preset is not PresetName.DCGM,
+            cel="!has(self.preset) || self.preset != 'dcgm'",
+            message="must be vllm, sglang, tgi or triton, got dcgm, which measures GPUs and not what arrives;"
+            " it goes under engine",
+        ),
+        _SELECTOR_RULE,
+    )
 
 
 class Engine(Model):
     """What the engine says of itself. Each is optional; `preset` fills in those that aren't given."""
 
-    preset: str | None = None
-    selector: str = ""
-    queue_length: str | None = None
-    running: str | None = None
-    kv_cache_usage: str | None = None
-    completions: str | None = None
-    gpu_utilization: str | None = None
+    preset: PresetName | None = Field(
+        default=None, description="A known engine, whose queries stand in for those that aren't given here."
+    )
+    selector: Selector = Field(
+        default="",
+        description='Label matchers for the preset\'s queries, without braces: namespace="chat", model_name="m".',
+    )
+    queue_length: Query | None = Field(
+        default=None,
+        description="PromQL for the requests that wait, summed over replicas. It is drained on top of the demand.",
+    )
+    running: Query | None = Field(default=None, description="PromQL for the requests being served, summed.")
+    kv_cache_usage: Query | None = Field(
+        default=None, description="PromQL for the share of the KV cache in use, 0 to 1, averaged over ready replicas."
+    )
+    completions: Query | None = Field(
+        default=None, description="PromQL for completions per second, summed: with a queue it teaches the capacity."
+    )
+    gpu_utilization: Query | None = Field(
+        default=None,
+        description="PromQL for GPU utilisation, 0 to 1. A diagnostic and a veto against scaling down, never the"
+        " signal: one request makes a GPU look busy.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (_SELECTOR_RULE,)
 
 
 class LoadLatency(Model):
     """Time from ordering a replica to its first readiness."""
 
-    prior: Duration = Field(default=120.0)
-    learn: bool = True
+    prior: Annotated[float, DurationBetween("0s", "24h")] = Field(
+        default=120.0,
+        description="What a load is believed to take until enough were seen: scheduling, image, weights, warm-up. Too"
+        " long costs GPU-hours, too short makes work late; the default is a mid-sized model from a nearby disk.",
+    )
+    learn: bool = Field(
+        default=True, description="Whether the loads of the target's own pods replace the prior. False keeps it."
+    )
 
 
 class Prometheus(Model):
     """Where this object's queries go, instead of the controller's own `--prometheus`."""
 
-    server_address: str
-    headers: dict[str, str] = Field(default_factory=dict)
+    server_address: Annotated[str, StringConstraints(max_length=2048)] = Field(
+        description="Base URL, such as http://prometheus.monitoring:9090, without credentials. The controller's own"
+        " credentials are for its own server and are not sent to this one."
+    )
+    headers: dict[
+        Annotated[str, StringConstraints(max_length=256)], Annotated[str, StringConstraints(max_length=1024)]
+    ] = Field(
+        default={},
+        max_length=16,
+        description="Sent with every request, such as X-Scope-OrgID for a tenant. Whoever may read the object reads"
+        " them: no place for secrets.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="serverAddress",
+            holds=lambda prometheus: _is_server_address(prometheus.server_address),
+            cel=r"self.serverAddress.matches('^https?://[^/@?#\\s]+(/[^?#\\s]*)?$')",
+            message="must be a URL such as http://prometheus.monitoring:9090, without credentials or query,"
+            " got {serverAddress}",
+        ),
+    )
 
 
 class PredictiveAutoscalerSpec(Model):
     """What the user states."""
 
-    scale_target_ref: ScaleTargetRef
-    mode: Mode = Mode.SHADOW
-    min_replicas: int = Field(default=1, ge=0)
-    max_replicas: int = Field(ge=1)
-    interval: Duration = Field(default=60.0)
-    history: Duration = Field(default=14 * 86_400.0)
-    objective: Objective = Field(default_factory=Objective)
-    demand: tuple[Demand, ...] = Field(min_length=1)
-    engine: Engine | None = None
-    load_latency: LoadLatency = Field(default_factory=LoadLatency)
-    prometheus: Prometheus | None = None
+    scale_target_ref: ScaleTargetRef = Field(
+        description="The workload to scale, in the object's namespace: anything with a scale subresource."
+    )
+    mode: Mode = Field(
+        default=Mode.SHADOW,
+        description="What Headstart may touch. Shadow, the default: nothing, it only reports. Floor: the minimum of the"
+        " ScaledObject or HorizontalPodAutoscaler that owns the workload, which stays the one writer of replicas."
+        " Scale: the workload's replicas, refused where an autoscaler owns them.",
+    )
+    min_replicas: int = Field(
+        default=1, ge=0, le=100_000, description="Fewest replicas, ready and loading together. 0 allows none at all."
+    )
+    max_replicas: int = Field(ge=1, le=100_000, description="Most replicas, ready and loading together.")
+    interval: Annotated[float, DurationBetween("1s", "1h")] = Field(
+        default=60.0,
+        description="Time from one decision to the next and width of a bin of demand, in whole seconds. Shorter reacts"
+        " sooner and sees more noise; the default is a fraction of most loads.",
+    )
+    history: Annotated[float, DurationBetween("1s", "2160h")] = Field(
+        default=14 * 86_400.0,
+        description="How far back demand is read at start and kept. The default, two weeks (336h), is the least that"
+        " shows a weekly season twice.",
+    )
+    objective: Objective = Field(
+        default=Objective(), description="At most lateBudget of the work may wait longer than maxWait for a replica."
+    )
+    demand: tuple[Demand, ...] = Field(
+        min_length=1,
+        max_length=8,
+        description="The work that arrives, one entry per unit. The need is the largest over them.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["unit"]},
+    )
+    engine: Engine | None = Field(
+        default=None,
+        description="What the engine says of itself: backlog and saturation. Without it there is demand only, which is"
+        " enough to scale by.",
+    )
+    load_latency: LoadLatency = Field(
+        default=LoadLatency(), description="Time from ordering a replica to its first readiness."
+    )
+    prometheus: Prometheus | None = Field(
+        default=None, description="Where this object's queries go, instead of the controller's own --prometheus."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="minReplicas",
+            holds=lambda spec: spec.min_replicas <= spec.max_replicas,
+            cel="self.minReplicas <= self.maxReplicas",
+            message="must be at most maxReplicas ({maxReplicas}), got {minReplicas}; lower it or raise maxReplicas",
+        ),
+        Rule(
+            field="interval",
+            holds=lambda spec: spec.interval == int(spec.interval),
+            cel="duration(self.interval) == duration(string(duration(self.interval).getSeconds()) + 's')",
+            message="must be whole seconds, got {interval}; Prometheus is asked at whole seconds",
+        ),
+        Rule(
+            field="history",
+            holds=lambda spec: spec.history >= spec.interval,
+            cel="duration(self.history) >= duration(self.interval)",
+            message="must be at least one interval ({interval}), got {history}",
+        ),
+        Rule(
+            field="demand",
+            holds=lambda spec: len({demand.unit for demand in spec.demand}) == len(spec.demand),
+            cel="",  # the list is a map keyed by unit
+            message="must have each unit once; give the second of two equal units another name",
+        ),
+    )
 
 
-class Condition(Model):
-    """In the manner of HorizontalPodAutoscaler's."""
+class StatusPart(Model):
+    """A part of the status. The API server may hold fields of a newer version."""
 
-    type: str
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str = ""
-    last_transition_time: str | None = None
-    observed_generation: int | None = None
-
-
-class LearnedLoadLatency(Model):
-    """Load latency as observed, seconds."""
-
-    samples: int = 0
-    p50_seconds: float | None = None
-    p90_seconds: float | None = None
-    recent_seconds: tuple[float, ...] = ()
-
-
-class LearnedCapacity(Model):
-    """Work per second per ready replica while saturated."""
-
-    unit: str
-    samples: int = 0
-    per_second: float | None = None
-    recent_per_second: tuple[float, ...] = ()
-
-
-class ForecastPeak(Model):
-    """The largest demand expected until one load ahead, and when."""
-
-    replicas: float
-    time: str
-
-
-class LastDecision(Model):
-    """The newest decision that was not merely steady."""
-
-    time: str
-    from_replicas: int
-    to_replicas: int
-    reasons: tuple[str, ...] = ()
-    message: str = ""
-
-
-class PredictiveAutoscalerStatus(Model):
-    """What Headstart sees and does."""
-
-    # The API server may hold fields of a newer version.
     model_config = ConfigDict(extra="ignore")
 
-    observed_generation: int | None = None
-    desired_replicas: int | None = None
-    current_replicas: int | None = None
-    ready_replicas: int | None = None
-    loading_replicas: int | None = None
-    forecast_peak: ForecastPeak | None = None
-    load_latency: LearnedLoadLatency | None = None
-    capacity: tuple[LearnedCapacity, ...] = ()
-    late_share: float | None = None
-    last_decision: LastDecision | None = None
-    conditions: tuple[Condition, ...] = ()
+
+class Condition(StatusPart):
+    """In the manner of HorizontalPodAutoscaler's."""
+
+    type: str = Field(description="Ready, MetricsAvailable, ScalingActive or ScalingLimited.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(description="Why, as one stable word.")
+    message: str = Field(default="", description="Why, as one sentence.")
+    last_transition_time: str | None = Field(
+        default=None,
+        description="When status last changed.",
+        json_schema_extra={"format": "date-time"},
+    )
+    observed_generation: int | None = Field(
+        default=None, description="The object's generation that it is about.", json_schema_extra={"format": "int64"}
+    )
+
+
+class LearnedLoadLatency(StatusPart):
+    """Load latency as observed, seconds."""
+
+    samples: int = Field(default=0, description="Loads seen.")
+    p50_seconds: float | None = Field(default=None, description="Half of the loads took at most this.")
+    p90_seconds: float | None = Field(default=None, description="Nine of ten loads took at most this.")
+    recent_seconds: tuple[float, ...] = Field(
+        default=(), description="The newest loads, oldest first: what a restarted controller begins with."
+    )
+
+
+class LearnedCapacity(StatusPart):
+    """Work per second per ready replica while saturated."""
+
+    unit: str = Field(description="The unit of spec.demand.")
+    samples: int = Field(default=0, description="Saturated bins seen.")
+    per_second: float | None = Field(default=None, description="What is believed now; absent while the stated holds.")
+    recent_per_second: tuple[float, ...] = Field(
+        default=(), description="The newest samples, oldest first: what a restarted controller begins with."
+    )
+
+
+class ForecastPeak(StatusPart):
+    """The largest demand expected until one load ahead, and when."""
+
+    replicas: float = Field(description="That demand in replicas, at the chosen risk.")
+    time: str = Field(description="When it is expected.", json_schema_extra={"format": "date-time"})
+
+
+class LastDecision(StatusPart):
+    """The newest decision that was not merely steady."""
+
+    time: str = Field(description="When it was taken.", json_schema_extra={"format": "date-time"})
+    from_replicas: int = Field(description="Replicas before, ready and loading.")
+    to_replicas: int = Field(description="Replicas decided.")
+    reasons: tuple[str, ...] = Field(default=(), description="Reason codes, most important first.")
+    message: str = Field(default="", description="The same as one sentence, with its numbers.")
+
+
+class PredictiveAutoscalerStatus(StatusPart):
+    """What Headstart sees and does."""
+
+    observed_generation: int | None = Field(
+        default=None,
+        description="The object's generation that the status is about.",
+        json_schema_extra={"format": "int64"},
+    )
+    desired_replicas: int | None = Field(default=None, description="Replicas decided last.")
+    current_replicas: int | None = Field(default=None, description="Replicas ordered: the workload's own number.")
+    ready_replicas: int | None = Field(default=None, description="Replicas that serve.")
+    loading_replicas: int | None = Field(default=None, description="Replicas ordered that don't serve yet.")
+    forecast_peak: ForecastPeak | None = Field(
+        default=None, description="The largest demand expected until one load ahead, and when."
+    )
+    load_latency: LearnedLoadLatency | None = Field(default=None, description="Load latency as observed.")
+    capacity: tuple[LearnedCapacity, ...] = Field(
+        default=(),
+        description="Work per second per ready replica while saturated, by unit.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["unit"]},
+    )
+    late_share: float | None = Field(default=None, description="Share of the recent work that was late, 0 to 1.")
+    last_decision: LastDecision | None = Field(
+        default=None, description="The newest decision that was not merely steady."
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        description="Ready, MetricsAvailable, ScalingActive and ScalingLimited.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
 
 
 class Metadata(Model):
@@ -172,7 +396,7 @@ class Metadata(Model):
 
     model_config = ConfigDict(extra="ignore")
 
-    name: str
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
     namespace: str = "default"
     uid: str = ""
     generation: int = 0
@@ -190,3 +414,30 @@ class PredictiveAutoscaler(Model):
     metadata: Metadata
     spec: PredictiveAutoscalerSpec
     status: PredictiveAutoscalerStatus | None = None
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
+        """The object that a manifest states, by the API server's own grammar: text isn't a number, nor the reverse.
+
+        A status that doesn't read (another version wrote it) counts as none: what was learned is learned again.
+
+        Raises:
+            pydantic.ValidationError: the rest doesn't read; `autoscaler.api.problems` puts it in words.
+        """
+        metadata = manifest.get("metadata")
+        if isinstance(metadata, Mapping):
+            metadata = {name: value for name, value in metadata.items() if value is not None}
+        stated = {**manifest, "metadata": metadata, "status": _readable_status(manifest.get("status"))}
+        return cls.model_validate_json(json.dumps(stated), strict=True, by_alias=True, by_name=False)
+
+
+def _readable_status(status: object) -> object:
+    try:
+        PredictiveAutoscalerStatus.model_validate_json(json.dumps(status), strict=True, by_alias=True, by_name=False)
+    except ValidationError:
+        return None
+    return status
+
+
+def _is_server_address(address: str) -> bool:
+    return re.fullmatch(r"https?://[^/@?#\s]+(/[^?#\s]*)?", address) is not None

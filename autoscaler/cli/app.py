@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autoscaler.cli import backtest, demo, forecast, trace, validate
+from autoscaler.cli import backtest, crd, demo, forecast, trace, validate
 from autoscaler.errors import HeadstartError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command("forecast")(forecast.forecast)
 app.add_typer(trace.app, name="trace")
 app.command("demo")(demo.demo)
 app.command("validate")(validate.validate)
+app.command("crd")(crd.crd)
 
 
 def main() -> None:

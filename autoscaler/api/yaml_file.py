@@ -1,0 +1,190 @@
+"""PredictiveAutoscalers from YAML files, with the file and line of whatever is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from autoscaler.api import yaml_nodes
+from autoscaler.api.problems import Problem, problems_of
+from autoscaler.api.v1alpha1 import API_VERSION, GROUP, KIND, PredictiveAutoscaler
+from autoscaler.api.yaml_nodes import Document, Mistake
+from autoscaler.errors import UsageError
+
+SUFFIXES = (".yaml", ".yml")
+FILE_BYTES_MAX = 8 << 20
+FILES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """What is wrong, and where: 'chat.yaml:14: spec.minReplicas: must be at most ...'."""
+
+    file: Path
+    line: int
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileObject:
+    """An object that reads well, and where it starts."""
+
+    file: Path
+    line: int
+    autoscaler: PredictiveAutoscaler
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedObject:
+    """An object of another kind, such as 'Deployment chat', and where it starts."""
+
+    file: Path
+    line: int
+    name: str
+
+
+Found = FileObject | SkippedObject | FileProblem
+
+
+def read_yaml(path: Path) -> tuple[Found, ...]:
+    """All that a YAML file, or a folder's *.yaml and *.yml files, hold, in order.
+
+    Raises:
+        UsageError: the file or folder itself can't be read.
+    """
+    found: list[Found] = []
+    seen: dict[tuple[str, str], FileObject] = {}
+    for file in yaml_files(path):
+        for each in _read_file(file):
+            found.append(_first_of_its_name(each, seen) if isinstance(each, FileObject) else each)
+    return tuple(found)
+
+
+def load_autoscalers(path: Path) -> tuple[PredictiveAutoscaler, ...]:
+    """The objects of a YAML file or of a folder of them.
+
+    Raises:
+        UsageError: anything in them is wrong; one line with the first problem and the number of the others.
+    """
+    found = read_yaml(path)
+    problems = [each for each in found if isinstance(each, FileProblem)]
+    if problems:
+        more = f" (and {len(problems) - 1} more; see headstart validate {path})" if len(problems) > 1 else ""
+        raise UsageError(f"{problems[0]}{more}")
+    return tuple(each.autoscaler for each in found if isinstance(each, FileObject))
+
+
+def yaml_files(path: Path) -> tuple[Path, ...]:
+    """The file itself, or the YAML files directly in a folder, sorted; those that begin with a dot are left out.
+
+    Raises:
+        UsageError: it doesn't exist or can't be listed, or the folder has too many.
+    """
+    try:
+        if not path.is_dir():
+            return (path,)
+        files = [each for each in path.iterdir() if each.suffix in SUFFIXES and not each.name.startswith(".")]
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    if len(files) > FILES_MAX:
+        raise UsageError(f"{path}: holds {len(files):,} YAML files; {FILES_MAX:,} are read at most")
+    return tuple(sorted(files))
+
+
+def _first_of_its_name(each: FileObject, seen: dict[tuple[str, str], FileObject]) -> Found:
+    metadata = each.autoscaler.metadata
+    first = seen.setdefault((metadata.namespace, metadata.name), each)
+    if first is each:
+        return each
+    name = f"{metadata.namespace}/{metadata.name}"
+    message = f"{name} is at {first.file}:{first.line} already; rename or remove one of them"
+    return FileProblem(each.file, each.line, Problem(("metadata", "name"), message))
+
+
+def _read_file(file: Path) -> Iterator[Found]:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"{file}: can't be read: {error.strerror}") from error
+    if len(content) > FILE_BYTES_MAX:
+        raise UsageError(f"{file}: is larger than {FILE_BYTES_MAX >> 20} MiB; split it")
+    for document in yaml_nodes.read_documents(content):
+        if isinstance(document, Mistake):
+            yield FileProblem(file, document.line, Problem((), document.message))
+        else:
+            found = tuple(_objects_of(file, document))
+            mistakes = [FileProblem(file, each.line, Problem((), each.message)) for each in document.mistakes]
+            yield from mistakes
+            yield from (each for each in found if not (mistakes and isinstance(each, FileObject)))
+
+
+def _objects_of(file: Path, document: Document) -> Iterator[Found]:
+    """The object of a document, or those of a List, as `kubectl get -o yaml` writes it."""
+    value = document.value
+    if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
+        for at in range(len(value["items"])):
+            yield from _object_of(file, document.part(("items", at)))
+    else:
+        yield from _object_of(file, document)
+
+
+def _object_of(file: Path, document: Document) -> Iterator[Found]:
+    manifest = document.value
+    problem = _not_ours(manifest)
+    if isinstance(problem, str):
+        yield SkippedObject(file, document.line, problem)
+    elif problem is not None:
+        yield FileProblem(file, document.line_of(problem.path), problem)
+    else:
+        read = _read_object(manifest)
+        if isinstance(read, PredictiveAutoscaler):
+            yield FileObject(file, document.line, read)
+        else:
+            yield from sorted(
+                (FileProblem(file, document.line_of(each.path), each) for each in read), key=lambda each: each.line
+            )
+
+
+def _read_object(manifest: dict[str, Any]) -> PredictiveAutoscaler | tuple[Problem, ...]:
+    empty = tuple(_empty(manifest.get("spec"), ("spec",)))
+    try:
+        read = PredictiveAutoscaler.from_manifest(manifest)
+    except ValidationError as error:
+        known = {each.path for each in empty}
+        found = problems_of(error, PredictiveAutoscaler)
+        return (*empty, *(each for each in found if each.path not in known))
+    return empty or read
+
+
+def _empty(value: object, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    """Fields without a value: the API server refuses them where they have no default."""
+    if value is None:
+        yield Problem(path, "has no value; give one, or remove the line")
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, child in children:
+        yield from _empty(child, (*path, part))
+
+
+def _not_ours(manifest: object) -> Problem | str | None:
+    """None for a PredictiveAutoscaler of our version; what to call an object of another kind; or what is wrong."""
+    if not isinstance(manifest, dict) or not {"apiVersion", "kind"} <= manifest.keys():
+        return Problem((), f"is no Kubernetes object; it needs apiVersion: {API_VERSION} and kind: {KIND}")
+    group = str(manifest["apiVersion"]).partition("/")[0]
+    kind = str(manifest["kind"])
+    if kind == KIND and manifest["apiVersion"] != API_VERSION:
+        return Problem(("apiVersion",), f"must be {API_VERSION}, got {manifest['apiVersion']!r}")
+    if kind == KIND:
+        return None
+    if group == GROUP or difflib.get_close_matches(kind.lower(), [KIND.lower()], cutoff=0.9):
+        return Problem(("kind",), f"must be {KIND}, got {kind!r}")
+    metadata = manifest.get("metadata")
+    return f"{kind} {metadata.get('name', '') if isinstance(metadata, dict) else ''}".strip()
