@@ -1,0 +1,63 @@
+"""From the user's object, and what was learned, to what the core plans with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from autoscaler.api.v1alpha1 import PredictiveAutoscalerSpec
+from autoscaler.core.learned_capacity import CapacitySamples, effective_capacity_rps
+from autoscaler.core.learned_load import LoadTimes, effective_latency
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.spec import Objective, Spec
+from autoscaler.core.state import lead_bins_of
+
+
+def stated_spec(given: PredictiveAutoscalerSpec) -> Spec:
+    """What the user stated, before anything is learned."""
+    return Spec(
+        bin_s=given.interval,
+        capacity_rps={demand.unit: demand.capacity for demand in given.demand},
+        objective=Objective(max_wait_s=given.objective.max_wait, late_budget=given.objective.late_budget),
+        load_latency=LoadLatency.constant(given.load_latency.prior),
+        replicas_min=given.min_replicas,
+        replicas_max=given.max_replicas,
+    )
+
+
+def learned_spec(
+    given: PredictiveAutoscalerSpec,
+    current: Spec,
+    loads: LoadTimes,
+    capacities: Mapping[str, CapacitySamples],
+) -> Spec:
+    """What to plan with from now on.
+
+    Args:
+        given: what the user stated.
+        current: what was planned with so far.
+        loads: load latencies seen.
+        capacities: unit -> capacities seen.
+    """
+    stated = stated_spec(given)
+    latency = current.load_latency
+    if given.load_latency.learn:
+        latency = effective_latency(latency, loads.latency(stated.load_latency), stated.bin_s)
+    capacity_rps = {}
+    for demand in given.demand:
+        samples = capacities.get(demand.unit, CapacitySamples())
+        learned_rps = samples.capacity_rps(demand.capacity) if demand.learn_capacity else demand.capacity
+        capacity_rps[demand.unit] = effective_capacity_rps(
+            current.capacity_rps.get(demand.unit, demand.capacity), learned_rps
+        )
+    return replace(stated, load_latency=latency, capacity_rps=capacity_rps)
+
+
+def forecasts_alike(one: Spec, other: Spec) -> bool:
+    """Whether a state made for one spec serves the other; if not, it is forecast from history anew."""
+    return (
+        one.bin_s == other.bin_s
+        and one.capacity_rps == other.capacity_rps
+        and lead_bins_of(one) == lead_bins_of(other)
+        and one.members == other.members
+    )

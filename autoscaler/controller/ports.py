@@ -1,0 +1,68 @@
+"""What the controller asks of the world. The live cluster and the simulated one both offer these."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Protocol
+
+from autoscaler.actuators.outcome import Outcome
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler, PredictiveAutoscalerStatus
+from autoscaler.kube.facts import Target, TargetKey, Unavailable
+
+
+class Clock(Protocol):
+    """Time, real or virtual; seconds since the epoch."""
+
+    def now_s(self) -> float:
+        """The time."""
+        ...
+
+    def wait_until(self, at_s: float, stop: Event) -> None:
+        """Return at `at_s`, or as soon as `stop` is set."""
+        ...
+
+
+class Cluster(Protocol):
+    """What is read of the cluster: from memory, never by a request."""
+
+    def objects(self) -> tuple[PredictiveAutoscaler, ...]:
+        """All objects, those being deleted included."""
+        ...
+
+    def target(self, key: TargetKey) -> Target | Unavailable:
+        """A workload as it stands."""
+        ...
+
+
+class Actuator(Protocol):
+    """What is written to the cluster. Nothing here raises: a failure is an outcome."""
+
+    def apply(
+        self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float
+    ) -> Outcome:
+        """Make the target have `desired` replicas, or at least as many, as the object's mode says."""
+        ...
+
+    def restore(self, autoscaler: PredictiveAutoscaler, target: Target | Unavailable) -> Outcome:
+        """Put back the bounds that the user had."""
+        ...
+
+    def release(self, autoscaler: PredictiveAutoscaler) -> None:
+        """Let an object go that is being deleted, its bounds being restored."""
+        ...
+
+    def write_status(self, autoscaler: PredictiveAutoscaler, status: PredictiveAutoscalerStatus) -> bool:
+        """Store the status; whether it was stored."""
+        ...
+
+    def event(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
+        """Tell of something on the object."""
+        ...
+
+
+class Elector(Protocol):
+    """Who may write."""
+
+    def is_leader(self) -> bool:
+        """Whether this process may write now."""
+        ...
