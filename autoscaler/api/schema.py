@@ -14,15 +14,8 @@ import yaml
 from pydantic import BaseModel
 
 from autoscaler.api.model import Model
-from autoscaler.api.v1alpha1 import (
-    GROUP,
-    KIND,
-    PLURAL,
-    VERSION,
-    PredictiveAutoscaler,
-    PredictiveAutoscalerSpec,
-    PredictiveAutoscalerStatus,
-)
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.api.v1alpha1 import GROUP, KIND, PLURAL, VERSION, PredictiveAutoscaler, PredictiveAutoscalerSpec
 
 _DEFS = "#/$defs/"
 _VALIDATIONS = "x-kubernetes-validations"
