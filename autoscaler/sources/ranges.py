@@ -14,7 +14,11 @@ from forecasting.series import FloatArray
 class RangeRequest:
     """A query evaluated at start_s, start_s + step_s, ... up to and including stop_s; seconds since the epoch.
 
-    The sum over all series that it returns counts as its value only if it returns exactly one: a query is to aggregate.
+    What it returns counts as its value only if that is exactly one series: a query is to aggregate.
+
+    Attributes:
+        endpoint: another server than the source's own; '' for its own. Credentials go to the own one's origin only.
+        headers: names and values sent with this request, beside the source's own.
     """
 
     query: str
@@ -22,6 +26,7 @@ class RangeRequest:
     stop_s: float
     step_s: float
     endpoint: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def points(self) -> int:
