@@ -15,10 +15,10 @@ from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
-from autoscaler.core.risk import FIRST_LOWEST_ORDER, LEVELS, LOW, MEDIAN, cheapest_within, is_due
+from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
+from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s
-from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
 
 
@@ -53,7 +53,9 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
 def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
     """Steps 1, 2, 5 and 6: the state with the bin that just ended, its forecast and the risk to take."""
     state = see_demand(spec, state, observation)
-    return _select_risk(spec, replace(state, needs=_forecast_needs(spec, state)), observation.now_s)
+    state = replace(state, needs=_forecast_needs(spec, state))
+    due = is_due(state.bins, observation.now_s, spec.bin_s, state.lead_bins)
+    return with_risk_selected(spec, state) if due else state
 
 
 def outlook_of(spec: Spec, state: State) -> Outlook:
@@ -100,17 +102,6 @@ def _forecast_needs(spec: Spec, state: State) -> FloatArray:
     """Step 5: quantiles of demand one lead ahead, and of the peak until then, in replicas: shape (2, levels)."""
     needs = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()]
     return needs[0] if len(needs) == 1 else np.fmax.reduce(needs)
-
-
-def _select_risk(spec: Spec, state: State, now_s: float) -> State:
-    """Step 6, at times: the cheapest risk level that would have kept the budget."""
-    if not is_due(state.bins, now_s, spec.bin_s, state.lead_bins):
-        return state
-    results = state.trials.results
-    if results is None:
-        return state
-    lowest = 0 if state.bins * spec.bin_s >= DAY_S else FIRST_LOWEST_ORDER
-    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, lowest_order=lowest))
 
 
 def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:

@@ -25,7 +25,7 @@ _SKIPPED_BINS_MAX = 4_320
 
 # A bin beyond so many times the largest demand known, or so many replicas where that is more, is a broken counter. It
 # counts as missing once; where it comes again in the next bin, it is believed.
-_ABSURD_FACTOR = 1_000.0
+ABSURD_FACTOR = 1_000.0
 
 _NAN_NEEDS = np.full((TARGETS, len(LEVELS)), np.nan)
 
@@ -79,7 +79,7 @@ def _believable(forecast: LeadEnsemble, capacity: float) -> float:
     history = forecast.history
     if history.bins_known < history.day or history.missing_at == history.bins - 1:
         return math.inf
-    return _ABSURD_FACTOR * max(math.exp(history.peak_log), capacity)
+    return ABSURD_FACTOR * max(math.exp(history.peak_log), capacity)
 
 
 def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:

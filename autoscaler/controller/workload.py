@@ -1,0 +1,129 @@
+"""One object at work: what the controller remembers of it between ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from autoscaler.actuators.outcome import Outcome
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler, PredictiveAutoscalerStatus
+from autoscaler.controller.bin_data import BinData
+from autoscaler.controller.core_spec import stated_spec
+from autoscaler.controller.fleet import Fleet
+from autoscaler.core.decision import Decision
+from autoscaler.core.lateness import Lateness
+from autoscaler.core.learned_capacity import CapacitySamples
+from autoscaler.core.learned_load import LoadTimes
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.spec import Spec
+from autoscaler.core.state import State
+from autoscaler.kube.facts import Target, TargetKey, Unavailable
+from autoscaler.sources.presets import ResolvedQueries
+
+
+class ObjectKey(NamedTuple):
+    """Names a PredictiveAutoscaler."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def key_of(autoscaler: PredictiveAutoscaler) -> ObjectKey:
+    """The object's name."""
+    return ObjectKey(autoscaler.metadata.namespace, autoscaler.metadata.name)
+
+
+def target_key(autoscaler: PredictiveAutoscaler) -> TargetKey:
+    """The workload that the object scales."""
+    ref = autoscaler.spec.scale_target_ref
+    return TargetKey(autoscaler.metadata.namespace, ref.api_version, ref.kind, ref.name)
+
+
+@dataclass(slots=True)
+class Workload:
+    """Mutable; only the tick's thread touches it.
+
+    Attributes:
+        autoscaler: the object as last read.
+        queries: what is asked of Prometheus for it.
+        spec: what the core plans with: what was stated, and what was learned.
+        state: the core's; None until the first history was asked for.
+        rebuilding: whether a history is on its way.
+        history_missing: whether the last one failed and is to be asked for again.
+        loads, capacities, lateness: what was learned.
+        target: the workload as last read.
+        fleet: what was ready and loading at the last decision.
+        bin: the last bin's data.
+        outage_bins: bins in a row without known demand.
+        metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
+        decision, outcome: the last ones.
+        changed: the last decision that wrote, with its time.
+        status: as last stored; `status_stored_s` is when.
+    """
+
+    autoscaler: PredictiveAutoscaler
+    queries: ResolvedQueries
+    spec: Spec
+    state: State | None = None
+    rebuilding: bool = False
+    history_missing: bool = False
+    loads: LoadTimes = field(default_factory=LoadTimes)
+    capacities: dict[str, CapacitySamples] = field(default_factory=dict)
+    lateness: Lateness = field(default_factory=Lateness)
+    target: Target | Unavailable | None = None
+    fleet: Fleet | None = None
+    bin: BinData | None = None
+    outage_bins: int = 0
+    metrics_reason: str = ""
+    metrics_message: str = ""
+    decision: Decision | None = None
+    outcome: Outcome | None = None
+    status: PredictiveAutoscalerStatus | None = None
+    status_stored_s: float = -math.inf
+
+    @property
+    def key(self) -> ObjectKey:
+        """The object's name."""
+        return key_of(self.autoscaler)
+
+    @property
+    def request_unit(self) -> str | None:
+        """The unit that engines count their queues in; None where the object doesn't count requests."""
+        return "requests" if "requests" in self.spec.capacity_rps else None
+
+    def bin_ends_due(self, now_s: float) -> tuple[float, ...]:
+        """Ends of the bins that are over and not decided on yet, oldest first."""
+        bin_s = self.spec.bin_s
+        latest_s = math.floor(now_s / bin_s) * bin_s
+        if self.state is None:
+            return ()
+        first_s = latest_s if self.state.next_start_s is None else self.state.next_start_s
+        count = round((latest_s - first_s) / bin_s) + 1
+        return tuple(first_s + k * bin_s for k in range(max(0, count)))
+
+
+def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> Workload:
+    """A workload that remembers what its object's status says was learned."""
+    status = autoscaler.status or PredictiveAutoscalerStatus()
+    loads = LoadTimes.restored(status.load_latency.recent_seconds if status.load_latency else ())
+    capacities: Mapping[str, CapacitySamples] = {
+        learned.unit: CapacitySamples.of(learned.recent_per_second) for learned in status.capacity
+    }
+    return Workload(
+        autoscaler=autoscaler,
+        queries=queries,
+        spec=stated_spec(autoscaler.spec),
+        loads=loads,
+        capacities=dict(capacities),
+        status=autoscaler.status,
+    )
+
+
+def prior_latency(autoscaler: PredictiveAutoscaler) -> LoadLatency:
+    """What is believed of loads until enough were seen."""
+    return LoadLatency.constant(autoscaler.spec.load_latency.prior)

@@ -1,0 +1,127 @@
+"""A state from demand that was recorded: what a controller that starts, or learned another load latency, plans with.
+
+Bin for bin the same arithmetic as decisions one by one, without the decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numba import njit
+
+from autoscaler.core.demand import ABSURD_FACTOR
+from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS, is_due
+from autoscaler.core.selection import with_risk_selected
+from autoscaler.core.spec import Spec
+from autoscaler.core.state import State, drain_s
+from forecasting.lead_ensemble import LeadEnsemble
+from forecasting.lead_features import DAY_S
+from forecasting.lead_history import LeadHistory
+from forecasting.lead_member import TARGETS
+from forecasting.series import FloatArray, Series
+
+
+def replayed(spec: Spec, *, start_s: float, demand_rps: Mapping[str, FloatArray]) -> State:
+    """The state at the end of a history; the next decision is for the bin after the first one that isn't in it.
+
+    Args:
+        spec: what to plan with.
+        start_s: start of the first bin.
+        demand_rps: unit -> work per second in each bin, shape (n,), NaN where it is missing; the units of the spec.
+
+    Returns:
+        A state whose queue is empty: what was ready in those bins isn't known.
+    """
+    state = replace(State.start(spec, start_s=start_s), next_start_s=start_s + spec.bin_s)
+    bins = len(next(iter(demand_rps.values())))
+    day = max(1, round(DAY_S / spec.bin_s))
+    # Risk depends on the trials alone and they not on it, so that only the last selection counts.
+    selected = max((i for i in range(1, bins + 1) if _is_selected(spec, state, start_s, i)), default=0)
+    stops = sorted({*range(day, bins, day), selected, bins} - {0})
+    first = 0
+    for stop in stops:
+        state = _with_bins(spec, state, {unit: values[first:stop] for unit, values in demand_rps.items()})
+        if stop == selected:
+            state = with_risk_selected(spec, state)
+        first = stop
+    return state
+
+
+def _is_selected(spec: Spec, state: State, start_s: float, bins: int) -> bool:
+    return is_due(bins, start_s + bins * spec.bin_s, spec.bin_s, state.lead_bins)
+
+
+def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -> State:
+    """The state after more bins, at most a day of them."""
+    assert state.next_start_s is not None, "a replayed state knows its time"
+    bins = len(next(iter(demand_rps.values())))
+    forecasts: dict[str, LeadEnsemble] = {}
+    needs = np.full((bins, TARGETS, len(LEVELS)), np.nan)
+    demand = np.zeros(bins)
+    missing = np.zeros(bins, dtype=np.bool_)
+    for unit, capacity in spec.capacity_rps.items():
+        before = state.forecasts[unit]
+        values = believable_only(demand_rps[unit], before.history, capacity)
+        series = Series.of(values, bin_s=spec.bin_s, start_s=state.next_start_s - spec.bin_s)
+        forecast, quantiles = before.fit_with_quantiles(series)
+        forecasts[unit] = forecast
+        needs = np.fmax(needs, quantiles / capacity)
+        demand = np.maximum(demand, _imputed(forecast.history, bins) / capacity)
+        missing |= np.isnan(values)
+    trials = state.trials.seen(
+        np.concatenate([state.needs[None], needs[:-1]]),
+        demand,
+        missing,
+        orders=ORDER_LEVELS,
+        keeps=KEEP_LEVELS,
+        spec=spec,
+        drain_s=drain_s(spec, state.lead_bins),
+    )
+    return replace(
+        state,
+        next_start_s=state.next_start_s + bins * spec.bin_s,
+        forecasts=forecasts,
+        needs=needs[-1],
+        trials=trials,
+        bins=state.bins + bins,
+    )
+
+
+def _imputed(history: LeadHistory, bins: int) -> FloatArray:
+    """Demand of the last `bins` bins, work per second; 0 before the first known one."""
+    rows = history.log_demand.rows[-bins:]
+    demand = np.zeros(bins)
+    demand[bins - len(rows) :] = np.maximum(np.exp(rows) - history.floor, 0.0)
+    return demand
+
+
+def believable_only(values: FloatArray, history: LeadHistory, capacity: float) -> FloatArray:
+    """Values that follow on `history`, NaN where they are negative, infinite or absurd; shape (n,)."""
+    usable = np.where(np.isfinite(values) & (values >= 0), values, np.nan)
+    if not np.nanmax(usable, initial=0.0) > ABSURD_FACTOR * capacity:
+        return usable
+    last_missing = history.missing_at == history.bins - 1
+    _drop_absurd(usable, history.peak_log, history.floor, capacity, history.bins_known, history.day, last_missing)
+    return usable
+
+
+@njit(cache=True)
+def _drop_absurd(
+    values: FloatArray, peak_log: float, floor: float, capacity: float, known: int, day: int, last_missing: bool
+) -> None:
+    """NaN for values that the first bin after a known one can't have; see demand.see_demand."""
+    for i in range(len(values)):
+        if math.isnan(values[i]):
+            last_missing = True
+            continue
+        bound = ABSURD_FACTOR * max(math.exp(peak_log), capacity)
+        if known >= day and not last_missing and values[i] > bound:
+            values[i] = math.nan
+            last_missing = True
+            continue
+        peak_log = max(peak_log, math.log(values[i] + floor))
+        known += 1
+        last_missing = False

@@ -1,0 +1,19 @@
+"""Step 6 of a decision, at times: the risk level is chosen anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autoscaler.core.risk import FIRST_LOWEST_ORDER, cheapest_within
+from autoscaler.core.spec import Spec
+from autoscaler.core.state import State
+from forecasting.lead_features import DAY_S
+
+
+def with_risk_selected(spec: Spec, state: State) -> State:
+    """The state with the cheapest risk level that would have kept the budget; as it was before any bin is scored."""
+    results = state.trials.results
+    if results is None:
+        return state
+    lowest = 0 if state.bins * spec.bin_s >= DAY_S else FIRST_LOWEST_ORDER
+    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, lowest_order=lowest))
