@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 CONSTRAINTS := .ci/constraints.txt
 BIN := $(VENV)/bin
+# Outside of the checkout and named by what it is built from, so that a fresh clone uses the same build.
+CONTROL_PLANE_MODULE := tests/cluster/control-plane
+CONTROL_PLANE_SOURCES := $(CONTROL_PLANE_MODULE)/go.mod $(CONTROL_PLANE_MODULE)/go.sum
+CONTROL_PLANE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/control-plane/$(shell cat $(CONTROL_PLANE_SOURCES) | sha256sum | cut -c 1-16)
 
 # Both names, since pip read the first for build requirements too until 25.3, and reads the second since.
 export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format notebooks benchmark-speed wheel constraints clean
+.PHONY: help demo test check format notebooks benchmark-speed control-plane wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -21,6 +25,7 @@ help:
 	@echo "make format           lay out the code as make check wants it"
 	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
+	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
 
@@ -45,6 +50,18 @@ notebooks: $(VENV)/.installed-test
 
 benchmark-speed: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+control-plane: $(CONTROL_PLANE)/kube-apiserver
+
+# Built aside and moved as a whole: who finds the folder finds all programs in it.
+$(CONTROL_PLANE)/kube-apiserver:
+	@command -v go >/dev/null || { echo "make control-plane needs Go 1.26 or newer, and there is no go (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+	mkdir -p $(dir $(CONTROL_PLANE))
+	partial=$$(mktemp -d $(CONTROL_PLANE).XXXXXX) && trap 'rm -rf "$$partial"' EXIT && chmod 755 "$$partial" && \
+	cd $(CONTROL_PLANE_MODULE) && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && \
+	CGO_ENABLED=0 go build -trimpath -o "$$partial/" \
+	  -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" tool && \
+	rm -rf $(CONTROL_PLANE) && mv -T "$$partial" $(CONTROL_PLANE)
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,0 +1,59 @@
+"""Where the programs of the test cluster are, and what to do about one that isn't there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+MODULE = Path(__file__).resolve().parent / "control-plane"
+BUILT = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+REMEDY = {
+    **dict.fromkeys(
+        BUILT, "run `make control-plane` (needs Go 1.26), or name a folder that has it in KUBEBUILDER_ASSETS"
+    ),
+    "etcd": "on Debian: apt-get install etcd-server",
+    "prometheus": "on Debian: apt-get install prometheus",
+    "promtool": "on Debian: apt-get install prometheus",
+    "openssl": "on Debian: apt-get install openssl",
+    "setpriv": "on Debian: apt-get install util-linux",
+}
+
+
+def built_folder() -> Path:
+    """Where `make control-plane` puts its programs: one folder per content of go.mod and go.sum.
+
+    It lies outside of the checkout, so that a fresh clone on the same machine needs no second build of 5 minutes.
+    """
+    digest = hashlib.sha256((MODULE / "go.mod").read_bytes() + (MODULE / "go.sum").read_bytes()).hexdigest()[:16]
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "headstart" / "control-plane" / digest
+
+
+def find(name: str) -> Path | None:
+    """The program `name`: of `$KUBEBUILDER_ASSETS`, else as `make control-plane` built it, else of the PATH.
+
+    A Kubernetes program is never taken from the PATH: which version that is, no one knows.
+    """
+    folders = [built_folder()]
+    if os.environ.get("KUBEBUILDER_ASSETS"):
+        folders.insert(0, Path(os.environ["KUBEBUILDER_ASSETS"]))
+    for folder in folders:
+        if os.access(folder / name, os.X_OK):
+            return folder / name
+    on_path = None if name in BUILT else shutil.which(name)
+    return Path(on_path) if on_path else None
+
+
+def require(*names: str) -> dict[str, Path]:
+    """Paths of the programs; without one of them the test is skipped with what to do, and fails under CI=true."""
+    found = {name: find(name) for name in names}
+    reasons = [f"{name} is missing: {REMEDY[name]}" for name, path in found.items() if path is None]
+    if reasons:
+        if os.environ.get("CI") == "true":
+            pytest.fail("; ".join(reasons))
+        pytest.skip("; ".join(reasons))
+    return {name: path for name, path in found.items() if path is not None}

@@ -1,0 +1,139 @@
+"""A real cluster and a real Prometheus for the tests in this folder.
+
+The cluster is started once per session, in about 15 s, and each test has a namespace of its own; without the programs
+(`make control-plane`, Debian's etcd-server and prometheus) the tests are skipped, and fail under CI=true. What the
+programs printed is shown with a test that fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes import client, config
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cluster import binaries, control_plane, prometheus_server
+from cluster.control_plane import ControlPlane
+from cluster.exporter import Exporter
+from cluster.fake_nodes import Kwok
+from cluster.faulty_prometheus import FaultyPrometheus
+from cluster.processes import Process
+from cluster.prometheus_server import PrometheusServer
+from cluster.waiting import wait_until
+
+SCALED_OBJECTS = Path(__file__).resolve().parent / "crds" / "scaledobjects.keda.sh.yaml"
+NODES = 3
+started: list[Process] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the logs with a failure."""
+    report = yield
+    if report.failed:
+        report.sections += [(f"end of {process.log}", process.tail()) for process in started]
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The running control plane with the nodes fake-0, fake-1 and fake-2 of 8 GPUs each, whose pods kwok plays.
+
+    Give pods `workloads.pod_annotations(load="2s")` to let them load for 2 s. `cluster.restart_api_server()` and its
+    halves break the connections of everyone; `cluster.service_account_kubeconfig()` acts as a ServiceAccount.
+    """
+    programs = binaries.require(*control_plane.BINARIES, "kwok")
+    folder = tmp_path_factory.mktemp("cluster")
+    plane = ControlPlane(programs, folder)
+    kwok = Kwok(programs["kwok"], plane.kubeconfig, folder)
+    processes = [*plane.processes, kwok.process]
+    started.extend(processes)
+    try:
+        plane.start()
+        with config.new_client_from_config(str(plane.kubeconfig)) as api:
+            kwok.start(api, nodes=NODES)
+        yield plane
+    finally:
+        kwok.stop()
+        plane.stop()
+        for process in processes:
+            started.remove(process)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster: ControlPlane) -> Path:
+    """Path of the administrator's kubeconfig file."""
+    return cluster.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path) -> Iterator[client.ApiClient]:
+    """The kubernetes package's client as administrator; pass `_request_timeout` with each call."""
+    with config.new_client_from_config(str(kubeconfig)) as connected:
+        yield connected
+
+
+@pytest.fixture
+def namespace(api: client.ApiClient, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new namespace, ready for pods; it is deleted after the test, which nobody waits for."""
+    core = client.CoreV1Api(api)
+    created = core.create_namespace({"metadata": {"generateName": "test-"}}, _request_timeout=10)
+    name = created.metadata.name
+    # Pods are refused until the controller manager has made the namespace's ServiceAccount.
+    wait_until(
+        lambda: core.read_namespaced_service_account("default", name, _request_timeout=5),
+        timeout_s=30,
+        what=f"the ServiceAccount {name}/default",
+    )
+    yield name
+    core.delete_namespace(name, _request_timeout=10)
+
+
+@pytest.fixture(scope="session")
+def scaled_objects(api: client.ApiClient) -> Iterator[None]:
+    """KEDA's ScaledObject CRD is installed, without KEDA; taken away again at the session's end."""
+    extensions = client.ApiextensionsV1Api(api)
+    definition = yaml.safe_load(SCALED_OBJECTS.read_text())
+    name = definition["metadata"]["name"]
+    extensions.create_custom_resource_definition(definition, _request_timeout=10)
+
+    def established() -> bool:
+        status = extensions.read_custom_resource_definition(name, _request_timeout=5).status
+        return any(one.type == "Established" and one.status == "True" for one in status.conditions or [])
+
+    wait_until(established, timeout_s=30, what=f"the CRD {name} to be served")
+    yield
+    extensions.delete_custom_resource_definition(name, _request_timeout=10)
+
+
+@pytest.fixture
+def exporter() -> Iterator[Exporter]:
+    """An exporter without series; `prometheus` scrapes it."""
+    serving = Exporter()
+    yield serving
+    serving.close()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, exporter: Exporter) -> Iterator[PrometheusServer]:
+    """A Prometheus that is not started yet: `backfill` its history, then `start` it."""
+    server = PrometheusServer(binaries.require(*prometheus_server.BINARIES), tmp_path, exporter_port=exporter.port)
+    started.append(server.process)
+    try:
+        yield server
+    finally:
+        server.stop()
+        started.remove(server.process)
+
+
+@pytest.fixture
+def faulty_prometheus(prometheus: PrometheusServer) -> Iterator[FaultyPrometheus]:
+    """A proxy before `prometheus` that goes wrong when `set_fault` says so."""
+    proxy = FaultyPrometheus(prometheus.url)
+    yield proxy
+    proxy.close()

@@ -1,0 +1,84 @@
+"""Programs that run beside the tests: started on loopback, their output kept, and gone when the tests are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cluster.waiting import wait_until
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """One program in a process group of its own, its output appended to `log`.
+
+    `setpriv --pdeathsig` lets the kernel end the program with the tests' own process, also when that is killed and
+    runs no clean-up.
+    """
+
+    def __init__(self, name: str, command: Sequence[str | Path], *, log: Path) -> None:
+        self.name = name
+        self.command = [str(word) for word in command]
+        self.log = log
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the program; `RuntimeError` when it runs already."""
+        if self.is_running():
+            raise RuntimeError(f"{self.name} runs already")
+        with self.log.open("ab") as output:
+            self._running = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def stop(self, *, kill: bool = False, timeout_s: float = 10.0) -> None:
+        """End the program: asked by SIGTERM first, by SIGKILL at once with `kill` or after `timeout_s`."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if running.poll() is None and not kill:
+            os.killpg(running.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(timeout_s)
+        # The leader may have ended and left children in its group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait(timeout_s)
+
+    def is_running(self) -> bool:
+        """Whether the program was started and has not ended."""
+        return self._running is not None and self._running.poll() is None
+
+    def wait_until_ready(self, answers: Callable[[], object], *, timeout_s: float) -> None:
+        """Wait until `answers()` is true; `AssertionError` with the end of the log when the program ends or is late."""
+
+        def ended_or_answers() -> bool:
+            return not self.is_running() or bool(answers())
+
+        try:
+            wait_until(ended_or_answers, timeout_s=timeout_s, what=f"{self.name} to answer")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from error
+        if not self.is_running():
+            raise AssertionError(f"{self.name} ended while it started\n{self.tail()}")
+
+    def tail(self, lines: int = 15) -> str:
+        """The last `lines` lines of the program's output, long ones cut; all of it is in `log`."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(line[:300] for line in self.log.read_text(errors="replace").splitlines()[-lines:])
