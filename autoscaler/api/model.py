@@ -37,10 +37,13 @@ class Rule:
 
     def to_cel(self) -> dict[str, str]:
         """An entry of x-kubernetes-validations."""
-        pieces = re.split(r"\{(\w+)\}", self.message)
-        quoted = [f"string(self.{piece})" if at % 2 else _quoted(piece) for at, piece in enumerate(pieces) if piece]
         rule = {"rule": self.cel, "message": re.sub(r",? got \{\w+\}| \(\{\w+\}\)", "", self.message)}
-        return rule | ({"messageExpression": " + ".join(quoted)} if len(pieces) > 1 else {}) | self._place()
+        fields = re.findall(r"\{(\w+)\}", self.message)
+        if fields:
+            # Not with `+ string(...) +`: the API server takes the text of a number as unbounded, and refuses the CRD.
+            text = _quoted(re.sub(r"\{\w+\}", "%s", self.message.replace("%", "%%")))
+            rule["messageExpression"] = f"{text}.format([{', '.join(f'self.{field}' for field in fields)}])"
+        return rule | self._place()
 
     def _place(self) -> dict[str, str]:
         return {"fieldPath": f".{self.field}"} if self.field else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,6 +22,9 @@ DURATION_PATTERN = rf"^({_PART})+$"
 SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?%?$"
 # Longer than any sensible value, and short enough for the API server's estimate of what a rule costs.
 TEXT_LENGTH_MAX = 32
+
+_WHOLE = "must be in whole hours, minutes and seconds"
+_SHARE_RANGE = "must be above 0% and below 100%"
 
 
 def parse_duration_s(given: object) -> float:
@@ -60,18 +64,30 @@ def format_share(share: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DurationBetween:
-    """Marks a float of seconds that YAML states as a duration, both ends included."""
+    """Marks a float of seconds that YAML states as a duration.
+
+    Attributes:
+        least, most: the permitted range, both ends included.
+        whole: whether it is stated in whole hours, minutes and seconds.
+    """
 
     least: str
     most: str
+    whole: bool = False
 
     def parse(self, given: object, info: ValidationInfo) -> float:
-        """Seconds. ValueError, with the permitted range, on anything else."""
+        """Seconds. ValueError, with what is permitted, on anything else."""
         duration_s = parse_duration_s(_as_text(given, info, "a duration such as 90s, 1h30m or 336h"))
+        shown = given if isinstance(given, str) else format_duration(duration_s)
         if not parse_duration_s(self.least) <= duration_s <= parse_duration_s(self.most):
-            shown = given if isinstance(given, str) else format_duration(duration_s)
-            raise ValueError(f"must be between {self.least} and {self.most}, got {shown}")
+            raise ValueError(f"{self._between}, got {shown}")
+        if self.whole and ("." in str(shown) or "ms" in str(shown)):
+            raise ValueError(f"{_WHOLE}, got {shown}")
         return duration_s
+
+    @property
+    def _between(self) -> str:
+        return f"must be between {self.least} and {self.most}"
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(
@@ -80,7 +96,8 @@ class DurationBetween:
 
     def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
         inside = f"duration(self) >= duration('{self.least}') && duration(self) <= duration('{self.most}')"
-        return _text(DURATION_PATTERN, inside, f"must be between {self.least} and {self.most}")
+        whole = {"!self.contains('.') && !self.contains('ms')": _WHOLE} if self.whole else {}
+        return _text(DURATION_PATTERN, {inside: self._between} | whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +109,7 @@ class ShareOfOne:
         share = parse_share(_as_text(given, info, "a share in text, such as 1% or '0.01'"))
         if not 0.0 < share < 1.0:
             shown = given if isinstance(given, str) else f"{share:g}"
-            raise ValueError(f"must be above 0% and below 100%, got {shown}")
+            raise ValueError(f"{_SHARE_RANGE}, got {shown}")
         return share
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -103,7 +120,7 @@ class ShareOfOne:
     def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
         number = "double(self.replace('%', ''))"
         inside = f"{number} > 0.0 && {number} < (self.endsWith('%') ? 100.0 : 1.0)"
-        return _text(SHARE_PATTERN, inside, "must be above 0% and below 100%")
+        return _text(SHARE_PATTERN, {inside: _SHARE_RANGE})
 
 
 LateBudget = Annotated[float, ShareOfOne()]
@@ -124,13 +141,14 @@ def _parts(duration: str) -> list[tuple[str, str]]:
     return [(match[0], match[2]) for match in re.finditer(_PART, duration)]
 
 
-def _text(pattern: str, rule: str, message: str) -> dict[str, Any]:
-    """A structural schema for text that a CEL rule checks: `message` is followed by what was given."""
+def _text(pattern: str, rules: Mapping[str, str]) -> dict[str, Any]:
+    """A structural schema for text that CEL rules check; each one's message is followed by what was given."""
     return {
         "type": "string",
         "pattern": pattern,
         "maxLength": TEXT_LENGTH_MAX,
         "x-kubernetes-validations": [
             {"rule": rule, "message": message, "messageExpression": f"'{message}, got ' + self"}
+            for rule, message in rules.items()
         ],
     }

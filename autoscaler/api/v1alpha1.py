@@ -230,10 +230,10 @@ class PredictiveAutoscalerSpec(Model):
         default=1, ge=0, le=100_000, description="Fewest replicas, ready and loading together. 0 allows none at all."
     )
     max_replicas: int = Field(ge=1, le=100_000, description="Most replicas, ready and loading together.")
-    interval: Annotated[float, DurationBetween("1s", "1h")] = Field(
+    interval: Annotated[float, DurationBetween("1s", "1h", whole=True)] = Field(
         default=60.0,
-        description="Time from one decision to the next and width of a bin of demand, in whole seconds. Shorter reacts"
-        " sooner and sees more noise; the default is a fraction of most loads.",
+        description="Time from one decision to the next and width of a bin of demand, in whole seconds, at which"
+        " Prometheus is asked. Shorter reacts sooner and sees more noise; the default is a fraction of most loads.",
     )
     history: Annotated[float, DurationBetween("1s", "2160h")] = Field(
         default=14 * 86_400.0,
@@ -267,12 +267,6 @@ class PredictiveAutoscalerSpec(Model):
             holds=lambda spec: spec.min_replicas <= spec.max_replicas,
             cel="self.minReplicas <= self.maxReplicas",
             message="must be at most maxReplicas ({maxReplicas}), got {minReplicas}; lower it or raise maxReplicas",
-        ),
-        Rule(
-            field="interval",
-            holds=lambda spec: spec.interval == int(spec.interval),
-            cel="duration(self.interval) == duration(string(duration(self.interval).getSeconds()) + 's')",
-            message="must be whole seconds, got {interval}; Prometheus is asked at whole seconds",
         ),
         Rule(
             field="history",
