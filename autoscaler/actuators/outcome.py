@@ -1,9 +1,20 @@
-"""What became of a wish to write."""
+"""What became of a decision: whether it was written, and if not, why. Also the memory that paces the writing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.kube.facts import Owner, OwnerKind
+
+# HPA's own sync period: whatever is written in between is not looked at.
+WRITE_PERIOD_S = 15.0
+# A failing write is tried again after 15 s, 30 s, 60 s, ..., and then every 5 min.
+BACKOFF_S_MAX = 300.0
+# A floor that somebody puts back (GitOps) is written again after 15 s, 30 s, ..., and then every 10 min.
+REVERTED_S_MAX = 600.0
 
 
 class Action(StrEnum):
@@ -19,17 +30,105 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was written, or why not.
+    """The result of one attempt to carry out a decision.
 
     Attributes:
         action: what was done.
-        reason: stable, in CamelCase, for a condition: 'Unchanged', 'OwnedByScaledObject', 'Paused'.
+        reason: why, in CamelCase; stable, for conditions, Events and counters.
         message: one line.
-        before, after: replicas, or the floor, before and after; None where unknown.
+        before: the replicas, or the lower bound, before; None where unset or not looked at.
+        after: the same afterwards; of a PATCHED outcome what was written.
     """
 
     action: Action
     reason: str
-    message: str = ""
+    message: str
     before: int | None = None
     after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerId:
+    """Which owner a floor was written to."""
+
+    kind: OwnerKind
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, owner: Owner) -> OwnerId:
+        """Without the owner's state."""
+        return cls(owner.kind, owner.namespace, owner.name)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is remembered of one object. Times are seconds since the epoch.
+
+    Attributes:
+        wrote_s: when something was last written for it.
+        written: the replicas or the floor that was written then; None before, and after a floor was put back.
+        original: the user's own lower bound under that floor.
+        owner: where that floor is; None without one.
+        reverts: how often in a row the floor was written again because somebody had put it back.
+        finalized: whether the finalizer is known to be set.
+        failures: in a row.
+        not_before_s: when a failed write may be tried again.
+        failure: the last failure's message.
+    """
+
+    wrote_s: float | None = None
+    written: int | None = None
+    original: int | None = None
+    owner: OwnerId | None = None
+    reverts: int = 0
+    finalized: bool = False
+    failures: int = 0
+    not_before_s: float = 0.0
+    failure: str = ""
+
+    def too_soon(self, now_s: float, period_s: float = WRITE_PERIOD_S) -> bool:
+        """Whether the last write is less than a period old. A clock that was set back doesn't block for longer."""
+        return self.wrote_s is not None and 0.0 <= now_s - self.wrote_s < period_s
+
+    def backs_off(self, now_s: float) -> bool:
+        """Whether a failure is too fresh to try again."""
+        return self.failures > 0 and 0.0 < self.not_before_s - now_s <= BACKOFF_S_MAX
+
+    def note_failure(self, now_s: float, message: str, *, retry_after_s: float) -> None:
+        """Wait twice as long as after the failure before, or as long as the server asked for."""
+        pause_s = min(BACKOFF_S_MAX, WRITE_PERIOD_S * 2.0 ** min(self.failures, 10))
+        self.failures += 1
+        self.not_before_s = now_s + min(BACKOFF_S_MAX, max(pause_s, retry_after_s))
+        self.failure = message
+
+    def note_write(self, now_s: float, written: int | None) -> None:
+        """Something was written."""
+        self.wrote_s, self.written = now_s, written
+        self.failures, self.failure = 0, ""
+
+
+@dataclass(slots=True)
+class ActuatorMemory:
+    """Paces the writes of each object. Lost at a restart without harm: what matters is in annotations."""
+
+    _entries: dict[str, Entry] = field(default_factory=dict)
+
+    def of(self, autoscaler: PredictiveAutoscaler) -> Entry:
+        """The object's entry; a new one for an object that was deleted and made again."""
+        return self._entries.setdefault(_key(autoscaler), Entry())
+
+    def keep(self, autoscalers: Iterable[PredictiveAutoscaler]) -> None:
+        """Forget all others."""
+        kept = {_key(autoscaler) for autoscaler in autoscalers}
+        for key in [key for key in self._entries if key not in kept]:
+            del self._entries[key]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _key(autoscaler: PredictiveAutoscaler) -> str:
+    about = autoscaler.metadata
+    # An object from a file has no uid.
+    return about.uid or f"{about.namespace}/{about.name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from autoscaler.kube.discovery import Discovery, Served
 from autoscaler.kube.errors import Call, KubeError, KubeFailure, error_of_status
-from autoscaler.kube.facts import Owner, TargetKey
+from autoscaler.kube.facts import Owner, OwnerKind, TargetKey
 from autoscaler.kube.resources import MIN_FIELDS, OWNER_RESOURCES, PREDICTIVE_AUTOSCALERS, Resource
 from autoscaler.kube.scale import Scale, parse_scale
 from autoscaler.kube.transport import JSON, MERGE_PATCH, LineStream, Transport
@@ -191,9 +191,9 @@ class Kube:
             )
         )
 
-    def read_owner(self, owner: Owner) -> dict[str, Any]:
-        """The HorizontalPodAutoscaler or ScaledObject as it is now."""
-        return self.get(OWNER_RESOURCES[owner.kind], namespace=owner.namespace, name=owner.name)
+    def read_owner(self, kind: OwnerKind, *, namespace: str, name: str) -> dict[str, Any]:
+        """A HorizontalPodAutoscaler or ScaledObject as it is now."""
+        return self.get(OWNER_RESOURCES[kind], namespace=namespace, name=name)
 
     def patch_bounds(
         self,

@@ -1,0 +1,104 @@
+"""Carrying out a decision in the object's mode. Nothing here knows a clock, and no failure of the API escapes."""
+
+from __future__ import annotations
+
+from autoscaler.actuators.finalizer import FINALIZER
+from autoscaler.actuators.floor import hold_floor
+from autoscaler.actuators.floor_plan import choose_owner
+from autoscaler.actuators.note import holder_of, read_note
+from autoscaler.actuators.outcome import Action, ActuatorMemory, Entry, Outcome, OwnerId
+from autoscaler.actuators.restore import failed, release, restore_owner
+from autoscaler.actuators.scale import order_replicas
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.kube.client import Kube
+from autoscaler.kube.errors import KubeError
+from autoscaler.kube.facts import OwnerKind, Target
+from autoscaler.kube.parse import MALFORMED
+
+
+def apply(
+    kube: Kube,
+    autoscaler: PredictiveAutoscaler,
+    target: Target,
+    desired: int,
+    *,
+    now_s: float,
+    memory: ActuatorMemory,
+) -> Outcome:
+    """Write the decision `desired` if it differs from what stands, at most once in 15 s. Never raises.
+
+    A write that meets a change made since the snapshot is a CONFLICT: the next tick decides anew. One that fails is
+    tried again by the following ticks, ever less often. Shadow and Scale put back a floor that the object still holds
+    from an earlier mode, and otherwise leave owners alone; Shadow writes nothing else.
+
+    Args:
+        kube: the API.
+        autoscaler: the object.
+        target: its workload, as of this tick.
+        desired: replicas, within the object's own bounds.
+        now_s: seconds since the epoch.
+        memory: of all objects, changed in place.
+    """
+    entry = memory.of(autoscaler)
+    if entry.backs_off(now_s):
+        wait_s = entry.not_before_s - now_s
+        return Outcome(Action.WAITING, "BackingOff", f"tried again in {wait_s:.0f} s: {entry.failure}")
+    try:
+        outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, entry=entry)
+    except (KubeError, *MALFORMED) as problem:
+        outcome = failed(problem)
+        after_s = problem.retry_after_s if isinstance(problem, KubeError) else 0.0
+        if outcome.action is Action.FAILED:
+            entry.note_failure(now_s, outcome.message, retry_after_s=after_s)
+        return outcome
+    if outcome.action is Action.FAILED:
+        entry.note_failure(now_s, outcome.message, retry_after_s=0.0)
+    return outcome
+
+
+def _apply(
+    kube: Kube, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float, entry: Entry
+) -> Outcome:
+    about = autoscaler.metadata
+    if about.deletion_timestamp is not None:
+        return release(kube, autoscaler)
+    if autoscaler.spec.mode is Mode.FLOOR:
+        return _floor(kube, autoscaler, target, desired, now_s=now_s, entry=entry)
+    if FINALIZER in about.finalizers or _holds_floor(autoscaler, target, entry):
+        outcome = release(kube, autoscaler)
+        if outcome.action in (Action.NONE, Action.PATCHED):
+            entry.owner, entry.written, entry.finalized = None, None, False
+        return outcome
+    if autoscaler.spec.mode is Mode.SHADOW:
+        message = f"mode is Shadow: {target.key} would have {desired} replicas"
+        return Outcome(Action.NONE, "Shadow", message, target.replicas, target.replicas)
+    return order_replicas(kube, target, desired, now_s=now_s, entry=entry)
+
+
+def _floor(
+    kube: Kube, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float, entry: Entry
+) -> Outcome:
+    owner = choose_owner(target)
+    left = entry.owner
+    if left is not None and (isinstance(owner, Outcome) or left != OwnerId.of(owner)) and not _owned_by(target, left):
+        # The target's owner is another one now, or the target is: the floor that was left is nobody's.
+        outcome = restore_owner(kube, left, holder_of(autoscaler))
+        entry.owner, entry.written, entry.original = None, None, None
+        if outcome is not None:
+            return outcome
+    if isinstance(owner, Outcome):
+        return owner
+    return hold_floor(kube, autoscaler, target, owner, desired, now_s=now_s, entry=entry)
+
+
+def _owned_by(target: Target, owner_id: OwnerId) -> bool:
+    return any(OwnerId.of(owner) == owner_id for owner in target.owners)
+
+
+def _holds_floor(autoscaler: PredictiveAutoscaler, target: Target, entry: Entry) -> bool:
+    # KEDA copies a ScaledObject's annotations to its HPA, and leaves them there.
+    kinds = {owner.kind for owner in target.owners}
+    first = OwnerKind.SCALED_OBJECT if OwnerKind.SCALED_OBJECT in kinds else OwnerKind.HPA
+    notes = (read_note(owner) for owner in target.owners if owner.kind is first)
+    holder = holder_of(autoscaler)
+    return entry.owner is not None or any(note is not None and note.by == holder for note in notes)

@@ -1,0 +1,53 @@
+"""The annotation beside a floor: the user's own lower bound, what was written over it, and for whom."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.kube.facts import Owner, OwnerKind
+
+ANNOTATION = "headstart.dev/original-min-replicas"
+
+# What an unset lower bound means: HPA's default, and KEDA's.
+UNSET_MIN = {OwnerKind.HPA: 1, OwnerKind.SCALED_OBJECT: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A floor that is in place.
+
+    Attributes:
+        original: the user's own lower bound, None where it was unset.
+        written: the floor.
+        by: the PredictiveAutoscaler whose floor it is, 'namespace/name'.
+    """
+
+    original: int | None
+    written: int
+    by: str
+
+    def dump(self) -> str:
+        """The annotation's value."""
+        return json.dumps({"min": self.original, "written": self.written, "by": self.by})
+
+
+def read_note(owner: Owner) -> Note | None:
+    """The note on an owner; None where there is none, or one that isn't ours to read.
+
+    With an unreadable note, what stands is taken for the user's own: that keeps at least as many replicas.
+    """
+    try:
+        fields = json.loads(owner.annotations.get(ANNOTATION, ""))
+        original, written, by = fields["min"], fields["written"], fields["by"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    if not (original is None or (type(original) is int and original >= 0)) or type(written) is not int:
+        return None
+    return Note(original, written, str(by))
+
+
+def holder_of(autoscaler: PredictiveAutoscaler) -> str:
+    """How a note names the object."""
+    return f"{autoscaler.metadata.namespace}/{autoscaler.metadata.name}"

@@ -1,0 +1,161 @@
+"""Putting the user's own lower bounds back: at the end, when the mode or the target changes, and on deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
+
+from autoscaler.actuators.finalizer import remove_finalizer
+from autoscaler.actuators.floor import read_claim, write_plan
+from autoscaler.actuators.floor_plan import Plan
+from autoscaler.actuators.note import holder_of, read_note
+from autoscaler.actuators.outcome import Action, Outcome, OwnerId
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.kube.client import Kube
+from autoscaler.kube.errors import KubeError, KubeFailure
+from autoscaler.kube.facts import Target, TargetKey
+from autoscaler.kube.parse import MALFORMED, Claim, parse_hpa, parse_scaled_object, workload_id
+from autoscaler.kube.resources import HPAS, MIN_FIELDS, SCALED_OBJECTS
+
+# Whoever stops has no next tick: against a busy owner it tries a few times.
+_TRIES = 4
+
+_NOTHING = Outcome(Action.NONE, "NothingToRestore", "no floor is in place")
+
+
+def restore(kube: Kube, autoscaler: PredictiveAutoscaler, target: Target) -> Outcome:
+    """Put back the lower bounds of the target's owners where the object holds a floor. Never raises.
+
+    Reads the owners: a snapshot may be older than the last floor.
+    """
+    return _guarded(partial(_restore, kube, [OwnerId.of(owner) for owner in target.owners], holder_of(autoscaler)))
+
+
+def release(kube: Kube, autoscaler: PredictiveAutoscaler) -> Outcome:
+    """Put back whatever floors the object holds in its namespace, wherever its target is now; then let it go.
+
+    For an object that is being deleted, or that no longer holds floors. Never raises.
+    """
+    return _guarded(partial(_release, kube, autoscaler))
+
+
+def sweep(
+    kube: Kube,
+    autoscalers: Collection[PredictiveAutoscaler],
+    *,
+    namespaces: Iterable[str | None] = (None,),
+    spared: Collection[str] = (),
+) -> tuple[Outcome, ...]:
+    """Put back floors that nobody holds any more: of objects that went, left Floor mode or moved to another target.
+
+    For a new leader, once all objects are known: what isn't in `autoscalers` is taken for gone. Never raises.
+
+    Args:
+        kube: the API.
+        autoscalers: all of them.
+        namespaces: which to look through; None for all.
+        spared: names ('namespace/name') whose floors stay: of objects that exist and can't be read.
+
+    Returns:
+        What was put back, and what failed.
+    """
+    holders = {
+        holder_of(each): workload_id(_target_key(each))
+        for each in autoscalers
+        if each.spec.mode is Mode.FLOOR and each.metadata.deletion_timestamp is None
+    }
+    outcomes = []
+    for namespace in namespaces:
+        try:
+            floors = list(find_floors(kube, namespace))
+        except (KubeError, *MALFORMED) as problem:
+            outcomes.append(failed(problem))
+            continue
+        for claim in floors:
+            note = read_note(claim.owner)
+            if note is None or note.by in spared or holders.get(note.by) == claim.workload:
+                continue
+            outcomes.append(_guarded(partial(_restore, kube, [OwnerId.of(claim.owner)], note.by)))
+    return tuple(outcomes)
+
+
+def find_floors(kube: Kube, namespace: str | None) -> Iterator[Claim]:
+    """Owners with a note on them. Raises `KubeError`."""
+    for resource, parse in ((SCALED_OBJECTS, parse_scaled_object), (HPAS, parse_hpa)):
+        try:
+            for page, _ in kube.list_pages(resource, namespace=namespace):
+                for raw in page:
+                    try:
+                        claim = parse(raw)
+                    except MALFORMED:
+                        continue
+                    if read_note(claim.owner) is not None and not claim.made_by:
+                        yield claim
+        except KubeError as problem:
+            # Without KEDA there are no ScaledObjects.
+            if problem.kind is not KubeFailure.NOT_FOUND:
+                raise
+
+
+def restore_owner(kube: Kube, owner_id: OwnerId, holder: str) -> Outcome | None:
+    """Put one lower bound back if `holder` has a floor there; None where it hasn't. Raises `KubeError`."""
+    for attempt in range(_TRIES):
+        try:
+            claim = read_claim(kube, owner_id)
+        except KubeError as problem:
+            if problem.kind is KubeFailure.NOT_FOUND:
+                return None
+            raise
+        owner, note = claim.owner, read_note(claim.owner)
+        # KEDA copies a ScaledObject's annotations to the HPA that it makes, which follows by itself.
+        if note is None or note.by != holder or claim.made_by:
+            return None
+        before = owner.replicas_min
+        # Edited since: the user's own value stands already.
+        original = note.original if before == note.written else before
+        try:
+            write_plan(kube, owner, Plan(original, None, original, limited=False))
+        except KubeError as problem:
+            if problem.kind is not KubeFailure.CONFLICT or attempt == _TRIES - 1:
+                raise
+            continue
+        message = f"{owner}: {MIN_FIELDS[owner.kind]} {before} -> {'unset' if original is None else original}"
+        return Outcome(Action.PATCHED, "FloorPutBack", f"{message}, as it was before", before, original)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _restore(kube: Kube, owners: Iterable[OwnerId], holder: str) -> Outcome:
+    outcomes = [restore_owner(kube, owner, holder) for owner in owners]
+    return next((outcome for outcome in outcomes if outcome is not None), _NOTHING)
+
+
+def _release(kube: Kube, autoscaler: PredictiveAutoscaler) -> Outcome:
+    holder = holder_of(autoscaler)
+    claims = find_floors(kube, autoscaler.metadata.namespace)
+    held = [OwnerId.of(claim.owner) for claim in claims if (note := read_note(claim.owner)) and note.by == holder]
+    outcome = _restore(kube, held, holder)
+    removed = remove_finalizer(kube, autoscaler)
+    if removed and outcome is _NOTHING:
+        return Outcome(Action.PATCHED, "Released", "no floor is in place; the finalizer was removed")
+    return outcome
+
+
+def _guarded(attempt: Callable[[], Outcome]) -> Outcome:
+    try:
+        return attempt()
+    except (KubeError, *MALFORMED) as problem:
+        return failed(problem)
+
+
+def _target_key(autoscaler: PredictiveAutoscaler) -> TargetKey:
+    reference = autoscaler.spec.scale_target_ref
+    return TargetKey(autoscaler.metadata.namespace, reference.api_version, reference.kind, reference.name)
+
+
+def failed(problem: Exception) -> Outcome:
+    """The outcome of an error."""
+    if isinstance(problem, KubeError):
+        if problem.kind is KubeFailure.CONFLICT:
+            return Outcome(Action.CONFLICT, "Conflict", str(problem))
+        return Outcome(Action.FAILED, str(problem.kind), str(problem))
+    return Outcome(Action.FAILED, "Malformed", f"the API server answered what it shouldn't: {problem!r}")

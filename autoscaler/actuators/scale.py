@@ -1,0 +1,59 @@
+"""Replicas by the scale subresource, where nothing else owns them."""
+
+from __future__ import annotations
+
+from autoscaler.actuators.outcome import WRITE_PERIOD_S, Action, Entry, Outcome
+from autoscaler.kube.client import Kube
+from autoscaler.kube.errors import KubeError, KubeFailure
+from autoscaler.kube.facts import OwnerKind, Target
+
+
+def order_replicas(kube: Kube, target: Target, desired: int, *, now_s: float, entry: Entry) -> Outcome:
+    """Order `desired` replicas if that isn't what stands. Raises `KubeError`."""
+    if refused := _owned(target):
+        return refused
+    before = target.replicas
+    if desired == before:
+        return Outcome(Action.NONE, "InPlace", f"{target.key} has {before} replicas ordered", before, before)
+    if desired < before and target.rolling:
+        message = f"{target.key} stays at {before} replicas until its rolling update is done"
+        return Outcome(Action.WAITING, "RollingUpdate", message, before, before)
+    if entry.too_soon(now_s):
+        message = f"{target.key} was written less than {WRITE_PERIOD_S:g} s ago"
+        return Outcome(Action.WAITING, "TooSoon", message, before, before)
+    _patch(kube, target, desired)
+    entry.note_write(now_s, desired)
+    return Outcome(Action.PATCHED, "Scaled", f"{target.key}: replicas {before} -> {desired}", before, desired)
+
+
+def _owned(target: Target) -> Outcome | None:
+    """Whoever owns the replicas would put its own number back within 15 s."""
+    if not target.owners:
+        return None
+    owner = target.owners[0]
+    if owner.kind is OwnerKind.SCALED_OBJECT and owner.paused:
+        message = f"{owner} is paused by its annotation {owner.paused}: the replicas are held by hand"
+        return Outcome(Action.WAITING, "Paused", message)
+    names = " and ".join(map(str, target.owners))
+    return Outcome(
+        Action.REFUSED,
+        f"OwnedBy{owner.kind}",
+        f"{names} scales {target.key}; use mode: Floor, or delete it",
+    )
+
+
+def _patch(kube: Kube, target: Target, desired: int) -> None:
+    """Order over what the decision was made from.
+
+    A workload's version changes with its status, at every pod that becomes ready. A version that is stale for that
+    reason alone is renewed, once; `KubeError` (`CONFLICT`) where the replicas have changed.
+    """
+    try:
+        kube.patch_scale(target.key, replicas=desired, resource_version=target.resource_version)
+    except KubeError as problem:
+        if problem.kind is not KubeFailure.CONFLICT:
+            raise
+        scale = kube.read_scale(target.key)
+        if scale.replicas != target.replicas:
+            raise
+        kube.patch_scale(target.key, replicas=desired, resource_version=scale.resource_version)
