@@ -122,9 +122,10 @@ def _read_file(file: Path) -> Iterator[Found]:
             yield FileProblem(file, document.line, Problem((), document.message))
         else:
             found = tuple(_objects_of(file, document))
-            mistakes = [FileProblem(file, each.line, Problem((), each.message)) for each in document.mistakes]
-            yield from mistakes
-            yield from (each for each in found if not (mistakes and isinstance(each, FileObject)))
+            problems = [FileProblem(file, each.line, Problem((), each.message)) for each in document.mistakes]
+            problems += [each for each in found if isinstance(each, FileProblem)]
+            yield from sorted(problems, key=lambda each: each.line)
+            yield from (each for each in found if not (document.mistakes or isinstance(each, FileProblem)))
 
 
 def _objects_of(file: Path, document: Document) -> Iterator[Found]:
@@ -149,9 +150,7 @@ def _object_of(file: Path, document: Document) -> Iterator[Found]:
         if isinstance(read, PredictiveAutoscaler):
             yield FileObject(file, document.line, read)
         else:
-            yield from sorted(
-                (FileProblem(file, document.line_of(each.path), each) for each in read), key=lambda each: each.line
-            )
+            yield from (FileProblem(file, document.line_of(each.path), each) for each in read)
 
 
 def _read_object(manifest: dict[str, Any]) -> PredictiveAutoscaler | tuple[Problem, ...]:

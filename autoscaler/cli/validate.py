@@ -2,52 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autoscaler.cli.output import progress
+from autoscaler.cli.validate_objects import is_yaml, object_facts
 
 if TYPE_CHECKING:
     from autoscaler.traces.trace import Trace
 
 
 def validate(
-    traces: Annotated[list[Path], typer.Argument(metavar="TRACE...", help="CSV or Parquet files.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Traces (CSV or Parquet), or PredictiveAutoscalers (.yaml, .yml, or a folder of them).",
+            show_default=False,
+        ),
+    ],
     unit: Annotated[
         list[str] | None,
         typer.Option("--unit", metavar="COLUMN", help="The column of counts; repeat for several. Default: requests."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON list with one object per file.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON list with one object per trace, and per object or mistake in YAML.")
+    ] = False,
 ) -> None:
-    """Check that traces can be used: one line per file; the exit code is 2 if any is bad.
+    """Check that files can be used: one line per trace or object; the exit code is 2 if any is bad.
 
-    A column that reads well but looks like a cumulative counter or a rate is a warning on standard error.
+    What can be used but may not be meant is a warning on standard error: a column that looks like a cumulative counter,
+    an object that sets replicas itself.
     """
     import json
 
-    from autoscaler.errors import UsageError
-    from autoscaler.traces.read import read_trace
-
     found: list[dict[str, Any]] = []
-    for path in traces:
-        try:
-            with progress(f"reading {path.name}", quiet=as_json):
-                facts = _facts(path, read_trace(path, unit or ("requests",)))
-            line = _line(facts)
-        except UsageError as error:
-            facts = {"file": str(path), "usable": False, "error": str(error)}
-            line = str(error)
-        found.append(facts)
-        if not as_json:
-            typer.echo(line, err=not facts["usable"])
-            for warning in facts.get("warnings", ()):
-                typer.echo(f"{path}: warning: {warning}", err=True)
+    for path in files:
+        for facts in _checked(path, tuple(unit or ("requests",)), quiet=as_json):
+            found.append({name: value for name, value in facts.items() if name != "text"})
+            if not as_json:
+                typer.echo(facts["text"], err=not facts["usable"] or "skipped" in facts)
+                for warning in facts.get("warnings", ()):
+                    place = f"{path}" if "line" not in facts else f"{facts['file']}:{facts['line']}"
+                    typer.echo(f"{place}: warning: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     if not all(facts["usable"] for facts in found):
         raise typer.Exit(2)
+
+
+def _checked(path: Path, units: tuple[str, ...], *, quiet: bool) -> Iterator[dict[str, Any]]:
+    """Facts of a trace, or of each object in YAML; `text` is the line to print."""
+    from autoscaler.errors import UsageError
+
+    try:
+        if is_yaml(path):
+            yield from object_facts(path)
+            return
+        from autoscaler.traces.read import read_trace
+
+        with progress(f"reading {path.name}", quiet=quiet):
+            facts = _facts(path, read_trace(path, units))
+        yield facts | {"text": _line(facts)}
+    except UsageError as error:
+        yield {"file": str(path), "usable": False, "error": str(error), "text": str(error)}
 
 
 def _facts(path: Path, trace: Trace) -> dict[str, Any]:

@@ -198,12 +198,10 @@ def test_the_status_is_written_by_itself_and_shown_in_columns(
     written_status = written.status.to_manifest()
     assert {name: written_status[name] for name in status} == status
 
-    answer = api.call_api(
-        "GET",
-        f"{api.configuration.host}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}",
-        {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"},
-        _request_timeout=10,
-    )
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
+    headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    api.update_params_for_auth(headers, None, ["BearerToken"], path, "GET", None)
+    answer = api.call_api("GET", api.configuration.host + path, headers, _request_timeout=10)
     table = json.loads(answer.read())
     columns = [column["name"] for column in table["columnDefinitions"] if column["priority"] == 0]
     assert columns == ["Name", "Mode", "Desired", "Ready", "Loading", "Peak", "Late", "Reason", "Age"]

@@ -1,0 +1,37 @@
+"""What is allowed in an object and may still not be meant."""
+
+from __future__ import annotations
+
+from autoscaler.api.scalars import format_duration
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+
+WEEK_S = 7 * 86_400.0
+# Some ten requests per query at start: Prometheus answers with 11,000 points at most.
+BINS_MAX = 100_000
+
+
+def advice(autoscaler: PredictiveAutoscaler) -> tuple[str, ...]:
+    """One sentence each, what to do included."""
+    spec = autoscaler.spec
+    target = f"{spec.scale_target_ref.kind} {spec.scale_target_ref.name}"
+    history, interval = format_duration(spec.history), format_duration(spec.interval)
+    found = []
+    if spec.mode is Mode.SCALE:
+        found.append(
+            f"mode Scale sets the replicas of {target} itself, and refuses to where a HorizontalPodAutoscaler or"
+            " ScaledObject owns them; look at mode Shadow's decisions first"
+        )
+    if spec.history < WEEK_S:
+        found.append(f"history {history} is too short for a weekly season; 168h shows one, 336h shows it twice")
+    bins = int(spec.history / spec.interval)
+    if bins > BINS_MAX:
+        found.append(
+            f"history {history} at interval {interval} is {bins:,} values per query, which makes a slow start; a longer"
+            f" interval or a shorter history keeps it below {BINS_MAX:,}"
+        )
+    if spec.min_replicas == 0 and any(demand.preset is not None for demand in spec.demand):
+        found.append(
+            "minReplicas 0 leaves no engine that could report the demand of its preset; use a query of arrivals ahead"
+            " of the engine, or minReplicas 1"
+        )
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""`headstart validate` for YAML: what each object will do, or what is wrong with it and on which line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+    from autoscaler.api.yaml_file import FileObject, Found
+
+
+def is_yaml(path: Path) -> bool:
+    """Whether a path is to be read as objects: a YAML file, or a folder."""
+    from autoscaler.api.yaml_file import SUFFIXES
+
+    return path.suffix in SUFFIXES or path.is_dir()
+
+
+def object_facts(path: Path) -> Iterator[dict[str, Any]]:
+    """Facts of each object in a YAML file or folder, `text` being the line to print.
+
+    Raises:
+        UsageError: the file or folder can't be read, or holds no PredictiveAutoscaler at all.
+    """
+    from autoscaler.api.yaml_file import SkippedObject, read_yaml
+    from autoscaler.errors import UsageError
+
+    found = read_yaml(path)
+    if all(isinstance(each, SkippedObject) for each in found):
+        others = f", only {', '.join(each.name for each in found if isinstance(each, SkippedObject))}" if found else ""
+        raise UsageError(f"{path}: holds no PredictiveAutoscaler{others}")
+    writers: dict[tuple[str, str], FileObject] = {}
+    for each in found:
+        yield _facts(each, writers)
+
+
+def _facts(each: Found, writers: dict[tuple[str, str], FileObject]) -> dict[str, Any]:
+    from autoscaler.api.advice import advice
+    from autoscaler.api.yaml_file import FileProblem, SkippedObject
+
+    where = {"file": str(each.file), "line": each.line}
+    if isinstance(each, SkippedObject):
+        return where | {"usable": True, "skipped": each.name, "text": f"{each.file}:{each.line}: {each.name}: skipped"}
+    if isinstance(each, FileProblem):
+        return where | {"usable": False, "error": str(each), "text": str(each)}
+    metadata, spec = each.autoscaler.metadata, each.autoscaler.spec
+    target = f"{spec.scale_target_ref.kind} {spec.scale_target_ref.name}"
+    does = _does(each.autoscaler)
+    return where | {
+        "usable": True,
+        "namespace": metadata.namespace,
+        "name": metadata.name,
+        "mode": str(spec.mode),
+        "target": target,
+        "does": does,
+        "warnings": [*advice(each.autoscaler), *_second_writer(each, target, writers)],
+        "text": f"{each.file}:{each.line}: {metadata.namespace}/{metadata.name}: mode {spec.mode}, {target}: {does}",
+    }
+
+
+def _does(autoscaler: PredictiveAutoscaler) -> str:
+    from autoscaler.api.scalars import format_duration, format_share
+    from autoscaler.api.v1alpha1 import Mode
+
+    spec = autoscaler.spec
+    replicas, interval = f"{spec.min_replicas} to {spec.max_replicas} replicas", format_duration(spec.interval)
+    acts = {
+        Mode.SHADOW: f"decides on {replicas} every {interval} and writes nothing",
+        Mode.FLOOR: f"sets the minimum of its ScaledObject or HorizontalPodAutoscaler every {interval}, {replicas}",
+        Mode.SCALE: f"sets {replicas} every {interval}",
+    }
+    sustains = ", ".join(f"{demand.capacity:g} {demand.unit}/s" for demand in spec.demand)
+    return (
+        f"{acts[spec.mode]}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later than"
+        f" {format_duration(spec.objective.max_wait)}"
+    )
+
+
+def _second_writer(each: FileObject, target: str, writers: dict[tuple[str, str], FileObject]) -> Iterator[str]:
+    """A workload has one writer; objects in mode Shadow don't write."""
+    from autoscaler.api.v1alpha1 import Mode
+
+    if each.autoscaler.spec.mode is Mode.SHADOW:
+        return
+    first = writers.setdefault((each.autoscaler.metadata.namespace, target), each)
+    if first is not each:
+        name = first.autoscaler.metadata.name
+        yield f"{name} at {first.file}:{first.line} writes {target} too; put one of the two in mode Shadow"
