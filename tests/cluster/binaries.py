@@ -12,9 +12,7 @@ import pytest
 MODULE = Path(__file__).resolve().parent / "control-plane"
 BUILT = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 REMEDY = {
-    **dict.fromkeys(
-        BUILT, "run `make control-plane` (needs Go 1.26), or name a folder that has it in KUBEBUILDER_ASSETS"
-    ),
+    **dict.fromkeys(BUILT, "run `make control-plane` (needs Go 1.26), or name their folder in KUBEBUILDER_ASSETS"),
     "etcd": "on Debian: apt-get install etcd-server",
     "prometheus": "on Debian: apt-get install prometheus",
     "promtool": "on Debian: apt-get install prometheus",
@@ -51,9 +49,13 @@ def find(name: str) -> Path | None:
 def require(*names: str) -> dict[str, Path]:
     """Paths of the programs; without one of them the test is skipped with what to do, and fails under CI=true."""
     found = {name: find(name) for name in names}
-    reasons = [f"{name} is missing: {REMEDY[name]}" for name, path in found.items() if path is None]
-    if reasons:
+    missing: dict[str, list[str]] = {}
+    for name, path in found.items():
+        if path is None:
+            missing.setdefault(REMEDY[name], []).append(name)
+    if missing:
+        reason = "; ".join(f"no {', '.join(names)}: {remedy}" for remedy, names in missing.items())
         if os.environ.get("CI") == "true":
-            pytest.fail("; ".join(reasons))
-        pytest.skip("; ".join(reasons))
+            pytest.fail(reason)
+        pytest.skip(reason)
     return {name: path for name, path in found.items() if path is not None}

@@ -1,6 +1,6 @@
 """A real cluster and a real Prometheus for the tests in this folder.
 
-The cluster is started once per session, in about 15 s, and each test has a namespace of its own; without the programs
+The cluster is started once per session, in about 5 s, and each test has a namespace of its own; without the programs
 (`make control-plane`, Debian's etcd-server and prometheus) the tests are skipped, and fail under CI=true. What the
 programs printed is shown with a test that fails.
 """
@@ -12,12 +12,11 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from kubernetes import client, config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cluster import binaries, control_plane, prometheus_server
+from cluster import binaries, control_plane, definitions, prometheus_server
 from cluster.control_plane import ControlPlane
 from cluster.exporter import Exporter
 from cluster.fake_nodes import Kwok
@@ -26,7 +25,7 @@ from cluster.processes import Process
 from cluster.prometheus_server import PrometheusServer
 from cluster.waiting import wait_until
 
-SCALED_OBJECTS = Path(__file__).resolve().parent / "crds" / "scaledobjects.keda.sh.yaml"
+FOLDER = Path(__file__).resolve().parent
 NODES = 3
 started: list[Process] = []
 
@@ -95,20 +94,15 @@ def namespace(api: client.ApiClient, request: pytest.FixtureRequest) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def scaled_objects(api: client.ApiClient) -> Iterator[None]:
-    """KEDA's ScaledObject CRD is installed, without KEDA; taken away again at the session's end."""
-    extensions = client.ApiextensionsV1Api(api)
-    definition = yaml.safe_load(SCALED_OBJECTS.read_text())
-    name = definition["metadata"]["name"]
-    extensions.create_custom_resource_definition(definition, _request_timeout=10)
+def scaled_objects(api: client.ApiClient) -> None:
+    """KEDA's ScaledObjects can be created, by its CRD without KEDA: nobody acts on them."""
+    definitions.install(api, FOLDER / "crds" / "scaledobjects.keda.sh.yaml")
 
-    def established() -> bool:
-        status = extensions.read_custom_resource_definition(name, _request_timeout=5).status
-        return any(one.type == "Established" and one.status == "True" for one in status.conditions or [])
 
-    wait_until(established, timeout_s=30, what=f"the CRD {name} to be served")
-    yield
-    extensions.delete_custom_resource_definition(name, _request_timeout=10)
+@pytest.fixture(scope="session")
+def predictive_autoscalers(api: client.ApiClient) -> None:
+    """PredictiveAutoscalers can be created: the committed manifests/crd.yaml is installed."""
+    definitions.install(api, FOLDER.parents[1] / "manifests" / "crd.yaml")
 
 
 @pytest.fixture

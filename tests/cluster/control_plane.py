@@ -75,7 +75,7 @@ class ControlPlane:
             process.stop(timeout_s=2)
 
     def start_api_server(self) -> None:
-        """Start the API server, and return once it is ready (about 5 s)."""
+        """Start the API server, and return once it is ready (about 2 s)."""
         self._api_server.start()
         self._api_server.wait_until_ready(self._is_ready, timeout_s=60)
 
@@ -84,7 +84,7 @@ class ControlPlane:
         self._api_server.stop(kill=True)
 
     def restart_api_server(self) -> None:
-        """`stop_api_server`, then `start_api_server`: same address, credentials and objects; about 5 s of refusals."""
+        """`stop_api_server`, then `start_api_server`: same address, credentials and objects; about 2 s of refusals."""
         self.stop_api_server()
         self.start_api_server()
 
@@ -171,8 +171,8 @@ class ControlPlane:
             f"--service-account-signing-key-file={self.folder / 'service-accounts.key'}",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--endpoint-reconciler-type=none",
-            # Without it clients list, then watch. A watch that begins with the list needs etcd's progress notifications,
-            # which Debian 12's etcd 3.4.23 lacks: the server breaks each such watch, and clients wait up to 40 s.
+            # Clients then list, and watch from there. A watch that begins with the list needs etcd's progress
+            # notifications, which Debian 12's etcd 3.4.23 lacks: each such watch breaks, and clients wait up to 40 s.
             "--feature-gates=WatchList=false",
             # It taints new nodes as not ready, and only the node lifecycle controller takes that off again.
             "--disable-admission-plugins=TaintNodesByCondition",
