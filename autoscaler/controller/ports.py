@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from threading import Event
 from typing import Protocol
 
 from autoscaler.actuators.outcome import Outcome
-from autoscaler.api.v1alpha1 import PredictiveAutoscaler, PredictiveAutoscalerStatus
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
 
@@ -29,33 +31,39 @@ class Cluster(Protocol):
         """All objects, those being deleted included."""
         ...
 
+    def problems(self) -> Mapping[tuple[str, str], str]:
+        """Objects that can't be read, by namespace and name, and why."""
+        ...
+
     def target(self, key: TargetKey) -> Target | Unavailable:
         """A workload as it stands."""
         ...
 
 
 class Actuator(Protocol):
-    """What is written to the cluster. Nothing here raises: a failure is an outcome."""
+    """What is written to the cluster. Nothing here raises: a failure is an outcome. Safe to share among threads."""
 
-    def apply(
-        self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float
-    ) -> Outcome:
+    def apply(self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float) -> Outcome:
         """Make the target have `desired` replicas, or at least as many, as the object's mode says."""
         ...
 
-    def restore(self, autoscaler: PredictiveAutoscaler, target: Target | Unavailable) -> Outcome:
-        """Put back the bounds that the user had."""
+    def restore(self, autoscaler: PredictiveAutoscaler) -> Outcome:
+        """Put back the bounds that the user had, and let the object go if it is being deleted."""
         ...
 
-    def release(self, autoscaler: PredictiveAutoscaler) -> None:
-        """Let an object go that is being deleted, its bounds being restored."""
+    def sweep(self, autoscalers: Collection[PredictiveAutoscaler], spared: Collection[str]) -> Collection[Outcome]:
+        """Put back bounds that no object claims any more; `spared` are names of objects that can't be read."""
+        ...
+
+    def keep(self, autoscalers: Collection[PredictiveAutoscaler]) -> None:
+        """Forget what is remembered of all others."""
         ...
 
     def write_status(self, autoscaler: PredictiveAutoscaler, status: PredictiveAutoscalerStatus) -> bool:
         """Store the status; whether it was stored."""
         ...
 
-    def event(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
+    def tell(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
         """Tell of something on the object."""
         ...
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from autoscaler.actuators.outcome import Outcome
-from autoscaler.api.v1alpha1 import PredictiveAutoscaler, PredictiveAutoscalerStatus
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.bin_data import BinData
 from autoscaler.controller.core_spec import stated_spec
 from autoscaler.controller.fleet import Fleet
@@ -16,7 +17,6 @@ from autoscaler.core.decision import Decision
 from autoscaler.core.lateness import Lateness
 from autoscaler.core.learned_capacity import CapacitySamples
 from autoscaler.core.learned_load import LoadTimes
-from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
@@ -62,7 +62,6 @@ class Workload:
         outage_bins: bins in a row without known demand.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
-        changed: the last decision that wrote, with its time.
         status: as last stored; `status_stored_s` is when.
     """
 
@@ -106,6 +105,12 @@ class Workload:
         count = round((latest_s - first_s) / bin_s) + 1
         return tuple(first_s + k * bin_s for k in range(max(0, count)))
 
+    def go_on_with(self, spec: Spec, state: State) -> None:
+        """Plan with another spec, on a history made for it; the queue is the same."""
+        if self.state is not None:
+            state = replace(state, backlog_rs=self.state.backlog_rs, serving=self.state.serving)
+        self.spec, self.state = spec, state
+
 
 def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> Workload:
     """A workload that remembers what its object's status says was learned."""
@@ -122,8 +127,3 @@ def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> 
         capacities=dict(capacities),
         status=autoscaler.status,
     )
-
-
-def prior_latency(autoscaler: PredictiveAutoscaler) -> LoadLatency:
-    """What is believed of loads until enough were seen."""
-    return LoadLatency.constant(autoscaler.spec.load_latency.prior)

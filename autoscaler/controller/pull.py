@@ -1,0 +1,94 @@
+"""What is asked of Prometheus for the bins that ended, and what the answers say of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoscaler.controller.bin_data import BinData, EngineBin
+from autoscaler.controller.workload import Workload
+from autoscaler.sources.ranges import RangeAnswer, RangeRequest, SourceError
+
+Answers = Mapping[RangeRequest, RangeAnswer | SourceError]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Requests for the bins of one workload that end at `ends_s`.
+
+    Attributes:
+        ends_s: ends of the bins, oldest first.
+        demand: unit -> request.
+        engine: field of EngineBin -> request.
+    """
+
+    ends_s: tuple[float, ...]
+    demand: Mapping[str, RangeRequest]
+    engine: Mapping[str, RangeRequest]
+
+    @property
+    def requests(self) -> list[RangeRequest]:
+        """All of them."""
+        return [*self.demand.values(), *self.engine.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What the answers said.
+
+    Attributes:
+        bins: one per bin asked for, oldest first.
+        reason: why the newest bin's demand is unknown: a Failure, or 'NoData'; '' where it is known.
+        message: the same in one line.
+    """
+
+    bins: tuple[BinData, ...]
+    reason: str
+    message: str
+
+
+def pull_for(workload: Workload, ends_s: tuple[float, ...]) -> Pull:
+    """The requests for bins that ended."""
+    step_s = workload.spec.bin_s
+    queries = workload.queries
+    engine = {
+        "waiting": queries.queue_length,
+        "running": queries.running,
+        "kv_cache_usage": queries.kv_cache_usage,
+        "completed_rps": queries.completions,
+        "gpu_utilization": queries.gpu_utilization,
+    }
+
+    def request(query: str) -> RangeRequest:
+        return queries.request(query, start_s=ends_s[0], stop_s=ends_s[-1], step_s=step_s)
+
+    return Pull(
+        ends_s,
+        {unit: request(query) for unit, query in queries.demand.items()},
+        {name: request(query) for name, query in engine.items() if query is not None},
+    )
+
+
+def read(pull: Pull, answers: Answers) -> Pulled:
+    """The bins; what wasn't answered is NaN."""
+    bins = tuple(
+        BinData(
+            end_s,
+            {unit: _value(answers[request], k) for unit, request in pull.demand.items()},
+            EngineBin(**{name: _value(answers[request], k) for name, request in pull.engine.items()}),
+        )
+        for k, end_s in enumerate(pull.ends_s)
+    )
+    for unit, request in pull.demand.items():
+        answer = answers[request]
+        if isinstance(answer, SourceError):
+            return Pulled(bins, str(answer.failure), str(answer))
+        if math.isnan(answer.values[-1]):
+            warned = "; ".join(answer.warnings)
+            return Pulled(bins, "NoData", warned or f"the query for {unit} has no value now: {request.query}")
+    return Pulled(bins, "", "")
+
+
+def _value(answer: RangeAnswer | SourceError, k: int) -> float:
+    return math.nan if isinstance(answer, SourceError) else float(answer.values[k])

@@ -1,0 +1,43 @@
+"""A decision in one sentence, for the status and for Events: the numbers that decided it."""
+
+from __future__ import annotations
+
+import math
+
+from autoscaler.core.decision import Decision, Reason
+from autoscaler.core.spec import Spec
+
+
+def decision_sentence(spec: Spec, decision: Decision) -> str:
+    """Such as '7 replicas (5 ready, 1 loading): 6.4 needed within 10 min at risk level 97 %'."""
+    loading = decision.current - decision.ready
+    head = f"{decision.desired} replicas ({decision.ready} ready, {loading} loading): "
+    lead = _duration(decision.lead_bins * spec.bin_s)
+    if math.isnan(decision.high_at_lead):
+        return f"{head}no demand is known yet, so they are held"
+    if Reason.DEMAND_MISSING in decision.reasons and decision.desired >= decision.current:
+        why = f"the last demand is unknown, so none is released; {decision.high_at_lead:.1f} forecast in {lead}"
+    elif decision.desired > decision.current:
+        why = f"{decision.high_at_lead:.1f} needed in {lead} ({_percent(decision.order_level)} quantile)"
+    elif decision.desired < decision.current:
+        peak = max(decision.peak_until_lead, decision.high_at_lead)
+        why = f"at most {peak:.1f} needed within {lead} ({_percent(decision.keep_level)} quantile)"
+    elif Reason.KEPT in decision.reasons:
+        why = f"{decision.peak_until_lead:.1f} may be needed within {lead}, {decision.high_at_lead:.1f} after it"
+    else:
+        why = f"{decision.high_at_lead:.1f} needed in {lead} ({_percent(decision.order_level)} quantile)"
+    if Reason.BACKLOG in decision.reasons:
+        why += f", and a backlog of {decision.backlog_rs:,.0f} replica-seconds"
+    if Reason.AT_MAX in decision.reasons:
+        why += f"; maxReplicas is {spec.replicas_max}"
+    elif Reason.AT_MIN in decision.reasons:
+        why += f"; minReplicas is {spec.replicas_min}"
+    return head + why
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:g} %"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:.3g} min"

@@ -1,0 +1,183 @@
+"""The object's status: what Headstart sees, does and has learned, in the manner of HorizontalPodAutoscaler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.api.status import (
+    Condition,
+    ConditionType,
+    ForecastPeak,
+    LastDecision,
+    LearnedCapacity,
+    LearnedLoadLatency,
+    PredictiveAutoscalerStatus,
+)
+from autoscaler.api.v1alpha1 import Mode
+from autoscaler.controller.sentence import decision_sentence
+from autoscaler.controller.workload import Workload
+from autoscaler.core.decision import Decision, Reason
+from autoscaler.kube.facts import Unavailable
+
+# What moves every minute is stored this often at most: a thousand objects would be 17 writes a second otherwise.
+_VOLATILE_EVERY_S = 300.0
+_VOLATILE = {"forecast_peak", "late_share", "load_latency", "capacity"}
+_STATUS: Mapping[bool | None, Literal["True", "False", "Unknown"]] = {True: "True", False: "False", None: "Unknown"}
+_ACTS = {Action.NONE, Action.PATCHED, Action.CONFLICT}
+
+
+def time_text(at_s: float) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def status_of(workload: Workload, now_s: float) -> PredictiveAutoscalerStatus:
+    """The status after the last decision."""
+    before = workload.status or PredictiveAutoscalerStatus()
+    decision = workload.decision
+    return PredictiveAutoscalerStatus(
+        observed_generation=workload.autoscaler.metadata.generation,
+        desired_replicas=decision.desired if decision else before.desired_replicas,
+        current_replicas=decision.current if decision else before.current_replicas,
+        ready_replicas=workload.fleet.ready if workload.fleet else before.ready_replicas,
+        loading_replicas=workload.fleet.loading if workload.fleet else before.loading_replicas,
+        forecast_peak=_forecast_peak(workload, decision) if decision else before.forecast_peak,
+        load_latency=_load_latency(workload),
+        capacity=_capacity(workload),
+        late_share=_rounded(workload.lateness.late_share),
+        last_decision=_last_decision(workload, decision, before),
+        conditions=tuple(_conditions(workload, before, now_s)),
+    )
+
+
+def is_due(stored: PredictiveAutoscalerStatus | None, status: PredictiveAutoscalerStatus, since_s: float) -> bool:
+    """Whether a status is to be written, `since_s` seconds after the stored one: at once, unless numbers only drift."""
+    if stored is None or status == stored:
+        return stored is None
+    if since_s >= _VOLATILE_EVERY_S:
+        return True
+    return status.model_dump(exclude=_VOLATILE) != stored.model_dump(exclude=_VOLATILE)
+
+
+def _forecast_peak(workload: Workload, decision: Decision) -> ForecastPeak | None:
+    if math.isnan(decision.peak_until_lead):
+        return None
+    at_s = decision.now_s + decision.lead_bins * workload.spec.bin_s
+    return ForecastPeak(replicas=round(decision.peak_until_lead, 2), time=time_text(at_s))
+
+
+def _load_latency(workload: Workload) -> LearnedLoadLatency:
+    recent_s = workload.loads.recent_s
+    if not recent_s:
+        return LearnedLoadLatency()
+    seen = workload.loads.latency(workload.spec.load_latency, samples_min=1)
+    return LearnedLoadLatency(
+        samples=len(recent_s),
+        p50_seconds=round(seen.quantile_s(0.5), 1),
+        p90_seconds=round(seen.quantile_s(0.9), 1),
+        recent_seconds=tuple(round(load_s, 1) for load_s in recent_s),
+    )
+
+
+def _capacity(workload: Workload) -> tuple[LearnedCapacity, ...]:
+    stated = {demand.unit: demand.capacity for demand in workload.autoscaler.spec.demand}
+    return tuple(
+        LearnedCapacity(
+            unit=unit,
+            samples=len(samples.recent_rps),
+            per_second=used if (used := workload.spec.capacity_rps[unit]) != stated[unit] else None,
+            recent_per_second=tuple(float(f"{value:.4g}") for value in samples.recent_rps),
+        )
+        for unit, samples in workload.capacities.items()
+        if unit in stated and samples.recent_rps
+    )
+
+
+def _last_decision(
+    workload: Workload, decision: Decision | None, before: PredictiveAutoscalerStatus
+) -> LastDecision | None:
+    if decision is None or (decision.desired == before.desired_replicas and before.last_decision is not None):
+        return before.last_decision
+    return LastDecision(
+        time=time_text(decision.now_s),
+        from_replicas=decision.current,
+        to_replicas=decision.desired,
+        reasons=tuple(decision.reasons),
+        message=decision_sentence(workload.spec, decision),
+    )
+
+
+def _conditions(workload: Workload, before: PredictiveAutoscalerStatus, now_s: float) -> list[Condition]:
+    old = {condition.type: condition for condition in before.conditions}
+    made = (_ready(workload), _metrics(workload), _active(workload), _limited(workload.decision))
+    conditions = []
+    for kind, holds, reason, message in made:
+        status: Literal["True", "False", "Unknown"] = _STATUS[holds]
+        moved = kind not in old or old[kind].status != status
+        conditions.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=message,
+                last_transition_time=time_text(now_s) if moved else old[kind].last_transition_time,
+                observed_generation=workload.autoscaler.metadata.generation,
+            )
+        )
+    return conditions
+
+
+_Made = tuple[ConditionType, bool | None, str, str]
+
+
+def _ready(workload: Workload) -> _Made:
+    kind = ConditionType.READY
+    if isinstance(workload.target, Unavailable):
+        return kind, False, workload.target.reason, workload.target.message
+    if workload.state is None:
+        return kind, False, "LoadingHistory", "its history is being read from Prometheus"
+    if workload.decision is None:
+        return kind, False, "NoDecisionYet", "the first bin isn't over"
+    if Reason.NO_HISTORY in workload.decision.reasons:
+        return kind, False, "NoHistory", "no demand is known yet: replicas are held as they are"
+    return kind, True, "Deciding", "decides once per interval"
+
+
+def _metrics(workload: Workload) -> _Made:
+    kind = ConditionType.METRICS_AVAILABLE
+    if workload.bin is None:
+        return kind, None, "NotAskedYet", ""
+    if workload.metrics_reason:
+        return kind, False, workload.metrics_reason, workload.metrics_message
+    return kind, True, "Answered", "; ".join(workload.queries.warnings)
+
+
+def _active(workload: Workload) -> _Made:
+    kind = ConditionType.SCALING_ACTIVE
+    outcome: Outcome | None = workload.outcome
+    if workload.autoscaler.spec.mode is Mode.SHADOW:
+        return kind, False, "Shadow", "mode Shadow decides and writes nothing"
+    if outcome is None:
+        return kind, None, "NotTriedYet", ""
+    if outcome.action in _ACTS:
+        return kind, True, str(workload.autoscaler.spec.mode), outcome.message
+    return kind, False, outcome.reason, outcome.message
+
+
+def _limited(decision: Decision | None) -> _Made:
+    kind = ConditionType.SCALING_LIMITED
+    if decision is None:
+        return kind, None, "NoDecisionYet", ""
+    if Reason.AT_MAX in decision.reasons:
+        return kind, True, "TooManyReplicas", "the need is above maxReplicas"
+    if Reason.AT_MIN in decision.reasons:
+        return kind, True, "TooFewReplicas", "the need is below minReplicas"
+    return kind, False, "DesiredWithinRange", "the need is within minReplicas and maxReplicas"
+
+
+def _rounded(share: float) -> float | None:
+    return None if math.isnan(share) else round(share, 4)

@@ -1,0 +1,121 @@
+"""One bin of one workload: from what was seen to a decision. The same for the live and the simulated cluster."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from autoscaler.controller.bin_data import BinData, saturated_bin
+from autoscaler.controller.core_spec import forecasts_alike, learned_spec
+from autoscaler.controller.fleet import Fleet, fleet_of
+from autoscaler.controller.pull import Pulled
+from autoscaler.controller.workload import Workload
+from autoscaler.core.decide import decide, outlook_of
+from autoscaler.core.decision import Decision
+from autoscaler.core.learned_capacity import CapacitySamples
+from autoscaler.core.observation import Observation
+from autoscaler.core.outlook import Outlook
+from autoscaler.core.spec import Spec
+from autoscaler.kube.facts import Target
+
+DOUBTED = "GpuBusyWithoutDemand"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A decision, and what it was made from.
+
+    Attributes:
+        spec: what was planned with.
+        observation, outlook, decision: of the core.
+        newest: whether it is for the bin that runs now; earlier ones only catch up, and nothing is done about them.
+    """
+
+    spec: Spec
+    observation: Observation
+    outlook: Outlook
+    decision: Decision
+    newest: bool
+
+
+def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
+    """Decide on each bin that ended, and remember what it taught."""
+    made = []
+    for data in pulled.bins:
+        fleet = _fleet(workload, data.end_s)
+        believed = _believed(workload, data, fleet)
+        _learn_from_bin(workload, believed, fleet)
+        made.append(_decide(workload, believed, fleet, newest=data is pulled.bins[-1]))
+        workload.fleet, workload.bin = fleet, believed
+    _note_metrics(workload, pulled)
+    return made
+
+
+def wants_rebuild(workload: Workload) -> Spec | None:
+    """The spec that what was learned asks for, where it needs a forecast from history anew; else it is taken on."""
+    spec = learned_spec(workload.autoscaler.spec, workload.spec, workload.loads, workload.capacities)
+    if forecasts_alike(spec, workload.spec):
+        workload.spec = spec
+        return None
+    return spec
+
+
+def _fleet(workload: Workload, now_s: float) -> Fleet:
+    """The fleet as the cluster has it; as it was where the cluster can't be read."""
+    target = workload.target
+    if isinstance(target, Target):
+        return fleet_of(
+            target,
+            now_s=now_s,
+            bin_s=workload.spec.bin_s,
+            load_latency=workload.spec.load_latency,
+            before=workload.fleet,
+        )
+    assert workload.fleet is not None, "a workload whose target was never read isn't decided on"
+    return workload.fleet
+
+
+def _believed(workload: Workload, data: BinData, fleet: Fleet) -> BinData:
+    """The bin, its demand unknown where busy GPUs speak against it."""
+    if not data.doubted(ready=fleet.ready, capacity_rps=workload.spec.capacity_rps):
+        return data
+    return BinData(data.end_s, dict.fromkeys(data.demand_rps, math.nan), data.engine)
+
+
+def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) -> Made:
+    assert workload.state is not None, "a workload without a state isn't decided on"
+    unit = workload.request_unit
+    backlog_rs = data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
+    observation = Observation(data.end_s, data.demand_rps, fleet.ready, fleet.due_bins, backlog_rs)
+    workload.decision, workload.state = decide(workload.spec, workload.state, observation)
+    return Made(workload.spec, observation, outlook_of(workload.spec, workload.state), workload.decision, newest)
+
+
+def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
+    """Lateness of the bin that ended, which the fleet before served, and the capacity where that was saturated."""
+    if workload.fleet is None:
+        return
+    spec, unit = workload.spec, workload.request_unit
+    demand = max((rate / spec.capacity_rps[unit] for unit, rate in data.demand_rps.items()), default=math.nan)
+    backlog_rs = data.backlog_rs(spec.capacity_rps[unit]) if unit else None
+    workload.lateness = workload.lateness.with_bin(
+        spec, demand_replicas=demand if data.known else math.nan, ready=workload.fleet.ready, backlog_rs=backlog_rs
+    )
+    if unit is None or workload.bin is None or workload.bin.end_s + spec.bin_s != data.end_s:
+        return
+    ready = None if fleet.changed or workload.fleet.changed else fleet.ready
+    seen = saturated_bin(workload.bin, data, unit=unit, ready=ready, bin_s=spec.bin_s)
+    workload.capacities[unit] = workload.capacities.get(unit, CapacitySamples()).with_bin(seen)
+
+
+def _note_metrics(workload: Workload, pulled: Pulled) -> None:
+    """Why demand is unknown, and for how many bins."""
+    assert workload.bin is not None, "a bin was just decided on"
+    workload.metrics_reason, workload.metrics_message = pulled.reason, pulled.message
+    if not pulled.reason and not workload.bin.known:
+        workload.metrics_reason = DOUBTED
+        workload.metrics_message = (
+            f"GPU utilisation is {workload.bin.engine.gpu_utilization:.0%} and demand next to nothing: the demand query"
+            " seems to miss traffic, so nothing is released"
+        )
+    workload.outage_bins = 0 if workload.bin.known else workload.outage_bins + len(pulled.bins)

@@ -1,0 +1,117 @@
+"""What the controller says of itself: metrics, decision lines, and the recording that can be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.controller.rebuild import Rebuilt
+from autoscaler.controller.step import Made
+from autoscaler.controller.workload import ObjectKey, Workload, key_of
+from autoscaler.sources.ranges import RangeAnswer, SourceError
+from autoscaler.telemetry.decision_line import to_line
+from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
+from autoscaler.telemetry.line_writer import LineWriter
+from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.metrics import Metrics
+from autoscaler.telemetry.record import Done, Record
+
+_CAUGHT_UP = Done("None", "CaughtUp", "decided late for a bin that is over", None, None)
+_NOT_TRIED = Done("None", "NotTried", "", None, None)
+
+
+class Teller:
+    """Tells of each tick. Decision lines of replicas that don't lead say so in what was done."""
+
+    def __init__(
+        self, metrics: Metrics, log: Log, decisions: LineWriter | None, recording: LineWriter | None = None
+    ) -> None:
+        """Where to tell it.
+
+        Args:
+            metrics: for /metrics.
+            log: for what an operator should read.
+            decisions: for one line per decision; None for none.
+            recording: for the same lines and the histories that they stand on; None for none.
+        """
+        self._metrics = metrics
+        self._log = log
+        self._decisions = decisions
+        self._recording = recording
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """Time a step of the tick."""
+        return self._metrics.step(name)
+
+    def decided(self, workload: Workload, made: list[Made], now_s: float) -> None:
+        """Tell of a workload's decisions, oldest first."""
+        forecast_rps = {}
+        if workload.state is not None:
+            forecast_rps = {unit: each.quantiles[0] for unit, each in workload.state.forecasts.items()}
+        for each in made:
+            record = _record(workload, each, now_s)
+            if self._decisions or self._recording:
+                line = to_line(record)
+                for writer in (self._decisions, self._recording):
+                    if writer is not None:
+                        writer.write(line)
+            self._metrics.decided(record, forecast_rps)
+        self._metrics.late(*workload.key, workload.lateness.late_share)
+
+    def rebuilt(self, rebuilt: Rebuilt) -> None:
+        """Tell of a history that decisions stand on from now on."""
+        if self._recording is not None:
+            job = rebuilt.job
+            record = HistoryRecord(*job.key, job.spec, rebuilt.start_s, rebuilt.demand_rps)
+            self._recording.write(to_history_line(record))
+
+    def answered(self, answers: Iterable[RangeAnswer | SourceError]) -> None:
+        """Count queries that failed."""
+        for answer in answers:
+            if isinstance(answer, SourceError):
+                self.prometheus_failed(answer)
+
+    def prometheus_failed(self, failure: SourceError) -> None:
+        """Count, and log, one query that failed."""
+        self._metrics.prometheus_failed(str(failure.failure))
+        self._log.warning(str(failure))
+
+    def api_failed(self, reason: str) -> None:
+        """Count one write that failed."""
+        self._metrics.api_failed("patch", reason)
+
+    def unusable(self, autoscaler: PredictiveAutoscaler, problem: str) -> None:
+        """Log that an object can't be served."""
+        self._log.warning(f"PredictiveAutoscaler {key_of(autoscaler)}: {problem}")
+
+    def swept(self, outcome: Outcome) -> None:
+        """Log a bound that was put back."""
+        if outcome.action is not Action.NONE:
+            self._log.warning(outcome.message)
+
+    def ticked(self, workloads: Mapping[ObjectKey, Workload], *, leads: bool) -> None:
+        """A tick is over."""
+        self._metrics.watched(workloads.keys())
+        self._metrics.leads(leads)
+
+
+def _record(workload: Workload, made: Made, now_s: float) -> Record:
+    return Record(
+        time_s=now_s,
+        namespace=workload.key.namespace,
+        name=workload.key.name,
+        mode=str(workload.autoscaler.spec.mode),
+        spec=made.spec,
+        observation=made.observation,
+        outlook=made.outlook,
+        decision=made.decision,
+        done=_done(workload.outcome) if made.newest else _CAUGHT_UP,
+    )
+
+
+def _done(outcome: Outcome | None) -> Done:
+    if outcome is None:
+        return _NOT_TRIED
+    return Done(str(outcome.action), outcome.reason, outcome.message, outcome.before, outcome.after)

@@ -1,0 +1,62 @@
+"""A history that decisions stand on, as one line of JSON: with it a recording of decisions can be made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoscaler.core.spec import Spec
+from autoscaler.telemetry.decision_line import read_spec, spec_content
+from autoscaler.telemetry.json_fields import Fields, number_content
+from forecasting.series import FloatArray
+
+OPENING = '{"kind":"History",'
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRecord:
+    """The demand that a state was made from.
+
+    Attributes:
+        namespace, name: of the PredictiveAutoscaler.
+        spec: what was planned with.
+        start_s: start of the first bin, seconds since the epoch.
+        demand_rps: unit -> work per second, shape (n,), NaN where it is missing; empty where none was to be had.
+    """
+
+    namespace: str
+    name: str
+    spec: Spec
+    start_s: float
+    demand_rps: Mapping[str, FloatArray]
+
+
+def to_history_line(record: HistoryRecord) -> str:
+    """The record as one line of ASCII without its end."""
+    content = {
+        "kind": "History",
+        "namespace": record.namespace,
+        "name": record.name,
+        "spec": spec_content(record.spec),
+        "start_s": number_content(record.start_s),
+        "demand_rps": {
+            unit: [number_content(value) for value in values.tolist()] for unit, values in record.demand_rps.items()
+        },
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def from_history_line(text: str, *, where: str) -> HistoryRecord:
+    """The record that `to_history_line` wrote. UsageError, which begins with `where`, for anything else."""
+    line = Fields.parse(text, where)
+    demand = line.fields("demand_rps")
+    return HistoryRecord(
+        namespace=line.text("namespace"),
+        name=line.text("name"),
+        spec=read_spec(line.fields("spec")),
+        start_s=line.number("start_s"),
+        demand_rps={unit: np.array(demand.numbers(unit)) for unit in demand.content},
+    )
