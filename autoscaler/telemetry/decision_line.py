@@ -72,7 +72,7 @@ def to_line(record: Record) -> str:
             "before": record.done.before,
             "after": record.done.after,
         },
-        "spec": _spec_content(record.spec),
+        "spec": spec_content(record.spec),
         "observation": _observation_content(record.observation),
         "outlook": _outlook_content(record.outlook),
     }
@@ -91,7 +91,7 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
         namespace=line.text("namespace"),
         name=line.text("name"),
         mode=line.text("mode"),
-        spec=_spec(line.fields("spec")),
+        spec=read_spec(line.fields("spec")),
         observation=_observation(line.fields("observation")),
         outlook=_outlook(line.fields("outlook")),
         decision=_decision(line.fields("decision")),
@@ -121,7 +121,8 @@ def _decision(content: Fields) -> Decision:
     return Decision(reasons=tuple(known[code] for code in codes), **integers, **floats)  # type: ignore[arg-type]
 
 
-def _spec_content(spec: Spec) -> dict[str, Any]:
+def spec_content(spec: Spec) -> dict[str, Any]:
+    """A spec as JSON, without the forecast's members; five quantiles of the load latency."""
     loads = compact(spec.load_latency)
     return {
         "bin_s": number_content(spec.bin_s),
@@ -135,7 +136,8 @@ def _spec_content(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _spec(content: Fields) -> Spec:
+def read_spec(content: Fields) -> Spec:
+    """The spec that `spec_content` wrote. UsageError for anything else."""
     loads_s = content.numbers("load_s")
     if not loads_s or not all(math.isfinite(load_s) for load_s in loads_s) or loads_s != sorted(loads_s):
         content.refuse("load_s", "must be increasing numbers of seconds, at least one")
