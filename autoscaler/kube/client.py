@@ -155,7 +155,14 @@ class Kube:
         )
 
     def patch(
-        self, resource: Resource, body: dict[str, Any], *, namespace: str | None, name: str, subresource: str = ""
+        self,
+        resource: Resource,
+        body: dict[str, Any],
+        *,
+        namespace: str | None,
+        name: str,
+        subresource: str = "",
+        timeout_s: float | None = None,
     ) -> dict[str, Any]:
         """Merge `body` into an object (RFC 7386): null removes, a metadata.resourceVersion in it must be the newest."""
         return self._transport.request(
@@ -165,6 +172,7 @@ class Kube:
             query=_MANAGER,
             body=body,
             content_type=MERGE_PATCH,
+            timeout_s=timeout_s,
         )
 
     def resource_of(self, api_version: str, kind: str) -> Served:
