@@ -56,9 +56,10 @@ class Document:
         self._node = node
         self._known: dict[int, _Entries] = {}
         self._steps = 0
-        self.mistakes: list[Mistake] = []
+        self._mistakes: dict[Mistake, None] = {}
         self.line = _line(node)
         self.value = self._plain(node, depth=0)
+        self.mistakes = tuple(self._mistakes)
 
     def line_of(self, path: Path) -> int:
         """The line of what a path names, or of the nearest part above it that exists."""
@@ -142,7 +143,8 @@ class Document:
         return self._steps <= NODES_MAX
 
     def _mistake(self, node: yaml.Node, message: str) -> None:
-        self.mistakes.append(Mistake(_line(node), message))
+        """Note it once, however many aliases lead to it."""
+        self._mistakes[Mistake(_line(node), message)] = None
 
 
 def read_documents(content: bytes) -> Iterator[Document | Mistake]:

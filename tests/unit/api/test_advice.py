@@ -1,0 +1,45 @@
+"""What is allowed in an object and worth a second look."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoscaler.api.advice import advice
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+
+
+def told(**spec: object) -> list[str]:
+    manifest = {
+        "apiVersion": "headstart.dev/v1alpha1",
+        "kind": "PredictiveAutoscaler",
+        "metadata": {"name": "chat"},
+        "spec": {
+            "scaleTargetRef": {"name": "chat"},
+            "maxReplicas": 10,
+            "demand": [{"query": "up", "capacity": 1}],
+            **spec,
+        },
+    }
+    return list(advice(PredictiveAutoscaler.from_manifest(manifest)))
+
+
+def test_the_defaults_need_no_advice() -> None:
+    assert told() == []
+    assert told(mode="Floor", minReplicas=0) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "begins"),
+    [
+        ({"mode": "Scale"}, "mode Scale sets the replicas of Deployment chat itself, and refuses to where"),
+        ({"history": "167h"}, "history 167h is too short for a weekly season; 168h shows one, 336h shows it twice"),
+        ({"interval": "5s"}, "history 336h at interval 5s is 241,920 values per query"),
+        (
+            {"minReplicas": 0, "demand": [{"preset": "tgi", "capacity": 1}]},
+            "minReplicas 0 leaves no engine that could report the demand of its preset",
+        ),
+    ],
+)
+def test_what_may_not_be_meant_is_told_with_what_to_do(spec: dict[str, object], begins: str) -> None:
+    (sentence,) = told(**spec)
+    assert sentence.startswith(begins)

@@ -1,0 +1,117 @@
+"""`headstart validate` on objects, and `headstart crd`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from autoscaler.cli.app import run
+
+ROOT = Path(__file__).resolve().parents[3]
+MINIMAL = ROOT / "manifests" / "examples" / "minimal.yaml"
+FULL = ROOT / "manifests" / "examples" / "full.yaml"
+
+
+def changed(path: Path, old: str, new: str, source: Path = MINIMAL) -> Path:
+    text = source.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_validate_says_what_each_object_will_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", str(MINIMAL), str(FULL)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == (
+        f"{MINIMAL}:2: default/chat: mode Shadow, Deployment chat: decides on 1 to 10 replicas every 1m and writes"
+        " nothing; 3.2 requests/s per replica; at most 1% later than 10s\n"
+        f"{FULL}:2: inference/chat: mode Floor, Deployment chat-vllm: sets the minimum of its ScaledObject or"
+        " HorizontalPodAutoscaler every 1m, 2 to 24 replicas; 3.2 requests/s, 9000 prompt_tokens/s per replica; at most"
+        " 1% later than 10s\n"
+    )
+    assert printed.err == ""
+
+
+def test_a_mistake_is_one_line_on_standard_error_and_the_rest_is_still_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = changed(tmp_path / "bad.yaml", "maxReplicas: 10", "maxReplicas: 10\n  minReplicas: 12")
+    assert run(["validate", str(bad), str(MINIMAL), str(ROOT / "data" / "chat.csv")]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == (
+        f"{bad}:10: spec.minReplicas: must be at most maxReplicas (10), got 12; lower it or raise maxReplicas\n"
+    )
+    assert [line.partition(": ")[0] for line in printed.out.splitlines()] == [
+        f"{MINIMAL}:2",
+        f"{ROOT}/data/chat.csv",
+    ]
+
+
+def test_other_kinds_are_noted_and_a_file_of_only_those_is_bad(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "apiVersion: v1\nkind: Service\nmetadata: {name: chat}\n"
+    both = tmp_path / "both.yaml"
+    both.write_text(f"{other}---\n{MINIMAL.read_text()}")
+    assert run(["validate", str(both)]) == 0
+    assert capsys.readouterr().err == f"{both}:1: Service chat: skipped\n"
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(other)
+    assert run(["validate", str(alone)]) == 2
+    assert capsys.readouterr().err == f"{alone}: holds no PredictiveAutoscaler, only Service chat\n"
+
+
+def test_warnings_leave_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = changed(tmp_path / "scale.yaml", "  maxReplicas", "  mode: Scale\n  history: 24h\n  maxReplicas")
+    assert run(["validate", str(path)]) == 0
+    warnings = capsys.readouterr().err.splitlines()
+    assert [line.partition(": warning: ")[2][:15] for line in warnings] == ["mode Scale sets", "history 24h is "]
+    assert all(line.startswith(f"{path}:2: warning: ") for line in warnings)
+
+
+def test_two_writers_of_one_workload_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = changed(tmp_path / "a.yaml", "  maxReplicas", "  mode: Floor\n  maxReplicas")
+    changed(tmp_path / "b.yaml", "name: chat\nspec", "name: second\nspec", first)
+    changed(tmp_path / "c.yaml", "name: chat\nspec", "name: third\nspec", MINIMAL)
+    assert run(["validate", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/b.yaml:2: warning: chat at {first}:2 writes Deployment chat too; put one of the two in mode"
+        " Shadow\n"
+    )
+
+
+def test_validate_gives_json_for_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = changed(tmp_path / "bad.yaml", "maxReplicas: 10", "maxReplicas: ten")
+    absent = tmp_path / "absent.yaml"
+    assert run(["validate", "--json", str(FULL), str(bad), str(absent)]) == 2
+    printed = capsys.readouterr()
+    good, wrong, missing = json.loads(printed.out)
+    assert printed.err == ""
+    assert (good["usable"], good["namespace"], good["name"], good["mode"]) == (True, "inference", "chat", "Floor")
+    assert (good["target"], good["warnings"], good["line"]) == ("Deployment chat-vllm", [], 2)
+    assert (wrong["usable"], wrong["line"]) == (False, 9)
+    assert wrong["error"] == f"{bad}:9: spec.maxReplicas: must be a whole number, got 'ten'"
+    assert missing["error"] == f"{absent}: can't be read: No such file or directory"
+
+
+def test_crd_prints_the_definition_and_its_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["crd"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["metadata"]["name"] == "predictiveautoscalers.headstart.dev"
+    assert run(["crd", "--reference"]) == 0
+    assert "| `spec.objective.lateBudget` | share | `1%` |" in capsys.readouterr().out
+
+
+def test_objects_are_checked_without_the_heavy_packages() -> None:
+    heavy = ["kubernetes", "matplotlib", "numba", "pandas", "prometheus_api_client", "pyarrow", "sklearn"]
+    program = (
+        "import sys\nfrom autoscaler.cli.app import run\n"
+        f"code = run(['validate', {str(MINIMAL)!r}]) or run(['crd'])\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\nsys.exit(code)\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "[]\n")
