@@ -29,9 +29,4 @@ def advice(autoscaler: PredictiveAutoscaler) -> tuple[str, ...]:
             f"history {history} at interval {interval} is {bins:,} values per query, which makes a slow start; a longer"
             f" interval or a shorter history keeps it below {BINS_MAX:,}"
         )
-    if spec.min_replicas == 0 and any(demand.preset is not None for demand in spec.demand):
-        found.append(
-            "minReplicas 0 leaves no engine that could report the demand of its preset; use a query of arrivals ahead"
-            " of the engine, or minReplicas 1"
-        )
     return tuple(found)

@@ -100,7 +100,8 @@ class Demand(Model):
 
     unit: Unit = Field(
         default="requests",
-        description="What is counted, such as requests or prompt_tokens. It names the series in metrics and status.",
+        description="What is counted, such as requests, prompt_tokens or output_tokens, by which names the presets know"
+        " them. It names the series in metrics and status.",
     )
     query: Query | None = Field(
         default=None,
@@ -160,7 +161,9 @@ class Engine(Model):
     )
     running: Query | None = Field(default=None, description="PromQL for the requests being served, summed.")
     kv_cache_usage: Query | None = Field(
-        default=None, description="PromQL for the share of the KV cache in use, 0 to 1, averaged over ready replicas."
+        default=None,
+        description="PromQL for the share of the KV cache in use, 0 to 1, of the fullest replica: an average counts"
+        " those that still load as empty.",
     )
     completions: Query | None = Field(
         default=None, description="PromQL for completions per second, summed: with a queue it teaches the capacity."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ class FileObject:
     file: Path
     line: int
     autoscaler: PredictiveAutoscaler
+    document: Document = field(repr=False, compare=False)
+
+    def problem(self, path_text: str, message: str) -> FileProblem:
+        """What another check finds wrong with it, at a field named as in 'spec.demand[0].unit'."""
+        parts = re.findall(r"\w+", path_text)
+        path = tuple(int(part) if part.isdigit() else part for part in parts)
+        return FileProblem(self.file, self.document.line_of(path), Problem(path, message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,7 @@ def _object_of(file: Path, document: Document) -> Iterator[Found]:
     else:
         read = _read_object(manifest)
         if isinstance(read, PredictiveAutoscaler):
-            yield FileObject(file, document.line, read)
+            yield FileObject(file, document.line, read, document)
         else:
             yield from (FileProblem(file, document.line_of(each.path), each) for each in read)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoscaler.api.v1alpha1 import PredictiveAutoscaler
-    from autoscaler.api.yaml_file import FileObject, Found
+    from autoscaler.api.yaml_file import FileObject, FileProblem
 
 
 def is_yaml(path: Path) -> bool:
@@ -24,7 +24,7 @@ def object_facts(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         UsageError: the file or folder can't be read, or holds no PredictiveAutoscaler at all.
     """
-    from autoscaler.api.yaml_file import SkippedObject, read_yaml
+    from autoscaler.api.yaml_file import FileObject, SkippedObject, read_yaml
     from autoscaler.errors import UsageError
 
     found = read_yaml(path)
@@ -33,29 +33,41 @@ def object_facts(path: Path) -> Iterator[dict[str, Any]]:
         raise UsageError(f"{path}: holds no PredictiveAutoscaler{others}")
     writers: dict[tuple[str, str], FileObject] = {}
     for each in found:
-        yield _facts(each, writers)
+        if isinstance(each, SkippedObject):
+            text = f"{each.file}:{each.line}: {each.name}: skipped"
+            yield {"file": str(each.file), "line": each.line, "usable": True, "skipped": each.name, "text": text}
+        else:
+            yield _object(each, writers) if isinstance(each, FileObject) else _bad(each)
 
 
-def _facts(each: Found, writers: dict[tuple[str, str], FileObject]) -> dict[str, Any]:
+def _bad(problem: FileProblem) -> dict[str, Any]:
+    where = {"file": str(problem.file), "line": problem.line}
+    return where | {"usable": False, "error": str(problem), "text": str(problem)}
+
+
+def _object(each: FileObject, writers: dict[tuple[str, str], FileObject]) -> dict[str, Any]:
     from autoscaler.api.advice import advice
-    from autoscaler.api.yaml_file import FileProblem, SkippedObject
+    from autoscaler.errors import UsageError
+    from autoscaler.sources.presets import resolve
 
-    where = {"file": str(each.file), "line": each.line}
-    if isinstance(each, SkippedObject):
-        return where | {"usable": True, "skipped": each.name, "text": f"{each.file}:{each.line}: {each.name}: skipped"}
-    if isinstance(each, FileProblem):
-        return where | {"usable": False, "error": str(each), "text": str(each)}
     metadata, spec = each.autoscaler.metadata, each.autoscaler.spec
+    try:
+        query_warnings = resolve(spec).warnings
+    except UsageError as error:
+        path, _, message = str(error).partition(": ")
+        return _bad(each.problem(path, message))
     target = f"{spec.scale_target_ref.kind} {spec.scale_target_ref.name}"
     does = _does(each.autoscaler)
-    return where | {
+    return {
+        "file": str(each.file),
+        "line": each.line,
         "usable": True,
         "namespace": metadata.namespace,
         "name": metadata.name,
         "mode": str(spec.mode),
         "target": target,
         "does": does,
-        "warnings": [*advice(each.autoscaler), *_second_writer(each, target, writers)],
+        "warnings": [*advice(each.autoscaler), *query_warnings, *_second_writer(each, target, writers)],
         "text": f"{each.file}:{each.line}: {metadata.namespace}/{metadata.name}: mode {spec.mode}, {target}: {does}",
     }
 

@@ -34,10 +34,6 @@ def test_the_defaults_need_no_advice() -> None:
         ({"mode": "Scale"}, "mode Scale sets the replicas of Deployment chat itself, and refuses to where"),
         ({"history": "167h"}, "history 167h is too short for a weekly season; 168h shows one, 336h shows it twice"),
         ({"interval": "5s"}, "history 336h at interval 5s is 241,920 values per query"),
-        (
-            {"minReplicas": 0, "demand": [{"preset": "tgi", "capacity": 1}]},
-            "minReplicas 0 leaves no engine that could report the demand of its preset",
-        ),
     ],
 )
 def test_what_may_not_be_meant_is_told_with_what_to_do(spec: dict[str, object], begins: str) -> None:

@@ -74,6 +74,24 @@ def test_warnings_leave_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixt
     assert all(line.startswith(f"{path}:2: warning: ") for line in warnings)
 
 
+def test_what_a_preset_cannot_tell_is_told_at_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    query = next(line for line in MINIMAL.read_text().splitlines() if "query:" in line)
+    preset = "    - unit: prompt_tokens\n      selector: job\n      preset: triton"
+    unit = changed(tmp_path / "unit.yaml", query, preset.replace("      selector: job\n", ""))
+    selector = changed(tmp_path / "selector.yaml", query, preset.replace("prompt_tokens", "requests"))
+    assert run(["validate", str(unit), str(selector)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{unit}:11: spec.demand[0].unit: preset triton has no query for prompt_tokens")
+    assert second.startswith(f"{selector}:12: spec.demand[0].selector: 'job' holds no label matchers")
+
+
+def test_a_query_of_completions_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = changed(tmp_path / "served.yaml", "gateway_requests_total", "vllm:request_success_total")
+    assert run(["validate", str(path)]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"{path}:2: warning: spec.demand[0]: vllm:request_success_total counts what the engine")
+
+
 def test_two_writers_of_one_workload_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = changed(tmp_path / "a.yaml", "  maxReplicas", "  mode: Floor\n  maxReplicas")
     changed(tmp_path / "b.yaml", "name: chat\nspec", "name: second\nspec", first)
