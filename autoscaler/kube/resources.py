@@ -29,13 +29,13 @@ class Resource:
         """'deployments.apps', or 'pods' for the core group."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
         """The path of the collection, of one object or of its subresource. Raises `KubeError` on an impossible name."""
         parts = ["/api" if not self.group else f"/apis/{self.group}", self.version]
         if namespace is not None and self.namespaced:
             parts += ["namespaces", _segment(namespace)]
         parts.append(self.plural)
-        if name:
+        if name is not None:
             parts.append(_segment(name))
         if subresource:
             parts.append(subresource)

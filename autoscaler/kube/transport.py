@@ -6,9 +6,10 @@ Models would cost about 1 ms a pod; 10,000 pods are listed at every start. A req
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import urllib3.exceptions
@@ -130,13 +131,17 @@ class LineStream(Iterator[bytes]):
     def close(self) -> None:
         """End the stream; a thread that waits for a line gets StopIteration."""
         self._closed.set()
-        try:
+        # ValueError or RuntimeError: it has ended by itself, and nothing is left to shut down.
+        with contextlib.suppress(ValueError, RuntimeError, OSError):
             self._response.shutdown()
-        except (ValueError, RuntimeError, OSError):
-            # It has ended by itself: nothing is left to shut down.
+        try:
+            self._lines.close()
+        except ValueError:
+            # Another thread is reading: it closes the response as it ends.
             return
+        self._response.close()
 
-    def _split(self) -> Iterator[bytes]:
+    def _split(self) -> Generator[bytes]:
         rest = bytearray()
         try:
             for chunk in self._response.stream(amt=None, decode_content=True):
@@ -144,6 +149,8 @@ class LineStream(Iterator[bytes]):
                 *lines, last = rest.split(b"\n")
                 rest = last
                 yield from (bytes(line) for line in lines if line)
+            if rest:
+                yield bytes(rest)
         except (urllib3.exceptions.HTTPError, OSError) as problem:
             if not self._closed.is_set():
                 raise error_of_exception(self._call, problem) from problem

@@ -271,12 +271,13 @@ class FakeApi:
         kept = old["metadata"] if old else {}
         about["uid"] = kept.get("uid") or about.get("uid") or f"uid-{self._version}"
         about["resourceVersion"] = kept.get("resourceVersion", "")
+        about["generation"] = kept.get("generation", 0)
         if old == body:
             return deepcopy(body)
         self._version += 1
         about["resourceVersion"] = str(self._version)
         changed_spec = old is None or old.get("spec") != body.get("spec")
-        about["generation"] = kept.get("generation", 0) + int(changed_spec)
+        about["generation"] += int(changed_spec)
         name = about["name"]
         if about.get("deletionTimestamp") and not about.get("finalizers"):
             self._objects[plural, namespace, name] = body
