@@ -48,14 +48,14 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"{path}: the directory {directory} is not writable")
 
 
-def check_outputs(outputs: Mapping[str, Path | None], *, source: Path) -> None:
+def check_outputs(outputs: Mapping[str, Path | None], *, source: Path | None) -> None:
     """Raise UsageError where an output can't be written to, or would replace what is read or another output.
 
     Args:
         outputs: option name -> path; None where it is not asked for.
-        source: what is read.
+        source: what is read; None where it is no file.
     """
-    taken = {source.resolve(): "the input"}
+    taken = {} if source is None else {source.resolve(): "the input"}
     for option, path in outputs.items():
         if path is None:
             continue

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autoscaler.cli import backtest, crd, demo, forecast, trace, validate
+from autoscaler.cli import backtest, crd, demo, explain, forecast, history, trace, validate
 from autoscaler.errors import HeadstartError
 
 INTERRUPTED = 130
@@ -24,9 +24,11 @@ app = typer.Typer(
 )
 app.command("backtest")(backtest.backtest)
 app.command("forecast")(forecast.forecast)
+app.command("history")(history.history)
 app.add_typer(trace.app, name="trace")
 app.command("demo")(demo.demo)
 app.command("validate")(validate.validate)
+app.command("explain")(explain.explain)
 app.command("crd")(crd.crd)
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli import backtest_options as options
+from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_options import Fidelity, Replica
+from autoscaler.cli.history import PastDemand
 from autoscaler.cli.output import progress, stderr_console, stdout_console
 from autoscaler.cli.params import (
     CapacityOption,
@@ -22,15 +24,19 @@ from autoscaler.cli.params import (
 
 if TYPE_CHECKING:
     from autoscaler.backtest.result import BacktestResult
+    from autoscaler.traces.trace import Trace
 
 
 def backtest(
+    context: typer.Context,
     trace: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="TRACE", help="CSV or Parquet with 'timestamp' and counts per bin; or a log of requests."
+            metavar="TRACE",
+            help="CSV or Parquet with 'timestamp' and counts per bin; or a log of requests. Or give --query.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     *,
     capacity: CapacityOption = None,
     load_latency: LoadLatencyOption,
@@ -58,6 +64,17 @@ def backtest(
     html_out: options.HtmlOutOption = None,
     png_out: options.PngOutOption = None,
     as_json: options.JsonOption = False,
+    prometheus: prometheus_options.UrlOption = None,
+    query: prometheus_options.QueryOption = None,
+    days: prometheus_options.DaysOption = prometheus_options.DEFAULT_DAYS,
+    prometheus_timeout: prometheus_options.TimeoutOption = prometheus_options.DEFAULT_TIMEOUT_S,
+    prometheus_token_file: prometheus_options.TokenFileOption = None,
+    prometheus_user: prometheus_options.UserOption = None,
+    prometheus_password_file: prometheus_options.PasswordFileOption = None,
+    prometheus_ca_file: prometheus_options.CaFileOption = None,
+    prometheus_client_cert: prometheus_options.ClientCertOption = None,
+    prometheus_client_key: prometheus_options.ClientKeyOption = None,
+    prometheus_header: prometheus_options.HeaderOption = None,
 ) -> None:
     """Replay a trace: what your GPUs would have cost, and how much would have waited, under each policy.
 
@@ -66,6 +83,8 @@ def backtest(
 
     With --fidelity request, TRACE is a log with one row per request (timestamp, prompt_tokens, output_tokens, or a
     public format): policies plan on its bins, then every request is replayed through each plan.
+
+    With --prometheus and --query instead of TRACE, the past of a query is replayed; see headstart history.
 
     Example: headstart backtest demand.csv --capacity 3.2 --load-latency 600s --max-wait 10s --late-budget 1%
     """
@@ -82,6 +101,26 @@ def backtest(
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
     check_outputs(outputs, source=trace)
+    if trace is not None:
+        prometheus_options.refuse_with_trace(context)
+        past = None
+    else:
+        past = PastDemand(
+            queries=options.queries_for(fidelity, query, unit),
+            days=days,
+            bin_s=bin_s or prometheus_options.DEFAULT_BIN_S,
+            connection=prometheus_options.connection_to(
+                prometheus,
+                timeout_s=prometheus_timeout,
+                token_file=prometheus_token_file,
+                user=prometheus_user,
+                password_file=prometheus_password_file,
+                ca_file=prometheus_ca_file,
+                client_cert=prometheus_client_cert,
+                client_key=prometheus_client_key,
+                headers=prometheus_header,
+            ),
+        )
     if plan_out is not None:
         check_format(plan_out)
     replica = Replica(
@@ -92,7 +131,7 @@ def backtest(
         concurrency=concurrency,
         prefill_speed=prefill_speed,
         decode_speed=decode_speed,
-        bin_s=bin_s,
+        bin_s=bin_s if past is None else None,
     )
     capacity_rps, speed = replica.resolve()
     scenario = Scenario(
@@ -108,33 +147,41 @@ def backtest(
         seed=seed,
     )
     compared = POLICIES if against is None else tuple(name for name in against if name != "none")
-    with progress(f"reading {trace.name}", quiet=as_json):
-        if speed is None:
-            read = read_trace(trace, tuple(capacity_rps))
-            for suspicion in suspicions(read):
-                typer.echo(f"{trace}: warning: {suspicion}", err=True)
-            setting = setting_of(read, scenario)
-        else:
-            log = import_requests(trace)
-            read = bin_requests(log, bin_s or options.DEFAULT_BIN_S)
-            setting = request_setting(log, read.bin_s, speed, scenario)
-    with progress(f"replaying {trace.name}", quiet=as_json) as report:
+    if past is not None:
+        read = past.read(tuple(capacity_rps), quiet=as_json)
+        setting = setting_of(read, scenario)
+    else:
+        assert trace is not None
+        with progress(f"reading {trace.name}", quiet=as_json):
+            if speed is None:
+                read = read_trace(trace, tuple(capacity_rps))
+                for suspicion in suspicions(read):
+                    typer.echo(f"{trace}: warning: {suspicion}", err=True)
+                setting = setting_of(read, scenario)
+            else:
+                log = import_requests(trace)
+                read = bin_requests(log, bin_s or options.DEFAULT_BIN_S)
+                setting = request_setting(log, read.bin_s, speed, scenario)
+    with progress(f"replaying {read.name}", quiet=as_json) as report:
         result = run_backtest(setting, (policy, *compared), members=member or DEFAULT_MEMBERS, report=report)
     if speed is not None:
         with progress("replaying its requests", quiet=as_json) as report:
             result = replay_per_request(result, log, speed, report=report)
     result = priced(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
     if plan_out is not None:
-        from autoscaler.backtest.plan import write_plan
-
-        chosen = next(row for row in result.policies if row.name == policy)
         shown = next(iter(capacity_rps)) if speed is None else options.DEFAULT_UNIT
-        write_plan(read, shown, chosen.outcome.desired, plan_out)
+        _write_plan(result, policy, read, shown, plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
     print_result(result, as_json=as_json)
-    for path in outputs.values():
-        if path is not None:
-            stderr_console().print(f"wrote {path}")
+    for path in filter(None, outputs.values()):
+        stderr_console().print(f"wrote {path}")
+
+
+def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path) -> None:
+    from autoscaler.backtest.plan import write_plan
+
+    chosen = next(row for row in result.policies if row.name == policy)
+    write_plan(trace, unit, chosen.outcome.desired, path)
 
 
 def write_reports(
@@ -180,5 +227,5 @@ def print_result(result: BacktestResult, *, as_json: bool) -> None:
 
 
 def command_line() -> str:
-    """What the user typed, to run it again."""
-    return shlex.join(["headstart", *sys.argv[1:]])
+    """What the user typed, to run it again; without what may be secret, since reports are passed on."""
+    return shlex.join(["headstart", *prometheus_options.without_secrets(sys.argv[1:])])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli import prometheus_options
 from autoscaler.cli.params import (
     Capacity,
     capacity_by_unit,
@@ -18,6 +19,7 @@ from autoscaler.cli.params import (
     parse_positive_duration_s,
     share_parser,
 )
+from autoscaler.cli.prometheus_options import Query, queries_by_unit
 from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,8 +95,8 @@ BinOption = Annotated[
         "--bin",
         parser=parse_positive_duration_s,
         metavar="DURATION",
-        help="The bins that policies see and decide in.",
-        show_default=f"{DEFAULT_BIN_S:g}s",
+        help="The bins that policies see and decide in; with --query too.",
+        show_default=f"{DEFAULT_BIN_S:g}s; {prometheus_options.DEFAULT_BIN_S:g}s with --query",
         rich_help_panel=_REQUESTS,
     ),
 ]
@@ -167,6 +169,15 @@ PngOutOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=_OUTPUTS)
 ]
+
+
+def queries_for(fidelity: Fidelity, query: list[Query] | None, unit: str | None) -> dict[str, str]:
+    """Unit -> PromQL of a backtest without a trace. Raises UsageError where there is none, or it is to be a log."""
+    if not query:
+        raise UsageError("TRACE: is missing; give a file, or --prometheus and --query")
+    if fidelity is Fidelity.REQUEST:
+        raise UsageError("--query: gives work per bin; --fidelity request needs a TRACE with one row per request")
+    return queries_by_unit(query, unit or DEFAULT_UNIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,12 +51,12 @@ class Connection:
 
     def __post_init__(self) -> None:
         """Refuse what can't work."""
-        _check_url(self.url)
+        _check_url(self.url, "--prometheus")
         if not 0 < self.timeout_s <= _TIMEOUT_S_MAX:
             raise UsageError(
                 f"--prometheus-timeout: {self.timeout_s:g} s is out of range; it must be above 0 and at most 600 s"
             )
-        _check_headers(self.headers)
+        _check_headers(self.headers, "--prometheus-header")
         self._check_credentials()
         self._check_certificates()
 
@@ -88,6 +88,9 @@ class Connection:
         Raises:
             UsageError: the address or a header can't be used.
         """
+        if url:
+            _check_url(url, "spec.prometheus.serverAddress")
+        _check_headers(headers, "spec.prometheus.headers")
         if not url or _origin(url) == _origin(self.url):
             own = {name.lower(): (name, value) for name, value in (*self.headers, *headers)}
             return replace(self, url=self._with_userinfo(url) if url else self.url, headers=tuple(own.values()))
@@ -154,33 +157,32 @@ def _host(parts: SplitResult) -> str:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    _check_url(url)
     parts = urlsplit(url)
     return parts.scheme.lower(), parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
 
 
-def _check_url(url: str) -> None:
+def _check_url(url: str, option: str) -> None:
     allowed = "give the server's address, such as http://prometheus.monitoring:9090"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UsageError(f"--prometheus: {shown_url(url)} is no address; {allowed}") from None
+        raise UsageError(f"{option}: {shown_url(url)} is no address; {allowed}") from None
     if parts.scheme.lower() not in _PORTS or not parts.hostname or port == 0 or re.search(r"[\s\x00-\x1f]", url):
-        raise UsageError(f"--prometheus: '{shown_url(url)}' is no http or https address; {allowed}")
+        raise UsageError(f"{option}: '{shown_url(url)}' is no http or https address; {allowed}")
     if parts.query or parts.fragment:
-        raise UsageError(f"--prometheus: {shown_url(url)} must have no parameters ('?' or '#'); {allowed}")
+        raise UsageError(f"{option}: {shown_url(url)} must have no parameters ('?' or '#'); {allowed}")
     if parts.path.rstrip("/").endswith(("/api/v1", "/api/v1/query", "/api/v1/query_range")):
-        raise UsageError(f"--prometheus: {shown_url(url)}: leave out '/api/v1'; it is added to the address")
+        raise UsageError(f"{option}: {shown_url(url)}: leave out '/api/v1'; it is added to the address")
 
 
-def _check_headers(headers: Headers) -> None:
+def _check_headers(headers: Headers, option: str) -> None:
     for name, value in headers:
         # The value may be a secret: it is not shown.
         if not _HEADER_NAME.fullmatch(name):
-            raise UsageError(f"--prometheus-header: {name!r} is no name of a header; write it as X-Scope-OrgID=team-a")
+            raise UsageError(f"{option}: {name!r} is no name of a header; write it as X-Scope-OrgID=team-a")
         if not value.isprintable() or not value.isascii():
-            raise UsageError(f"--prometheus-header: the value of {name} must be printable ASCII")
+            raise UsageError(f"{option}: the value of {name} must be printable ASCII")
 
 
 def _check_secret(option: str, path: Path) -> None:

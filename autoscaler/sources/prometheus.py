@@ -25,6 +25,7 @@ from forecasting.series import FloatArray
 Result = RangeAnswer | SourceError
 Results = dict[RangeRequest, Result]
 
+_HISTORY_POINTS = 1_000
 _SERVERS_MAX = 64
 _THREADS_MAX = 64
 _LANES_MAX = 32
@@ -42,34 +43,43 @@ class PrometheusSource:
     """
 
     def __init__(
-        self, connection: Connection, *, concurrency: int = 8, fetch_timeout_s: float = 12.0, jitter_s: float = 0.05
+        self,
+        connection: Connection,
+        *,
+        concurrency: int = 8,
+        fetch_timeout_s: float = 12.0,
+        history_timeout_s: float = 300.0,
+        jitter_s: float = 0.05,
     ) -> None:
         """Open nothing yet.
 
         Args:
             connection: the source's own server.
             concurrency: queries at one time to one server.
-            fetch_timeout_s: limit of a whole fetch, unless the fetch says otherwise.
+            fetch_timeout_s: limit of a whole fetch.
+            history_timeout_s: the same for a fetch with a query for more than 1,000 points.
             jitter_s: threads start up to this much apart, so that controllers with equal clocks don't all ask at once.
         """
         self._connection = connection
         self._concurrency = concurrency
         self._fetch_timeout_s = fetch_timeout_s
+        self._history_timeout_s = history_timeout_s
         self._jitter_s = jitter_s
         self._servers: OrderedDict[Endpoint, Server] = OrderedDict()
         self._sizes = BatchSizes(time.monotonic)
 
-    def fetch(self, requests: list[RangeRequest], *, within_s: float | None = None) -> Results:
-        """Answer all requests within `within_s`, or the source's own limit. See MetricsSource."""
-        deadline = time.monotonic() + (self._fetch_timeout_s if within_s is None else within_s)
+    def fetch(self, requests: list[RangeRequest]) -> Results:
+        """Answer all requests within the source's time limits. See MetricsSource."""
         results: Results = {}
-        usable = []
+        usable: list[RangeRequest] = []
         for request in dict.fromkeys(requests):
             refused = self._refusal(request)
             if refused is None:
                 usable.append(request)
             else:
                 results[request] = refused
+        long = any(request.points > _HISTORY_POINTS for request in usable)
+        deadline = time.monotonic() + (self._history_timeout_s if long else self._fetch_timeout_s)
         circuits: dict[Endpoint, Circuit] = defaultdict(Circuit)
         batches = plan(usable, self._sizes.values_max)
         again: list[RangeRequest] = []

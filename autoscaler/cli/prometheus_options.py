@@ -1,0 +1,250 @@
+"""The options that say how to reach a Prometheus server, for all commands that ask one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from autoscaler.cli.params import parse_positive, parse_positive_duration_s
+from autoscaler.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoscaler.sources.connection import Connection
+
+PANEL = "Prometheus"
+DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_DAYS = 14.0
+DEFAULT_BIN_S = 60.0
+_USER_IN_URL = re.compile(r"(https?://)[^/\s]*@", re.IGNORECASE)
+# No PromQL begins like this: between two operands an equals sign is '=='.
+_NAMED_QUERY = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?![=~])\s*(\S.*)", re.DOTALL)
+
+
+class Header(NamedTuple):
+    """A header to send with each query."""
+
+    name: str
+    value: str
+
+
+class Query(NamedTuple):
+    """A query for work per second; `unit` is None where only the query was given."""
+
+    unit: str | None
+    promql: str
+
+
+def parse_header(given: str) -> Header:
+    """'X-Scope-OrgID=team-a'."""
+    name, equals, value = str(given).partition("=")
+    if not equals or not name.strip():
+        # What was given may be a secret: it is not repeated.
+        raise typer.BadParameter("must be NAME=VALUE, such as X-Scope-OrgID=team-a")
+    return Header(name.strip(), value.strip())
+
+
+def parse_query(given: str) -> Query:
+    """A query, or 'prompt_tokens=QUERY' where the work has several units."""
+    named = _NAMED_QUERY.fullmatch(str(given))
+    if named:
+        return Query(named[1], named[2].strip())
+    if not str(given).strip():
+        raise typer.BadParameter("is empty; give PromQL for work per second, such as sum(rate(requests_total[1m]))")
+    return Query(None, str(given).strip())
+
+
+def queries_by_unit(queries: list[Query], unit: str) -> dict[str, str]:
+    """Queries as a mapping from unit to PromQL; a bare query is for `unit`. Raises UsageError for a unit with two."""
+    by_unit: dict[str, str] = {}
+    for query in queries:
+        name = unit if query.unit is None else query.unit
+        if name in by_unit:
+            raise UsageError(f"--query: {name} has two queries; write those of other units as UNIT=QUERY")
+        if name == "timestamp":
+            raise UsageError("--unit: a unit must not be called 'timestamp', which is the column of times")
+        by_unit[name] = query.promql
+    return by_unit
+
+
+def refuse_with_trace(context: typer.Context) -> None:
+    """Raise UsageError for the first of these options that was typed, where a file is given instead of a query.
+
+    What is set in the environment is not meant for this command.
+    """
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if getattr(param, "rich_help_panel", None) == PANEL and source is not None and source.name == "COMMANDLINE":
+            option = max(param.opts, key=len)
+            raise UsageError(
+                f"{option}: counts for nothing with a TRACE; give either a file or --prometheus and --query"
+            )
+
+
+def without_secrets(arguments: list[str]) -> list[str]:
+    """A command line without user and password in addresses, and without the values of headers."""
+    kept = [_USER_IN_URL.sub(r"\1", argument) for argument in arguments]
+    for index, argument in enumerate(kept):
+        option, equals, header = argument.partition("=")
+        if option == "--prometheus-header" and equals:
+            kept[index] = f"{option}={header.partition('=')[0]}=..."
+        elif argument == "--prometheus-header" and index + 1 < len(kept):
+            kept[index + 1] = f"{kept[index + 1].partition('=')[0]}=..."
+    return kept
+
+
+def connection_to(
+    url: str | None,
+    *,
+    timeout_s: float,
+    token_file: Path | None,
+    user: str | None,
+    password_file: Path | None,
+    ca_file: Path | None,
+    client_cert: Path | None,
+    client_key: Path | None,
+    headers: list[Header] | None,
+) -> Connection:
+    """The connection that the options describe. Raises UsageError."""
+    from autoscaler.sources.connection import Connection
+
+    if url is None:
+        raise UsageError("--prometheus: is missing; give the server's address, or set HEADSTART_PROMETHEUS_URL")
+    return Connection(
+        url=url,
+        timeout_s=timeout_s,
+        token_file=token_file,
+        user=user,
+        password_file=password_file,
+        ca_file=ca_file,
+        client_cert=client_cert,
+        client_key=client_key,
+        headers=tuple((header.name, header.value) for header in headers or ()),
+    )
+
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus",
+        metavar="URL",
+        envvar="HEADSTART_PROMETHEUS_URL",
+        help="The server, or what speaks its API: Thanos, Mimir, VictoriaMetrics.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--prometheus-timeout",
+        parser=parse_positive_duration_s,
+        metavar="DURATION",
+        envvar="HEADSTART_PROMETHEUS_TIMEOUT",
+        help="The longest that one query may take.",
+        show_default=f"{DEFAULT_TIMEOUT_S:g}s",
+        rich_help_panel=PANEL,
+    ),
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-token-file",
+        metavar="FILE",
+        envvar="HEADSTART_PROMETHEUS_TOKEN_FILE",
+        help="Holds a bearer token; read for each query, so that it may be rotated.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+UserOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus-user",
+        metavar="NAME",
+        envvar="HEADSTART_PROMETHEUS_USER",
+        help="For basic authentication, with a password file.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-password-file",
+        metavar="FILE",
+        envvar="HEADSTART_PROMETHEUS_PASSWORD_FILE",
+        help="Holds the password; read for each query.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-ca-file",
+        metavar="FILE",
+        envvar="HEADSTART_PROMETHEUS_CA_FILE",
+        help="PEM certificates to trust instead of the system's.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+ClientCertOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-client-cert",
+        metavar="FILE",
+        envvar="HEADSTART_PROMETHEUS_CLIENT_CERT",
+        help="PEM certificate to show the server; with its key, or beside --prometheus-client-key.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+ClientKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prometheus-client-key",
+        metavar="FILE",
+        envvar="HEADSTART_PROMETHEUS_CLIENT_KEY",
+        help="The certificate's key.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+HeaderOption = Annotated[
+    list[Header] | None,
+    typer.Option(
+        "--prometheus-header",
+        parser=parse_header,
+        metavar="NAME=VALUE",
+        envvar="HEADSTART_PROMETHEUS_HEADERS",
+        help="Sent with each query, such as X-Scope-OrgID=team-a; repeat it.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+QueryOption = Annotated[
+    list[Query] | None,
+    typer.Option(
+        "--query",
+        parser=parse_query,
+        metavar="QUERY | UNIT=QUERY",
+        help="PromQL for work that arrives per second, summed to one series. Several units: repeat it as UNIT=QUERY.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+DaysOption = Annotated[
+    float,
+    typer.Option(
+        "--days",
+        parser=parse_positive,
+        metavar="NUMBER",
+        help="How far back from now.",
+        show_default=f"{DEFAULT_DAYS:g}",
+        rich_help_panel=PANEL,
+    ),
+]
