@@ -194,8 +194,8 @@ class Prometheus(Model):
     """Where this object's queries go, instead of the controller's own `--prometheus`."""
 
     server_address: Annotated[str, StringConstraints(max_length=2048)] = Field(
-        description="Base URL, such as http://prometheus.monitoring:9090, without credentials. The controller's own"
-        " credentials are for its own server and are not sent to this one."
+        description="Base URL, such as http://prometheus.monitoring:9090, without credentials. It gets those of the"
+        " controller only where it is the controller's own server."
     )
     headers: dict[
         Annotated[str, StringConstraints(max_length=256)], Annotated[str, StringConstraints(max_length=1024)]
