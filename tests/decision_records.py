@@ -18,7 +18,7 @@ from autoscaler.telemetry.decision_line import compact
 from autoscaler.telemetry.record import Done, Record
 
 MORNING_S = 1_764_040_320.0  # 2025-11-25 03:12:00 UTC
-PATCHED = Done("Patched", "FloorRaised", "minReplicas of HorizontalPodAutoscaler shop/chat", 5, 8)
+PATCHED = Done("Patched", "FloorRaised", "minReplicas of HorizontalPodAutoscaler shop/chat", 5, 7)
 
 
 def make_outlook(median: float = 4.2, *, peak: float = 1.1, **others: Any) -> Outlook:

@@ -1,0 +1,218 @@
+"""`headstart explain`: make a logged decision again, and say why it came out so."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from autoscaler.cli.output import progress, stderr_console, stdout_console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autoscaler.report.explanation import Explanation
+    from autoscaler.telemetry.decision_log import Found
+
+_DIFFERS = 1
+_STANDARD_INPUT = Path("-")
+_TIME_OF_DAY = re.compile(r"\d\d:\d\d(:\d\d)?")
+_SECONDS = re.compile(r"\d+(\.\d+)?")
+_DAY_S = 86_400.0
+_TEXT_WIDTH_MIN = 20
+
+
+def explain(
+    log: Annotated[
+        Path, typer.Argument(metavar="FILE | -", help="A log with decision lines; - is standard input.")
+    ] = _STANDARD_INPUT,
+    *,
+    object_name: Annotated[
+        str | None,
+        typer.Option(
+            "--object", metavar="[NAMESPACE/]NAME", help="The PredictiveAutoscaler to explain.", show_default=False
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="Its newest decision until then, UTC: 2026-11-25T03:12, or 03:12 in the last 24 hours.",
+            show_default="the end of the log",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list with one object per decision.")] = False,
+) -> None:
+    """Make a logged decision again and say, step by step, why it came out so. Other lines are skipped.
+
+    Of one object it tells the newest decision and, where that one changed nothing, the newest that did. Where the log
+    has several objects it lists them all; name one with --object. The exit code is 1 where a decision that is made
+    again comes out differently.
+
+    Example: kubectl logs -n headstart-system deploy/headstart | headstart explain --object shop/chat
+    """
+    import json
+
+    from autoscaler.report.explanation import explain as explain_record
+
+    found = _find(log, object_name, at, quiet=as_json)
+    several = len(found) > 1
+    records = [entry.newest for entry in found] if several else found[0].worth_telling()
+    explanations = [explain_record(record) for record in records]
+    if as_json:
+        typer.echo(json.dumps([_to_json(explanation) for explanation in explanations], indent=2))
+    elif several:
+        stdout_console().print(_overview(found, explanations))
+        stderr_console().print("Name one with --object to have it explained.")
+    else:
+        for place, explanation in enumerate(explanations):
+            _print(explanation, later=place > 0)
+    if any(explanation.differences for explanation in explanations):
+        raise typer.Exit(_DIFFERS)
+
+
+def _find(log: Path, object_name: str | None, at: str | None, *, quiet: bool) -> list[Found]:
+    """The decisions to tell of, at least one. Raises UsageError where there is none."""
+    import time
+
+    from autoscaler.errors import UsageError
+    from autoscaler.telemetry.decision_log import nothing_found, read_log
+
+    until_s = math.inf if at is None else _time_s(at, now_s=time.time())
+    name = "standard input" if log == _STANDARD_INPUT else str(log)
+    try:
+        with progress(f"reading {name}", quiet=quiet), _opened(log) as lines:
+            # Other programs may write to the same log: what is no text is not to stop this.
+            texts = (line.decode("utf-8", errors="replace") for line in lines)
+            found = read_log(texts, name, object_name=object_name, until_s=until_s)
+    except OSError as error:
+        raise UsageError(f"{name}: can't be read: {error.strerror or error}") from error
+    if found.cut:
+        cut = "1 decision line is" if found.cut == 1 else f"{found.cut:,} decision lines are"
+        typer.echo(f"{name}: warning: {cut} cut, and left out", err=True)
+    if not found.objects:
+        raise nothing_found(found, name, object_name)
+    return list(found.objects.values())
+
+
+@contextmanager
+def _opened(log: Path) -> Iterator[BinaryIO]:
+    from autoscaler.errors import UsageError
+
+    if log != _STANDARD_INPUT:
+        with log.open("rb") as lines:
+            yield lines
+    elif sys.stdin.isatty():
+        raise UsageError("FILE: is missing; name a log, or pipe one in from kubectl logs")
+    else:
+        yield sys.stdin.buffer
+
+
+def _time_s(text: str, *, now_s: float) -> float:
+    """Seconds since the epoch of '2026-11-25T03:12:00Z', of '03:12' in the 24 hours before `now_s`, or of a number."""
+    from datetime import UTC, datetime, time
+
+    from autoscaler.errors import UsageError
+
+    try:
+        if _SECONDS.fullmatch(text):
+            return float(text)
+        if _TIME_OF_DAY.fullmatch(text):
+            today = datetime.fromtimestamp(now_s, UTC).date()
+            given_s = datetime.combine(today, time.fromisoformat(text), UTC).timestamp()
+            return given_s if given_s <= now_s else given_s - _DAY_S
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--at: {text!r} is not a time; write it as 2026-11-25T03:12, UTC, or as 03:12") from None
+    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+
+
+def _print(explanation: Explanation, *, later: bool) -> None:
+    """One decision with its steps; `later` where another one was printed before it."""
+    from rich.text import Text
+
+    from autoscaler.report.decision_steps import moment
+    from autoscaler.report.explanation import change
+    from autoscaler.report.reasons import MEANINGS
+
+    console, record = stdout_console(), explanation.record
+    if later:
+        console.print("\nThe newest decision that changed replicas:\n", style="italic")
+    console.print(
+        f"{record.object_name}, {moment(record.observation.now_s, dated=True)} UTC, {record.mode}: {change(record)}",
+        style="bold",
+    )
+    for reason in record.decision.reasons:
+        console.print(f"{reason}: {MEANINGS[reason]}")
+    console.print()
+    width = 2 + max(len(step.name) for step in explanation.steps)
+    for step in explanation.steps:
+        name = step.name
+        for line in Text(step.text).wrap(console, max(_TEXT_WIDTH_MIN, console.width - width)):
+            line.rstrip()
+            console.print(Text.assemble((name.ljust(width), "cyan"), line))
+            name = ""
+    console.print()
+    if not explanation.differences:
+        console.print("Made again from its line it is the same decision.", style="green")
+        return
+    console.print("Made again from its line it is another decision:", style="bold red")
+    for name, logged, again in explanation.differences:
+        console.print(f"  {name}: {logged} in the log, {again} now", style="red")
+
+
+def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
+    """All objects, those that changed last first."""
+    from rich.table import Table
+
+    from autoscaler.report.decision_steps import moment
+    from autoscaler.report.words import NOTHING
+
+    table = Table(title=f"{len(found)} objects, those that changed last first", title_justify="left")
+    for header in ("object", "last change, UTC", "from -> to", "newest", "wants", "why", "done"):
+        table.add_column(header, no_wrap=header not in {"why", "done"}, overflow="fold")
+    rows = sorted(
+        zip(found, explanations, strict=True),
+        key=lambda row: -row[0].changed.time_s if row[0].changed else math.inf,
+    )
+    for entry, explanation in rows:
+        newest, changed = entry.newest, entry.changed
+        reasons = " ".join(newest.decision.reasons)
+        table.add_row(
+            newest.object_name,
+            moment(changed.observation.now_s, dated=True) if changed else NOTHING,
+            f"{changed.decision.current} -> {changed.decision.desired}" if changed else NOTHING,
+            moment(newest.observation.now_s),
+            str(newest.decision.desired),
+            f"differs when made again; {reasons}" if explanation.differences else reasons,
+            newest.done.reason,
+            style="red" if explanation.differences else "",
+        )
+    return table
+
+
+def _to_json(explanation: Explanation) -> dict[str, Any]:
+    import json
+
+    from autoscaler.report.reasons import MEANINGS
+    from autoscaler.telemetry.decision_line import to_line
+
+    record = explanation.record
+    return {
+        "object": record.object_name,
+        "changed": record.decision.desired != record.decision.current,
+        "same_when_made_again": not explanation.differences,
+        "differences": [
+            {"field": name, "logged": logged, "again": again} for name, logged, again in explanation.differences
+        ],
+        "reasons": {str(reason): MEANINGS[reason] for reason in record.decision.reasons},
+        "steps": {step.name: step.text for step in explanation.steps},
+        "line": json.loads(to_line(record)),
+    }

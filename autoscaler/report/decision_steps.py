@@ -1,0 +1,241 @@
+"""The sentences that tell one decision, a method per step of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from autoscaler.core.decide import choose
+from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle
+from autoscaler.report.words import count, duration, share
+from autoscaler.telemetry.record import Record
+
+_ROUNDING = 1e-9
+# Groups of loading replicas that are told one by one.
+_GROUPS_MAX = 4
+
+
+def moment(time_s: float, *, dated: bool = False) -> str:
+    """A time of day in UTC, '03:12:00'; with its date where `dated`."""
+    form = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
+    return f"{datetime.fromtimestamp(time_s, UTC):{form}}"
+
+
+class ToldSteps:
+    """The sentences about one record."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._spec, self._outlook = record.spec, record.outlook
+        self._observation, self._decision = record.observation, record.decision
+        self._known = not math.isnan(record.decision.high_at_lead)
+        self._start_s = record.observation.now_s
+        self._serves_s = self._start_s + record.outlook.lead_bins * record.spec.bin_s
+
+    def data(self) -> str:
+        """How old the data are, and whether they are whole."""
+        bin_ = f"The newest bin, {moment(self._start_s - self._spec.bin_s)} to {moment(self._start_s)},"
+        late = f"the decision came {_seconds(self._record.time_s - self._start_s)} after its end"
+        if not self._outlook.missing:
+            return f"{bin_} is known; {late}."
+        rates = {unit: self._observation.demand_rps.get(unit, math.nan) for unit in self._spec.capacity_rps}
+        unusable = [unit for unit, rate in rates.items() if not (math.isfinite(rate) and rate >= 0)]
+        why = f"no usable value for {', '.join(unusable)}" if unusable else "its value is not believed"
+        return f"{bin_} is unknown: {why}. Nothing is released on that; {late}."
+
+    def demand(self) -> str:
+        """What came, in its units and in replicas."""
+        worth = _amount(self._outlook.demand_replicas)
+        if self._outlook.missing:
+            if not self._known:
+                return "None has been seen yet."
+            return f"{worth} replicas' worth is assumed in its place, from what came before."
+        units = []
+        for unit, capacity in self._spec.capacity_rps.items():
+            rate = self._observation.demand_rps.get(unit, math.nan)
+            units.append(f"{_rate(rate)} {unit}/s at {_rate(capacity)} per replica")
+        most = "; the unit that needs most counts" if len(units) > 1 else ""
+        return f"{', '.join(units)}: worth {worth} replicas{most}."
+
+    def load(self) -> str:
+        """The load latency that it plans with."""
+        loads = self._spec.load_latency
+        ahead = f"{_bins(self._outlook.lead_bins)} of {duration(self._spec.bin_s)}"
+        return (
+            f"Half of the loads take at most {duration(loads.quantile_s(0.5))}, 90 % at most "
+            f"{duration(loads.quantile_s(0.9))}: a replica ordered now counts as ready in {ahead}, "
+            f"at {moment(self._serves_s)}."
+        )
+
+    def supply(self) -> str:
+        """What is ready, and what loads until when."""
+        ready = self._observation.ready
+        serve = f"{replicas_text(ready)} serve{'s' if ready == 1 else ''}"
+        due = Counter(self._observation.due_bins.tolist())
+        if not due:
+            return f"{serve}, none loads."
+        bin_s = self._spec.bin_s
+        groups = [f"{count(due[bins])} due at {moment(self._start_s + bins * bin_s)}" for bins in sorted(due)]
+        if len(groups) > _GROUPS_MAX:
+            groups = [groups[0], "...", groups[-1]]
+        loading = due.total()
+        return f"{serve}; {replicas_text(loading)} load{'s' if loading == 1 else ''}, {', '.join(groups)}."
+
+    def forecast(self) -> dict[str, str]:
+        """Forecast, risk and peak, by the step's name."""
+        if not self._known:
+            return {"forecast": "There is none before any demand is known."}
+        decision = self._decision
+        served = f"{moment(self._serves_s)} to {moment(self._serves_s + self._spec.bin_s)}"
+        order, keep = share(1 - decision.order_level), share(1 - decision.keep_level)
+        return {
+            "forecast": (
+                f"For {served}, when a replica ordered now serves: {_amount(decision.median_at_lead)} replicas in the "
+                f"median, more than {_amount(decision.high_at_lead)} in {order} of cases. Replicas are ordered at that "
+                f"risk."
+            ),
+            "peak": (
+                f"Until {moment(self._serves_s)}: more than {_amount(decision.peak_until_lead)} replicas in {keep} of "
+                f"cases. Replicas are kept at that risk."
+            ),
+            "risk": self._risk(),
+        }
+
+    def _risk(self) -> str:
+        late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)
+        waits = f"waited longer than {duration(self._spec.objective.max_wait_s)}"
+        if math.isnan(late):
+            return f"The history is too short to choose the two risks from it: cautious ones, for a budget of {budget}."
+        if late > self._spec.objective.late_budget:
+            return (
+                f"Nothing that the self-backtest tried kept the budget of {budget}: at these two risks {share(late)} "
+                f"of the work would have {waits}, about the least."
+            )
+        within = f"{share(late)} of the work would have {waits}"
+        return f"In the self-backtest {within} at these two risks, of {budget} allowed."
+
+    def backlog(self) -> str:
+        """What is queued, and what will be."""
+        now_rs, ahead_rs = self._outlook.backlog_rs, self._decision.backlog_at_lead_rs
+        source = "by estimate" if self._observation.backlog_rs is None else "as measured"
+        if now_rs <= 0 and ahead_rs <= 0:
+            return f"Nothing is queued now, {source}, and nothing will be at {moment(self._serves_s)}."
+        return (
+            f"{_work(now_rs)} queued now, {source}, and {_work(ahead_rs).lower()} expected to be at "
+            f"{moment(self._serves_s)}: to be worked off within {duration(self._outlook.drain_s)}."
+        )
+
+    def need(self) -> str:
+        """The replicas needed one load ahead."""
+        if not self._known:
+            return "Unknown without a forecast."
+        need = self._decision.high_at_lead
+        order = self._order()
+        if order < math.ceil(need - _ROUNDING):
+            return "Nothing came and nothing is queued: so small a need is none."
+        extra = min(self._decision.backlog_at_lead_rs / self._outlook.drain_s, need)
+        queue = f" and {_amount(extra)} to work the queue off" if extra >= 0.05 else ""
+        return f"{_amount(need)}{queue}, so {replicas_text(order)} at {moment(self._serves_s)}."
+
+    def choice(self) -> str:
+        """Whether to order, to keep or to release, before the bounds."""
+        current, wanted = self._decision.current, self._wanted()
+        order = self._order() if self._known else wanted
+        if wanted > current:
+            there = f"the {count(current)} that {'serves or loads' if current == 1 else 'serve or load'}"
+            return f"{count(wanted - current)} more than {there if current else 'none'}: ordered now."
+        if not self._known:
+            return f"Without a forecast {_all(current)}."
+        if order == current:
+            return "As many are there as are needed: nothing is ordered or released."
+        if wanted < current:
+            kept = "" if wanted == order else f", but a peak may come before: {count(wanted)} cover it"
+            return f"{count(current - order)} fewer would do{kept}. {replicas_text(current - wanted)} can go now."
+        if self._outlook.missing:
+            return f"{count(current - order)} fewer would do, but the newest demand is unknown: {_all(current)}."
+        return (
+            f"{count(current - order)} fewer would do then, but a peak may come before, and one that is released now "
+            f"would be back too late: {_all(current)}."
+        )
+
+    def bounds(self) -> str:
+        """What minimum and maximum made of it."""
+        least, most, wanted = self._spec.replicas_min, self._spec.replicas_max, self._wanted()
+        if wanted > most:
+            return f"{count(wanted)} are more than the maximum: {replicas_text(most)}. Work may be late."
+        if wanted < least:
+            return f"{count(wanted)} {'is' if wanted == 1 else 'are'} fewer than the minimum: {replicas_text(least)}."
+        return f"{replicas_text(wanted)} {'is' if wanted == 1 else 'are'} within {count(least)} and {count(most)}."
+
+    def written(self) -> str:
+        """What was done about it, or why nothing was."""
+        done = self._record.done
+        message = f": {done.message.rstrip('.')}" if done.message else ""
+        if done.action == "Patched":
+            return f"{_or_unset(done.before)} -> {_or_unset(done.after)}, {done.reason}{message}."
+        action = "" if done.action == "None" else f"{done.action}, "
+        return f"Nothing; {action}{done.reason}{message}."
+
+    def _order(self) -> int:
+        """Replicas needed one load ahead, by the core's own arithmetic: what it would order with none there."""
+        return self._choose(current=0)
+
+    def _choose(self, *, current: int) -> int:
+        outlook, decision = self._outlook, self._decision
+        return int(
+            choose_replicas(
+                decision.high_at_lead,
+                decision.peak_until_lead,
+                outlook.backlog_rs,
+                decision.backlog_at_lead_rs,
+                outlook.drain_s,
+                current,
+                outlook.missing,
+                is_idle(outlook.demand_replicas, outlook.backlog_rs),
+            )
+        )
+
+    def _wanted(self) -> int:
+        """Replicas before the bounds."""
+        free = replace(self._spec, replicas_min=0, replicas_max=int(COUNT_MAX))
+        return choose(free, self._outlook, self._observation).desired
+
+
+def _all(current: int) -> str:
+    return {0: "none is ordered", 1: "it stays"}.get(current, f"all {count(current)} stay")
+
+
+def _amount(replicas: float) -> str:
+    """Replicas in fractions, as they are needed: '4.2', '0.03'."""
+    return f"{replicas:,.1f}" if replicas >= 0.95 or replicas == 0 else f"{replicas:.2g}"
+
+
+def _bins(bins: int) -> str:
+    return f"{bins} bin{'' if bins == 1 else 's'}"
+
+
+def _or_unset(value: int | None) -> str:
+    return "unset" if value is None else count(value)
+
+
+def _rate(per_s: float) -> str:
+    """Work per second with about four digits: '12.48', '30,000'."""
+    return f"{per_s:,.0f}" if abs(per_s) >= 1_000 else f"{per_s:.4g}"
+
+
+def replicas_text(replicas: int) -> str:
+    """'1 replica', '1,200 replicas'."""
+    return f"{count(replicas)} replica{'' if replicas == 1 else 's'}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if abs(seconds) < 100 else duration(seconds)
+
+
+def _work(backlog_rs: float) -> str:
+    """A backlog with its verb: '900 replica-seconds are'."""
+    if backlog_rs <= 0:
+        return "Nothing is"
+    return "1 replica-second is" if round(backlog_rs) == 1 else f"{count(backlog_rs)} replica-seconds are"

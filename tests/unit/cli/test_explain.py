@@ -1,0 +1,269 @@
+"""`headstart explain`: a logged decision made again, and sentences with the numbers that decided it."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from decision_records import MORNING_S, PATCHED, make_outlook, make_record, make_spec, without_history
+
+from autoscaler.cli import app as command_line
+from autoscaler.cli.explain import _time_s
+from autoscaler.errors import UsageError
+from autoscaler.report.explanation import explain
+from autoscaler.telemetry.decision_line import to_line
+from autoscaler.telemetry.record import Done, Record
+
+UNCHANGED = Done("None", "Unchanged", "", 7, 7)
+
+
+@pytest.fixture
+def log(tmp_path: Path):
+    """Writes records to a log, between lines of others, and returns its path."""
+
+    def write(*records: Record) -> Path:
+        path = tmp_path / "log"
+        path.write_text("".join(f"starting\n2025-11-25T03:12:02Z {to_line(record)}\n" for record in records))
+        return path
+
+    return write
+
+
+def run(*arguments: object) -> int:
+    return command_line.run(["explain", *map(str, arguments)])
+
+
+def told(record: Record) -> dict[str, str]:
+    explanation = explain(record)
+    assert explanation.differences == ()
+    return {step.name: step.text for step in explanation.steps}
+
+
+def test_it_prints_what_was_decided_why_and_each_step(log, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run(log(make_record())) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines() == [
+        "shop/chat, 2025-11-25 03:12:00 UTC, Floor: 5 -> 7 replicas",
+        "OrderedAhead: More replicas are ordered now, so that they have loaded by the time they are needed.",
+        "",
+        "data      The newest bin, 03:11:00 to 03:12:00, is known; the decision came 2.0 s after its end.",
+        "demand    12.48 requests/s at 3.2 per replica: worth 3.9 replicas.",
+        "load      Half of the loads take at most 120 s, 90 % at most 3.8 min: a replica ordered now counts",
+        "          as ready in 4 bins of 60 s, at 03:16:00.",
+        "supply    3 replicas serve; 2 replicas load, 1 due at 03:13:00, 1 due at 03:15:00.",
+        "forecast  For 03:16:00 to 03:17:00, when a replica ordered now serves: 4.2 replicas in the median,",
+        "          more than 6.2 in 0.5 % of cases. Replicas are ordered at that risk.",
+        "peak      Until 03:16:00: more than 6.2 replicas in 1 % of cases. Replicas are kept at that risk.",
+        "risk      In the self-backtest 0.42 % of the work would have waited longer than 10 s at these two",
+        "          risks, of 1 % allowed.",
+        "backlog   Nothing is queued now, by estimate, and 12 replica-seconds are expected to be at 03:16:00:",
+        "          to be worked off within 60 s.",
+        "need      6.2 and 0.2 to work the queue off, so 7 replicas at 03:16:00.",
+        "choice    2 more than the 5 that serve or load: ordered now.",
+        "bounds    7 replicas are within 1 and 20.",
+        "written   5 -> 7, FloorRaised: minReplicas of HorizontalPodAutoscaler shop/chat.",
+        "",
+        "Made again from its line it is the same decision.",
+    ]
+
+
+def test_kept_for_a_peak():
+    steps = told(make_record(ready=6, due=(2,), outlook=make_outlook(3.0, peak=1.6)))
+    assert steps["need"] == "4.4, so 5 replicas at 03:16:00."
+    assert steps["choice"] == (
+        "2 fewer would do then, but a peak may come before, and one that is released now would be back too late: "
+        "all 7 stay."
+    )
+
+
+def test_released_down_to_what_a_peak_may_want():
+    steps = told(make_record(ready=9, due=(), outlook=make_outlook(3.0, peak=1.6)))
+    assert steps["choice"] == "4 fewer would do, but a peak may come before: 7 cover it. 2 replicas can go now."
+    assert steps["supply"] == "9 replicas serve, none loads."
+
+
+def test_missing_demand_releases_nothing():
+    steps = told(make_record(ready=9, due=(), outlook=make_outlook(missing=True), done=UNCHANGED))
+    assert "is unknown: no usable value for requests. Nothing is released on that" in steps["data"]
+    assert steps["demand"] == "3.9 replicas' worth is assumed in its place, from what came before."
+    assert steps["choice"] == "2 fewer would do, but the newest demand is unknown: all 9 stay."
+    assert steps["written"] == "Nothing; Unchanged."
+
+
+def test_a_demand_that_is_not_believed_is_not_called_absent():
+    steps = told(make_record(outlook=make_outlook(missing=True), demand_rps={"requests": 1e300}))
+    assert "is unknown: its value is not believed." in steps["data"]
+
+
+def test_before_any_demand():
+    steps = told(without_history(make_record()))
+    assert steps["demand"] == "None has been seen yet."
+    assert steps["forecast"] == "There is none before any demand is known."
+    assert steps["choice"] == "Without a forecast all 3 stay."
+    assert "peak" not in steps
+    none_there = told(make_record(ready=0, due=(), outlook=replace(without_history(make_record()).outlook)))
+    assert none_there["choice"] == "1 more than none: ordered now."
+
+
+def test_a_backlog_beyond_the_maximum():
+    outlook = make_outlook(backlog_rs=900.0, late_share=0.03)
+    conflict = Done("Conflict", "Stale", "somebody else wrote it; the next tick tries again.", 5, None)
+    steps = told(make_record(outlook=outlook, spec=make_spec(replicas_max=9), done=conflict))
+    assert steps["backlog"].startswith("900 replica-seconds are queued now, by estimate, and 912 replica-seconds are")
+    assert steps["need"] == "6.2 and 6.2 to work the queue off, so 13 replicas at 03:16:00."
+    assert steps["bounds"] == "13 are more than the maximum: 9 replicas. Work may be late."
+    assert steps["risk"].startswith(
+        "Nothing that the self-backtest tried kept the budget of 1 %: at these two risks 3 %"
+    )
+    assert steps["written"] == "Nothing; Conflict, Stale: somebody else wrote it; the next tick tries again."
+
+
+def test_below_the_minimum_and_idle():
+    outlook = make_outlook(0.01, demand_replicas=0.0)
+    steps = told(make_record(outlook=outlook, ready=2, due=(), spec=make_spec(replicas_min=1)))
+    assert steps["need"] == "Nothing came and nothing is queued: so small a need is none."
+    assert steps["choice"] == "2 fewer would do. 2 replicas can go now."
+    assert steps["bounds"] == "0 are fewer than the minimum: 1 replica."
+
+
+def test_several_units_and_many_loads_stay_short():
+    spec = make_spec(capacity_rps={"requests": 3.2, "tokens": 9_000.0})
+    record = make_record(spec=spec, due=(1, 1, 2, 3, 4, 5, 6), demand_rps={"requests": 12.48, "tokens": 3e4})
+    steps = told(record)
+    assert steps["demand"] == (
+        "12.48 requests/s at 3.2 per replica, 30,000 tokens/s at 9,000 per replica: worth 3.9 replicas; the unit that "
+        "needs most counts."
+    )
+    assert steps["supply"] == "3 replicas serve; 7 replicas load, 2 due at 03:13:00, ..., 1 due at 03:18:00."
+
+
+def test_a_short_history_and_a_measured_backlog_are_named():
+    record = make_record(outlook=make_outlook(late_share=math.nan))
+    measured = replace(record, observation=replace(record.observation, backlog_rs=0.0))
+    steps = told(measured)
+    assert steps["risk"].startswith("The history is too short to choose the two risks from it")
+    assert ", as measured," in steps["backlog"]
+
+
+def test_after_a_quiet_decision_the_newest_change_is_told_too(log, capsys):
+    path = log(
+        make_record(now_s=MORNING_S - 600),
+        make_record(),
+        make_record(now_s=MORNING_S + 60, ready=7, due=(), done=UNCHANGED),
+    )
+    assert run(path) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("03:13:00 UTC, Floor: 7 replicas stay") < printed.index("The newest decision that changed")
+    assert printed.index("The newest decision that changed") < printed.index("03:12:00 UTC, Floor: 5 -> 7 replicas")
+    assert "03:02:00" not in printed
+
+
+def test_at_a_time_it_tells_the_decision_that_held_then(log, capsys):
+    path = log(*(make_record(now_s=MORNING_S + 60 * i) for i in range(5)))
+    for at in ("2025-11-25T03:14:30", "2025-11-25T03:14:30Z", "2025-11-25 04:14:30+01:00", str(MORNING_S + 150)):
+        assert run(path, "--at", at, "--json") == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert found["line"]["time"] == "2025-11-25T03:14:02.000Z"
+
+
+@pytest.mark.parametrize(("text", "hours_ago"), [("03:12", 1.8), ("03:12:00", 1.8), ("05:30", 23.5)])
+def test_a_time_of_day_is_the_last_one_that_has_passed(text, hours_ago):
+    now_s = 1_764_046_800.0  # 05:00 UTC
+    assert now_s - _time_s(text, now_s=now_s) == pytest.approx(3_600 * hours_ago)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "25:00", "03:12:99", "", "nan", "-5"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(UsageError, match="--at: .* is not a time; write it as 2026-11-25T03:12, UTC, or as 03:12"):
+        _time_s(text, now_s=MORNING_S)
+
+
+def test_several_objects_are_listed_those_that_changed_last_first(log, capsys):
+    path = log(
+        make_record(name="idle", ready=7, due=(), done=UNCHANGED),
+        make_record(name="early"),
+        make_record(name="late", now_s=MORNING_S + 60),
+        make_record(name="early", now_s=MORNING_S + 120, ready=7, due=(), done=UNCHANGED),
+    )
+    assert run(path) == 0
+    printed = capsys.readouterr()
+    rows = [line.split("│")[1].strip() for line in printed.out.splitlines() if "shop/" in line]
+    assert rows == ["shop/late", "shop/early", "shop/idle"]
+    assert "--object" in printed.err
+    assert run(path, "--object", "early") == 0
+    assert "shop/early, 2025-11-25 03:14:00 UTC" in capsys.readouterr().out
+
+
+def test_a_decision_that_comes_out_differently_is_shown_and_exits_with_1(log, capsys):
+    record = make_record()
+    changed = replace(record, decision=replace(record.decision, desired=6, high_at_lead=5.5))
+    assert run(log(changed)) == 1
+    printed = capsys.readouterr().out
+    assert "Made again from its line it is another decision:" in printed
+    assert "  desired: 6 in the log, 7 now" in printed
+    assert "  high_at_lead: 5.5 in the log, 6.166" in printed
+    last_digit = math.nextafter(record.decision.high_at_lead, 9.0)
+    assert run(log(replace(record, decision=replace(record.decision, high_at_lead=last_digit)))) == 0
+    assert run(log(changed, make_record(name="other"))) == 1
+
+
+def test_json_has_all_of_it(log, capsys):
+    record = make_record(done=PATCHED)
+    assert run(log(record, make_record(name="code")), "--json") == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert printed.err == ""
+    assert [entry["object"] for entry in found] == ["shop/chat", "shop/code"]
+    assert found[0]["line"] == json.loads(to_line(record))
+    assert found[0]["same_when_made_again"] is True
+    assert list(found[0]["reasons"]) == ["OrderedAhead"]
+    assert found[0]["steps"]["bounds"] == "7 replicas are within 1 and 20."
+
+
+def test_a_cut_line_is_a_warning_and_a_log_without_decisions_a_mistake(log, capsys):
+    path = log(make_record())
+    with path.open("ab") as file:
+        file.write(b"\xff\xfe junk\n" + to_line(make_record(now_s=MORNING_S + 60)).encode()[:-20])
+    assert run(path) == 0
+    printed = capsys.readouterr()
+    assert printed.err == f"{path}: warning: 1 decision line is cut, and left out\n"
+    assert "03:12:00 UTC" in printed.out
+    path.write_text("nothing\n")
+    assert run(path) == 2
+    assert capsys.readouterr().err == f"headstart: {path}: holds no decision line; give the log of `headstart run`\n"
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
+    assert run(tmp_path / "no") == 2
+    assert capsys.readouterr().err == f"headstart: {tmp_path / 'no'}: can't be read: No such file or directory\n"
+
+
+def test_it_reads_standard_input(log):
+    shown = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "from autoscaler.cli.app import main; main()", "explain", "-", "--json"],
+        input=log(make_record()).read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert json.loads(shown.stdout)[0]["object"] == "shop/chat"
+
+
+def test_help_loads_nothing_heavy():
+    program = (
+        "import sys\nfrom autoscaler.cli.app import run\ncode = run(['explain', '--help'])\n"
+        "heavy = [name for name in ('numba', 'numpy', 'pandas', 'prometheus_client') if name in sys.modules]\n"
+        "print(heavy, file=sys.stderr)\nsys.exit(code)\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "[]\n")
+    assert "kubectl logs" in shown.stdout

@@ -1,0 +1,102 @@
+"""Decisions found among other lines: the newest, the newest that changed, whatever the order and the prefixes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from decision_records import MORNING_S, make_outlook, make_record
+
+from autoscaler.errors import UsageError
+from autoscaler.telemetry.decision_line import to_line
+from autoscaler.telemetry.decision_log import nothing_found, read_log
+from autoscaler.telemetry.record import Record
+
+
+def minutes(minute: int, *, name: str = "chat", changes: bool = True) -> Record:
+    ready = 3 if changes else 7
+    return make_record(now_s=MORNING_S + 60 * minute, name=name, ready=ready, due=())
+
+
+def times(record: Record | None) -> float | None:
+    return None if record is None else (record.observation.now_s - MORNING_S) / 60
+
+
+def test_the_newest_and_the_newest_that_changed_are_found_in_any_order_among_other_lines() -> None:
+    lines = [
+        "starting",
+        to_line(minutes(1)),
+        '{"kind":"Log","level":"info","message":"7 replicas"}',
+        f"2025-11-25T03:16:00Z [pod/headstart-0/main] {to_line(minutes(4, changes=False))}\n",
+        to_line(minutes(2)) + "\r\n",
+        to_line(minutes(3, changes=False)),
+        to_line(minutes(9, name="code", changes=False)),
+        "",
+    ]
+    log = read_log(lines, "log")
+    assert list(log.objects) == ["shop/chat", "shop/code"]
+    chat, code = log.objects.values()
+    assert (times(chat.newest), times(chat.changed)) == (4, 2)
+    assert [times(record) for record in chat.worth_telling()] == [4, 2]
+    assert (times(code.newest), times(code.changed)) == (9, None)
+    assert code.worth_telling() == (code.newest,)
+    assert (log.decisions, log.cut, log.names) == (5, 0, ("shop/chat", "shop/code"))
+
+
+def test_of_a_newest_that_changed_there_is_only_one_to_tell() -> None:
+    found = read_log([to_line(minutes(1)), to_line(minutes(2))], "log").objects["shop/chat"]
+    assert found.changed is found.newest
+    assert len(found.worth_telling()) == 1
+
+
+def test_it_stops_at_the_asked_time_and_takes_the_asked_object_only() -> None:
+    lines = [to_line(minutes(minute, name=name)) for minute in range(5) for name in ("chat", "code")]
+    until_s = MORNING_S + 3 * 60 + 2.0  # the decision comes two seconds after its bin
+    for asked in ("shop/code", "code"):
+        log = read_log(lines, "log", object_name=asked, until_s=until_s)
+        assert list(log.objects) == ["shop/code"]
+        assert times(log.objects["shop/code"].newest) == 3
+    assert not read_log(lines, "log", object_name="op/code").objects
+    assert not read_log(lines, "log", until_s=MORNING_S).objects
+
+
+def test_lines_that_are_cut_are_counted_and_never_taken_for_the_newest() -> None:
+    whole, newer = to_line(minutes(1)), to_line(minutes(2))
+    log = read_log([whole, newer[:-1], newer[:200], newer[:30]], "log")
+    assert times(log.objects["shop/chat"].newest) == 1
+    assert log.cut == 3
+
+
+def test_a_damaged_line_that_is_to_be_told_names_its_number() -> None:
+    bad = to_line(minutes(2)).replace('"order":14', '"order":99')
+    with pytest.raises(UsageError, match="^log, line 3: outlook.order must be 0 to 20, not 99$"):
+        read_log(["x", to_line(minutes(1)), bad], "log")
+    assert read_log([bad, to_line(minutes(3))], "log").objects
+
+
+def test_a_record_of_every_kind_is_recognised_by_its_head() -> None:
+    quiet = make_record(outlook=make_outlook(late_share=math.nan, missing=True))
+    assert read_log([to_line(quiet)], "log").decisions == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "object_name", "message"),
+    [
+        (["x"], None, "log: holds no decision line; give the log of `headstart run`"),
+        ([to_line(minutes(1))[:-5]], None, "log: holds no whole decision line; give the log of `headstart run`"),
+        (
+            [to_line(minutes(1, name=f"m{i}")) for i in range(7)],
+            "chat",
+            "--object: log has no decision of 'chat'; it has shop/m0, shop/m1, shop/m2, shop/m3, shop/m4 and 2 more",
+        ),
+        (
+            [to_line(minutes(1)), to_line(minutes(3))],
+            "chat",
+            "--at: log has no such decision until then; its decisions are from 2025-11-25T03:13:02.000Z to"
+            " 2025-11-25T03:15:02.000Z",
+        ),
+    ],
+)
+def test_where_nothing_is_found_it_says_what_there_is(lines: list[str], object_name: str | None, message: str) -> None:
+    log = read_log(lines, "log", object_name=object_name, until_s=0.0)
+    assert str(nothing_found(log, "log", object_name)) == message
