@@ -44,7 +44,7 @@ def apply(
         wait_s = entry.not_before_s - now_s
         return Outcome(Action.WAITING, "BackingOff", f"tried again in {wait_s:.0f} s: {entry.failure}")
     try:
-        outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, entry=entry)
+        outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, memory=memory)
     except (KubeError, *MALFORMED) as problem:
         outcome = failed(problem)
         after_s = problem.retry_after_s if isinstance(problem, KubeError) else 0.0
@@ -57,9 +57,9 @@ def apply(
 
 
 def _apply(
-    kube: Kube, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float, entry: Entry
+    kube: Kube, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float, memory: ActuatorMemory
 ) -> Outcome:
-    about = autoscaler.metadata
+    about, entry = autoscaler.metadata, memory.of(autoscaler)
     if about.deletion_timestamp is not None:
         return release(kube, autoscaler)
     if autoscaler.spec.mode is Mode.FLOOR:
@@ -67,7 +67,7 @@ def _apply(
     if FINALIZER in about.finalizers or _holds_floor(autoscaler, target, entry):
         outcome = release(kube, autoscaler)
         if outcome.action in (Action.NONE, Action.PATCHED):
-            entry.owner, entry.written, entry.finalized = None, None, False
+            memory.forget(autoscaler)
         return outcome
     if autoscaler.spec.mode is Mode.SHADOW:
         message = f"mode is Shadow: {target.key} would have {desired} replicas"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from autoscaler.actuators.outcome import Entry
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
@@ -11,23 +10,21 @@ from autoscaler.kube.resources import PREDICTIVE_AUTOSCALERS
 FINALIZER = "headstart.dev/restore-bounds"
 
 
-def ensure_finalizer(kube: Kube, autoscaler: PredictiveAutoscaler, entry: Entry) -> None:
-    """Set it before the first floor is written. An object from a file has none. Raises `KubeError`."""
+def ensure_finalizer(kube: Kube, autoscaler: PredictiveAutoscaler) -> None:
+    """Set it before a floor is written. An object from a file has none. Raises `KubeError`."""
     about = autoscaler.metadata
-    if not about.uid or entry.finalized:
+    if not about.uid or FINALIZER in about.finalizers:
         return
-    if FINALIZER not in about.finalizers:
-        # Read, not taken from the snapshot: its version is stale from every write of a status.
-        finalizers, version = _read(kube, autoscaler)
-        if FINALIZER not in finalizers:
-            kube.set_finalizers(about.namespace, about.name, [*finalizers, FINALIZER], version)
-    entry.finalized = True
+    # Read, not taken from the snapshot, whose version is stale from every write of a status.
+    finalizers, version = _read(kube, autoscaler)
+    if FINALIZER not in finalizers:
+        kube.set_finalizers(about.namespace, about.name, [*finalizers, FINALIZER], version)
 
 
 def remove_finalizer(kube: Kube, autoscaler: PredictiveAutoscaler) -> bool:
     """Let the object go; whether there was anything to remove. Raises `KubeError`."""
     about = autoscaler.metadata
-    if FINALIZER not in about.finalizers:
+    if not about.uid:
         return False
     try:
         finalizers, version = _read(kube, autoscaler)

@@ -56,7 +56,7 @@ def hold_floor(
         )
         return Outcome(Action.WAITING, "FloorReverted", message, before, before)
     if plan.note is not None:
-        ensure_finalizer(kube, autoscaler, entry)
+        ensure_finalizer(kube, autoscaler)
     write_plan(kube, owner, plan)
     entry.note_write(now_s, plan.note.written if plan.note else None)
     entry.original, entry.owner = plan.original, OwnerId.of(owner) if plan.note else None

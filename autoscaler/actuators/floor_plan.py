@@ -15,8 +15,6 @@ from autoscaler.kube.facts import Owner, OwnerKind, Target
 
 # KEDA's maxReplicaCount where it is unset.
 _KEDA_MAX = 100
-# KEDA names the HPA of a ScaledObject so, unless told otherwise.
-_KEDA_HPA_PREFIX = "keda-hpa-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +70,8 @@ def choose_owner(target: Target) -> Owner | Outcome:
             f"{' and '.join(map(str, owners))} all scale {target.key}; leave one of them",
         )
     owner = owners[0]
-    if owner.kind is OwnerKind.HPA and owner.name.startswith(_KEDA_HPA_PREFIX):
-        return Outcome(
-            Action.WAITING,
-            "ScaledObjectUnseen",
-            f"{owner} is KEDA's but its ScaledObject isn't seen; allow listing scaledobjects.keda.sh",
-        )
     if owner.deleting:
         return Outcome(Action.WAITING, "OwnerDeleting", f"{owner} is being deleted")
     if owner.paused:
-        return Outcome(Action.WAITING, "Paused", f"{owner} is paused by its annotation {owner.paused}")
+        return Outcome(Action.WAITING, "Paused", f"{owner} is left alone: {owner.paused}")
     return owner

@@ -71,7 +71,6 @@ class Entry:
         original: the user's own lower bound under that floor.
         owner: where that floor is; None without one.
         reverts: how often in a row the floor was written again because somebody had put it back.
-        finalized: whether the finalizer is known to be set.
         failures: in a row.
         not_before_s: when a failed write may be tried again.
         failure: the last failure's message.
@@ -82,7 +81,6 @@ class Entry:
     original: int | None = None
     owner: OwnerId | None = None
     reverts: int = 0
-    finalized: bool = False
     failures: int = 0
     not_before_s: float = 0.0
     failure: str = ""
@@ -117,6 +115,10 @@ class ActuatorMemory:
     def of(self, autoscaler: PredictiveAutoscaler) -> Entry:
         """The object's entry; a new one for an object that was deleted and made again."""
         return self._entries.setdefault(_key(autoscaler), Entry())
+
+    def forget(self, autoscaler: PredictiveAutoscaler) -> None:
+        """Begin anew with an object: its floor was put back."""
+        self._entries.pop(_key(autoscaler), None)
 
     def keep(self, autoscalers: Iterable[PredictiveAutoscaler]) -> None:
         """Forget all others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from autoscaler.actuators.finalizer import remove_finalizer
@@ -13,8 +14,8 @@ from autoscaler.actuators.outcome import Action, Outcome, OwnerId
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
-from autoscaler.kube.facts import Target, TargetKey
-from autoscaler.kube.parse import MALFORMED, Claim, parse_hpa, parse_scaled_object, workload_id
+from autoscaler.kube.facts import TargetKey
+from autoscaler.kube.parse import MALFORMED, WorkloadId, parse_hpa, parse_scaled_object, workload_id
 from autoscaler.kube.resources import HPAS, MIN_FIELDS, SCALED_OBJECTS
 
 # Whoever stops has no next tick: against a busy owner it tries a few times.
@@ -23,20 +24,26 @@ _TRIES = 4
 _NOTHING = Outcome(Action.NONE, "NothingToRestore", "no floor is in place")
 
 
-def restore(kube: Kube, autoscaler: PredictiveAutoscaler, target: Target) -> Outcome:
-    """Put back the lower bounds of the target's owners where the object holds a floor. Never raises.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A floor that is in place: on which owner, of which workload, and for which object ('namespace/name')."""
 
-    Reads the owners: a snapshot may be older than the last floor.
+    owner: OwnerId
+    workload: WorkloadId
+    by: str
+
+
+def release(kube: Kube, autoscaler: PredictiveAutoscaler, held: Iterable[Held] | None = None) -> Outcome:
+    """Put back the floors that an object holds, wherever its target is now, and remove its finalizer. Never raises.
+
+    For an object that is being deleted or no longer holds floors, and for all at the end.
+
+    Args:
+        kube: the API.
+        autoscaler: the object.
+        held: what `find_floors` found, for whoever releases many; by default it is asked for the object's namespace.
     """
-    return _guarded(partial(_restore, kube, [OwnerId.of(owner) for owner in target.owners], holder_of(autoscaler)))
-
-
-def release(kube: Kube, autoscaler: PredictiveAutoscaler) -> Outcome:
-    """Put back whatever floors the object holds in its namespace, wherever its target is now; then let it go.
-
-    For an object that is being deleted, or that no longer holds floors. Never raises.
-    """
-    return _guarded(partial(_release, kube, autoscaler))
+    return _guarded(partial(_release, kube, autoscaler, held))
 
 
 def sweep(
@@ -64,23 +71,16 @@ def sweep(
         for each in autoscalers
         if each.spec.mode is Mode.FLOOR and each.metadata.deletion_timestamp is None
     }
-    outcomes = []
-    for namespace in namespaces:
-        try:
-            floors = list(find_floors(kube, namespace))
-        except (KubeError, *MALFORMED) as problem:
-            outcomes.append(failed(problem))
-            continue
-        for claim in floors:
-            note = read_note(claim.owner)
-            if note is None or note.by in spared or holders.get(note.by) == claim.workload:
-                continue
-            outcomes.append(_guarded(partial(_restore, kube, [OwnerId.of(claim.owner)], note.by)))
-    return tuple(outcomes)
+    try:
+        found = [held for namespace in namespaces for held in find_floors(kube, namespace)]
+    except (KubeError, *MALFORMED) as problem:
+        return (failed(problem),)
+    left = [held for held in found if held.by not in spared and holders.get(held.by) != held.workload]
+    return tuple(_guarded(partial(_restore, kube, [held.owner], held.by)) for held in left)
 
 
-def find_floors(kube: Kube, namespace: str | None) -> Iterator[Claim]:
-    """Owners with a note on them. Raises `KubeError`."""
+def find_floors(kube: Kube, namespace: str | None) -> Iterator[Held]:
+    """All floors of a namespace, None for all. Raises `KubeError`."""
     for resource, parse in ((SCALED_OBJECTS, parse_scaled_object), (HPAS, parse_hpa)):
         try:
             for page, _ in kube.list_pages(resource, namespace=namespace):
@@ -89,8 +89,10 @@ def find_floors(kube: Kube, namespace: str | None) -> Iterator[Claim]:
                         claim = parse(raw)
                     except MALFORMED:
                         continue
-                    if read_note(claim.owner) is not None and not claim.made_by:
-                        yield claim
+                    note = read_note(claim.owner)
+                    # KEDA copies a ScaledObject's annotations to the HPA that it makes, which follows by itself.
+                    if note is not None and not claim.made_by:
+                        yield Held(OwnerId.of(claim.owner), claim.workload, note.by)
         except KubeError as problem:
             # Without KEDA there are no ScaledObjects.
             if problem.kind is not KubeFailure.NOT_FOUND:
@@ -101,14 +103,13 @@ def restore_owner(kube: Kube, owner_id: OwnerId, holder: str) -> Outcome | None:
     """Put one lower bound back if `holder` has a floor there; None where it hasn't. Raises `KubeError`."""
     for attempt in range(_TRIES):
         try:
-            claim = read_claim(kube, owner_id)
+            owner = read_claim(kube, owner_id).owner
         except KubeError as problem:
             if problem.kind is KubeFailure.NOT_FOUND:
                 return None
             raise
-        owner, note = claim.owner, read_note(claim.owner)
-        # KEDA copies a ScaledObject's annotations to the HPA that it makes, which follows by itself.
-        if note is None or note.by != holder or claim.made_by:
+        note = read_note(owner)
+        if note is None or note.by != holder:
             return None
         before = owner.replicas_min
         # Edited since: the user's own value stands already.
@@ -124,20 +125,29 @@ def restore_owner(kube: Kube, owner_id: OwnerId, holder: str) -> Outcome | None:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _restore(kube: Kube, owners: Iterable[OwnerId], holder: str) -> Outcome:
-    outcomes = [restore_owner(kube, owner, holder) for owner in owners]
-    return next((outcome for outcome in outcomes if outcome is not None), _NOTHING)
+def failed(problem: Exception) -> Outcome:
+    """The outcome of an error."""
+    if isinstance(problem, KubeError):
+        if problem.kind is KubeFailure.CONFLICT:
+            return Outcome(Action.CONFLICT, "Conflict", str(problem))
+        return Outcome(Action.FAILED, str(problem.kind), str(problem))
+    return Outcome(Action.FAILED, "Malformed", f"the API server answered what it shouldn't: {problem!r}")
 
 
-def _release(kube: Kube, autoscaler: PredictiveAutoscaler) -> Outcome:
+def _release(kube: Kube, autoscaler: PredictiveAutoscaler, held: Iterable[Held] | None) -> Outcome:
     holder = holder_of(autoscaler)
-    claims = find_floors(kube, autoscaler.metadata.namespace)
-    held = [OwnerId.of(claim.owner) for claim in claims if (note := read_note(claim.owner)) and note.by == holder]
-    outcome = _restore(kube, held, holder)
+    if held is None:
+        held = find_floors(kube, autoscaler.metadata.namespace)
+    outcome = _restore(kube, [each.owner for each in held if each.by == holder], holder)
     removed = remove_finalizer(kube, autoscaler)
     if removed and outcome is _NOTHING:
         return Outcome(Action.PATCHED, "Released", "no floor is in place; the finalizer was removed")
     return outcome
+
+
+def _restore(kube: Kube, owners: Iterable[OwnerId], holder: str) -> Outcome:
+    outcomes = [restore_owner(kube, owner, holder) for owner in owners]
+    return next((outcome for outcome in outcomes if outcome is not None), _NOTHING)
 
 
 def _guarded(attempt: Callable[[], Outcome]) -> Outcome:
@@ -150,12 +160,3 @@ def _guarded(attempt: Callable[[], Outcome]) -> Outcome:
 def _target_key(autoscaler: PredictiveAutoscaler) -> TargetKey:
     reference = autoscaler.spec.scale_target_ref
     return TargetKey(autoscaler.metadata.namespace, reference.api_version, reference.kind, reference.name)
-
-
-def failed(problem: Exception) -> Outcome:
-    """The outcome of an error."""
-    if isinstance(problem, KubeError):
-        if problem.kind is KubeFailure.CONFLICT:
-            return Outcome(Action.CONFLICT, "Conflict", str(problem))
-        return Outcome(Action.FAILED, str(problem.kind), str(problem))
-    return Outcome(Action.FAILED, "Malformed", f"the API server answered what it shouldn't: {problem!r}")

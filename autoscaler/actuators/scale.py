@@ -32,7 +32,7 @@ def _owned(target: Target) -> Outcome | None:
         return None
     owner = target.owners[0]
     if owner.kind is OwnerKind.SCALED_OBJECT and owner.paused:
-        message = f"{owner} is paused by its annotation {owner.paused}: the replicas are held by hand"
+        message = f"{owner} holds the replicas: {owner.paused}"
         return Outcome(Action.WAITING, "Paused", message)
     names = " and ".join(map(str, target.owners))
     return Outcome(

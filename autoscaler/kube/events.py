@@ -15,8 +15,10 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
+from autoscaler.api.v1alpha1 import API_VERSION, KIND
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure, one_line
 from autoscaler.kube.resources import EVENTS
@@ -30,33 +32,35 @@ _REMEMBERED_MAX = 4_096
 _TIMEOUT_S = 5.0
 _COMPONENT = "headstart"
 
-EventType = Literal["Normal", "Warning"]
-
 _log = logging.getLogger(__name__)
+
+
+class EventType(StrEnum):
+    """As Kubernetes has them."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
 
 
 @dataclass(frozen=True, slots=True)
 class Regarding:
-    """The object that an Event is about, in its namespace."""
+    """The object that an Event is about, in its namespace; a PredictiveAutoscaler unless told otherwise."""
 
-    api_version: str
-    kind: str
     namespace: str
     name: str
-    uid: str = ""
-    resource_version: str = ""
+    uid: str
+    kind: str = KIND
+    api_version: str = API_VERSION
 
     def reference(self) -> dict[str, str]:
         """As Events have it."""
-        fields = {
+        return {
             "apiVersion": self.api_version,
             "kind": self.kind,
             "namespace": self.namespace,
             "name": self.name,
             "uid": self.uid,
-            "resourceVersion": self.resource_version,
         }
-        return {name: value for name, value in fields.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
