@@ -25,7 +25,7 @@ help:
 	@echo "make format           lay out the code as make check wants it"
 	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
-	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 minutes, once)"
+	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
 
