@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from autoscaler.cli import backtest, crd, demo, explain, forecast, history, trace, validate
+from autoscaler.cli import backtest, crd, demo, explain, forecast, history, replay, trace, validate
+from autoscaler.cli import run as run_command
 from autoscaler.errors import HeadstartError
 
 INTERRUPTED = 130
@@ -29,6 +30,8 @@ app.add_typer(trace.app, name="trace")
 app.command("demo")(demo.demo)
 app.command("validate")(validate.validate)
 app.command("explain")(explain.explain)
+app.command("run")(run_command.run)
+app.command("replay")(replay.replay)
 app.command("crd")(crd.crd)
 
 

@@ -131,6 +131,13 @@ def parse_load_latency(given: str) -> LoadLatency:
     )
 
 
+def parse_speed(given: str | float) -> float:
+    """Virtual seconds per second, more than 0: '600x' or '600'; 'max' doesn't wait."""
+    if given == "max":
+        return math.inf
+    return parse_positive(str(given).removesuffix("x"))
+
+
 def _finite(given: str | float) -> float:
     try:
         number = float(given)

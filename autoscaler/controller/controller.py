@@ -79,7 +79,15 @@ class Controller:
         finally:
             self.stop()
 
+    @property
+    def settled(self) -> bool:
+        """Whether every object's history was asked for, and answered or refused."""
+        return all(workload.state is not None for workload in self._workloads.values())
+
     def _next_tick_s(self) -> float:
+        if not self.settled:
+            # What waits for a history decides as soon as it is there.
+            return self._clock.now_s() + 1.0
         now_s = self._clock.now_s() - self._settle_s
         return (math.floor(now_s / self._tick_s) + 1) * self._tick_s + self._settle_s
 
@@ -89,6 +97,8 @@ class Controller:
         step = self._teller.step
         with step("objects"):
             self._take_in_objects()
+        for error in self._cluster.errors():
+            self._teller.cluster_failed(error)
         with step("leadership"):
             leads = self._take_in_leadership()
         with step("targets"):
@@ -111,7 +121,8 @@ class Controller:
     def stop(self) -> None:
         """Put the user's own bounds back, if this replica leads; then write nothing more."""
         if self._elector.is_leader():
-            floors = [workload.autoscaler for workload in self._workloads.values()]
+            everything = (workload.autoscaler for workload in self._workloads.values())
+            floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
             self._all(self._actuator.restore, floors)
         self._writers.shutdown(wait=True, cancel_futures=True)
 
@@ -289,4 +300,6 @@ class Controller:
 
     def _all(self, do: Callable[[_Item], _Result], each: list[_Item]) -> list[_Result]:
         """Do it for each, several at a time: a slow API server holds up eight of them, not all."""
+        if len(each) <= 1:
+            return [do(item) for item in each]
         return list(self._writers.map(do, each))

@@ -9,6 +9,7 @@ from typing import Protocol
 from autoscaler.actuators.outcome import Outcome
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.errors import HeadstartError
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
 
@@ -33,6 +34,10 @@ class Cluster(Protocol):
 
     def problems(self) -> Mapping[tuple[str, str], str]:
         """Objects that can't be read, by namespace and name, and why."""
+        ...
+
+    def errors(self) -> Collection[HeadstartError]:
+        """Why the cluster can't be followed now; empty where it can."""
         ...
 
     def target(self, key: TargetKey) -> Target | Unavailable:

@@ -11,7 +11,8 @@ from autoscaler.core.spec import Spec
 def decision_sentence(spec: Spec, decision: Decision) -> str:
     """Such as '7 replicas (5 ready, 1 loading): 6.4 needed within 10 min at risk level 97 %'."""
     loading = decision.current - decision.ready
-    head = f"{decision.desired} replicas ({decision.ready} ready, {loading} loading): "
+    noun = "replica" if decision.desired == 1 else "replicas"
+    head = f"{decision.desired} {noun} ({decision.ready} ready, {loading} loading): "
     lead = _duration(decision.lead_bins * spec.bin_s)
     if math.isnan(decision.high_at_lead):
         return f"{head}no demand is known yet, so they are held"

@@ -18,6 +18,7 @@ from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.errors import HeadstartError
 from autoscaler.kube.facts import Pod, Target, TargetKey, Unavailable
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from autoscaler.traces.trace import Trace
@@ -113,6 +114,10 @@ class SimulatedWorld:
         """None."""
         return {}
 
+    def errors(self) -> Collection[HeadstartError]:
+        """None."""
+        return ()
+
     def target(self, key: TargetKey) -> Target | Unavailable:
         """The workload."""
         pods = tuple(self._pod(replica) for replica in self._replicas)
@@ -137,9 +142,7 @@ class SimulatedWorld:
 
     # The metrics.
 
-    def fetch(
-        self, requests: list[RangeRequest], *, within_s: float | None = None
-    ) -> dict[RangeRequest, RangeAnswer | SourceError]:
+    def fetch(self, requests: list[RangeRequest]) -> dict[RangeRequest, RangeAnswer | SourceError]:
         """The trace's bins, as rates at their ends; before its start, nothing."""
         return {request: self._answer(request) for request in requests}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from autoscaler.actuators.outcome import Action, Outcome
@@ -10,6 +10,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.rebuild import Rebuilt
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
+from autoscaler.errors import HeadstartError
 from autoscaler.sources.ranges import RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
@@ -26,7 +27,13 @@ class Teller:
     """Tells of each tick. Decision lines of replicas that don't lead say so in what was done."""
 
     def __init__(
-        self, metrics: Metrics, log: Log, decisions: LineWriter | None, recording: LineWriter | None = None
+        self,
+        metrics: Metrics,
+        log: Log,
+        *,
+        decisions: LineWriter | None = None,
+        recording: LineWriter | None = None,
+        on_tick: Callable[[], object] = lambda: None,
     ) -> None:
         """Where to tell it.
 
@@ -35,11 +42,13 @@ class Teller:
             log: for what an operator should read.
             decisions: for one line per decision; None for none.
             recording: for the same lines and the histories that they stand on; None for none.
+            on_tick: called after each tick.
         """
         self._metrics = metrics
         self._log = log
         self._decisions = decisions
         self._recording = recording
+        self._on_tick = on_tick
 
     def step(self, name: str) -> AbstractContextManager[None]:
         """Time a step of the tick."""
@@ -82,6 +91,11 @@ class Teller:
         """Count one write that failed."""
         self._metrics.api_failed("patch", reason)
 
+    def cluster_failed(self, error: HeadstartError) -> None:
+        """Count, and log, that the cluster can't be followed."""
+        self._metrics.api_failed("watch", type(error).__name__)
+        self._log.warning(str(error))
+
     def unusable(self, autoscaler: PredictiveAutoscaler, problem: str) -> None:
         """Log that an object can't be served."""
         self._log.warning(f"PredictiveAutoscaler {key_of(autoscaler)}: {problem}")
@@ -95,6 +109,7 @@ class Teller:
         """A tick is over."""
         self._metrics.watched(workloads.keys())
         self._metrics.leads(leads)
+        self._on_tick()
 
 
 def _record(workload: Workload, made: Made, now_s: float) -> Record:

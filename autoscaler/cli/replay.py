@@ -1,0 +1,47 @@
+"""`headstart replay`: make the decisions of a recorded live run again, and say whether they are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoscaler.cli.output import progress
+from autoscaler.errors import HeadstartError, UsageError
+
+
+def replay(
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="What headstart run --record wrote.", show_default=False)
+    ],
+) -> None:
+    """Make each decision of a recorded live run again: byte for byte the same, or the exit code is 1.
+
+    What runs in the cluster is what the backtest runs; this proves it on your own traffic.
+    """
+    from autoscaler.backtest.recorded import make_again
+
+    if not recording.is_file():
+        raise UsageError(f"{recording}: there is no such file; record one with headstart run --record {recording}")
+    count = 0
+    objects: set[str] = set()
+    with progress(f"replaying {recording.name}"), recording.open(encoding="utf-8") as lines:
+        for made in make_again(lines, name=str(recording)):
+            count += 1
+            objects.add(made.record.object_name)
+            if not made.equal:
+                raise HeadstartError(
+                    f"{recording}, line {made.number}: the decision of {made.record.object_name} comes out otherwise:"
+                    f" {_difference(made.logged, made.again)}"
+                )
+    if not count:
+        raise UsageError(f"{recording}: holds no decisions; record some with headstart run --record {recording}")
+    typer.echo(f"{recording}: {count:,} decisions of {len(objects)} objects made again, all equal byte for byte")
+
+
+def _difference(logged: str, again: str) -> str:
+    """Where two lines part, with some context."""
+    at = next((i for i, (one, other) in enumerate(zip(logged, again, strict=False)) if one != other), len(logged))
+    first = max(0, at - 30)
+    return f"...{logged[first : at + 30]}... was logged, ...{again[first : at + 30]}... comes out"

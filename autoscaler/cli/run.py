@@ -1,0 +1,228 @@
+"""`headstart run`: the controller, in a cluster or on a simulated one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoscaler.cli import prometheus_options as prometheus
+from autoscaler.cli.params import (
+    Capacity,
+    parse_capacity,
+    parse_load_latency,
+    parse_positive_duration_s,
+    parse_speed,
+    share_parser,
+)
+from autoscaler.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoscaler.controller.live import Lease
+    from autoscaler.core.load_latency import LoadLatency
+else:
+    # typer evaluates annotations when the command line is built; the class itself would import numpy into `--help`.
+    LoadLatency = object
+
+_CLUSTER = "Cluster"
+_SIMULATION = "Simulation"
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_LOCAL = "default"
+
+
+def run(
+    context: typer.Context,
+    url: prometheus.UrlOption = None,
+    timeout_s: prometheus.TimeoutOption = prometheus.DEFAULT_TIMEOUT_S,
+    token_file: prometheus.TokenFileOption = None,
+    user: prometheus.UserOption = None,
+    password_file: prometheus.PasswordFileOption = None,
+    ca_file: prometheus.CaFileOption = None,
+    client_cert: prometheus.ClientCertOption = None,
+    client_key: prometheus.ClientKeyOption = None,
+    headers: prometheus.HeaderOption = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(help="Look after this namespace only.", show_default="all", rich_help_panel=_CLUSTER),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Take PredictiveAutoscalers from this YAML file or folder, read again when it changes, instead of from"
+            " the API: no CustomResourceDefinition is needed.",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Default: the pod's service account, else $KUBECONFIG.", rich_help_panel=_CLUSTER
+        ),
+    ] = None,
+    kube_context: Annotated[
+        str | None, typer.Option("--context", help="Of the kubeconfig.", rich_help_panel=_CLUSTER)
+    ] = None,
+    tick_s: Annotated[
+        float,
+        typer.Option(
+            "--tick",
+            parser=parse_positive_duration_s,
+            metavar="DURATION",
+            help="Time from one look at everything to the next. Objects are decided on once per their interval.",
+            show_default="15s",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = 15.0,
+    listen: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Serves /metrics, /healthz and /readyz.", rich_help_panel=_CLUSTER),
+    ] = "0.0.0.0:8080",
+    leader_election: Annotated[
+        bool,
+        typer.Option(help="Let one of several replicas write; needs a Lease.", rich_help_panel=_CLUSTER),
+    ] = True,
+    lease_namespace: Annotated[
+        str | None,
+        typer.Option(help="Of the Lease.", show_default="the pod's own", rich_help_panel=_CLUSTER),
+    ] = None,
+    lease_name: Annotated[str, typer.Option(help="Of the Lease.", rich_help_panel=_CLUSTER)] = "headstart",
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append decisions and the histories that they stand on; headstart replay makes them again.",
+        ),
+    ] = None,
+    simulate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TRACE",
+            help="Run on a simulated cluster that gets this trace's demand, on a virtual clock.",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = None,
+    speed: Annotated[
+        float,
+        typer.Option(
+            parser=parse_speed,
+            metavar="FACTOR",
+            help="Virtual seconds per second: 600x shows ten minutes in one; max doesn't wait.",
+            show_default="600x",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = 600.0,
+    capacity: Annotated[
+        list[Capacity] | None,
+        typer.Option(
+            parser=parse_capacity,
+            metavar="NUMBER | UNIT=NUMBER",
+            help="Work per second that one replica sustains; repeat it for several units.",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = None,
+    load_latency: Annotated[
+        typer.Option(
+            parser=parse_load_latency,
+            metavar="DURATION | lognormal:MEDIAN,SIGMA | empirical:FILE",
+            help="How long simulated replicas load; the controller learns it.",
+            show_default="120s",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = "120s",  # type: ignore[assignment] # the parser takes the text
+    max_wait_s: Annotated[
+        float,
+        typer.Option(
+            "--max-wait",
+            parser=parse_positive_duration_s,
+            metavar="DURATION",
+            help="The longest wait for a replica that is not late.",
+            show_default="10s",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = 10.0,
+    late_budget: Annotated[
+        float,
+        typer.Option(
+            parser=share_parser(),
+            metavar="SHARE",
+            help="Share of the work that may be late.",
+            show_default="1%",
+            rich_help_panel=_SIMULATION,
+        ),
+    ] = 0.01,
+) -> None:
+    """Close the loop: pull demand from Prometheus, decide once per interval, and write replicas or floors.
+
+    Decisions go to standard output, one JSON line each; headstart explain reads them. Ends on SIGTERM or SIGINT, when
+    the bounds that it raised are put back.
+    """
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if simulate is not None:
+        from autoscaler.cli.run_simulated import run_simulated
+
+        prometheus.refuse_with_trace(context)
+        run_simulated(
+            simulate,
+            capacity=capacity,
+            load_latency=load_latency,
+            max_wait_s=max_wait_s,
+            late_budget=late_budget,
+            speed=speed,
+            record=record,
+            stop=stop,
+        )
+        return
+    from autoscaler.controller.live import Settings, run_live
+
+    if capacity:
+        raise UsageError("--capacity: is for --simulate; in a cluster each object states its own")
+    host, port = _address(listen)
+    connection = prometheus.connection_to(
+        url,
+        timeout_s=timeout_s,
+        token_file=token_file,
+        user=user,
+        password_file=password_file,
+        ca_file=ca_file,
+        client_cert=client_cert,
+        client_key=client_key,
+        headers=headers,
+    )
+    settings = Settings(
+        kubeconfig=kubeconfig,
+        context=kube_context,
+        connection=connection,
+        namespace=namespace,
+        config=config,
+        tick_s=tick_s,
+        host=host,
+        port=port,
+        lease=_lease(lease_namespace, lease_name) if leader_election else None,
+        record=record,
+    )
+    run_live(
+        settings, stop, on_start=lambda at: typer.echo(f"headstart: /metrics, /healthz, /readyz on port {at}", err=True)
+    )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise UsageError(f"--listen: must be HOST:PORT, such as 0.0.0.0:8080, got {listen!r}")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as the default
+
+
+def _lease(namespace: str | None, name: str) -> Lease:
+    from autoscaler.controller.live import Lease
+
+    if namespace is None:
+        inside = _NAMESPACE_FILE.is_file()
+        namespace = _NAMESPACE_FILE.read_text().strip() if inside else _LOCAL
+    return Lease(namespace, name, f"{os.environ.get('POD_NAME') or os.uname().nodename}-{os.getpid()}")

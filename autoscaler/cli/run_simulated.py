@@ -1,0 +1,123 @@
+"""`headstart run --simulate`: the live loop against a simulated cluster, told line by line as it decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from autoscaler.cli.output import stdout_console
+from autoscaler.cli.params import Capacity, capacity_by_unit
+from autoscaler.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+    from autoscaler.controller.simulated import Served
+    from autoscaler.controller.workload import Workload
+    from autoscaler.core.load_latency import LoadLatency
+    from autoscaler.traces.trace import Trace
+
+_UNIT = "requests"
+_REPLICAS_MAX = 100_000
+_PRIOR_LEVEL = 0.9
+
+
+def run_simulated(
+    path: Path,
+    *,
+    capacity: list[Capacity] | None,
+    load_latency: LoadLatency,
+    max_wait_s: float,
+    late_budget: float,
+    speed: float,
+    record: Path | None,
+    stop: Event,
+) -> None:
+    """Run the controller over a trace, and say each change of replicas and why."""
+    from contextlib import ExitStack
+    from importlib.metadata import version
+
+    from autoscaler.controller.clock import VirtualClock
+    from autoscaler.controller.simulate import simulate, start_of
+    from autoscaler.controller.tell import Teller
+    from autoscaler.telemetry.line_writer import LineWriter
+    from autoscaler.telemetry.log import Log
+    from autoscaler.telemetry.metrics import Metrics
+    from autoscaler.traces.read import read_trace
+
+    if not capacity:
+        raise UsageError("--capacity: is missing; give the requests per second that one replica sustains")
+    capacity_rps = capacity_by_unit(capacity, _UNIT)
+    trace = read_trace(path, tuple(capacity_rps))
+    autoscaler = _autoscaler(trace, capacity_rps, load_latency, max_wait_s=max_wait_s, late_budget=late_budget)
+    console = stdout_console()
+    clock = VirtualClock(start_of(trace), speed=speed)
+
+    def show(workload: Workload) -> None:
+        line = _line(workload)
+        if line:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    with ExitStack() as ending:
+        metrics = Metrics(version=version("headstart-gpu"), now_s=clock.now_s)
+        recording = None
+        if record is not None:
+            file = ending.enter_context(record.open("ab"))
+            recording = LineWriter(file.fileno(), on_drop=metrics.line_dropped)
+            ending.callback(recording.close)
+        log = Log(lambda line: console.print(line, highlight=False, markup=False))
+        teller = Teller(metrics, log, recording=recording)
+        served = simulate(autoscaler, trace, load_latency, clock=clock, teller=teller, stop=stop, on_tick=show)
+    console.print(_summary(served, trace, max_wait_s=max_wait_s), highlight=False)
+
+
+def _autoscaler(
+    trace: Trace,
+    capacity_rps: dict[str, float],
+    load_latency: LoadLatency,
+    *,
+    max_wait_s: float,
+    late_budget: float,
+) -> PredictiveAutoscaler:
+    """The object that a user would write; its queries are the trace's units."""
+    from autoscaler.api.scalars import format_duration
+    from autoscaler.api.v1alpha1 import API_VERSION, KIND, PredictiveAutoscaler
+
+    return PredictiveAutoscaler.from_manifest(
+        {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": "simulated", "namespace": "simulated"},
+            "spec": {
+                "scaleTargetRef": {"name": "simulated"},
+                "mode": "Scale",
+                "minReplicas": 0,
+                "maxReplicas": _REPLICAS_MAX,
+                "interval": format_duration(trace.bin_s),
+                "history": "336h",
+                "objective": {"maxWait": format_duration(max_wait_s), "lateBudget": f"{100 * late_budget:g}%"},
+                "demand": [{"unit": unit, "query": unit, "capacity": each} for unit, each in capacity_rps.items()],
+                "loadLatency": {"prior": format_duration(load_latency.quantile_s(_PRIOR_LEVEL))},
+            },
+        }
+    )
+
+
+def _line(workload: Workload) -> str:
+    """A line where replicas changed, such as '2026-03-02 08:55  6 -> 9  9 replicas (...)'; '' elsewhere."""
+    from autoscaler.controller.sentence import decision_sentence
+    from autoscaler.controller.status import time_text
+
+    decision = workload.decision
+    if decision is None or decision.desired == decision.current:
+        return ""
+    at = time_text(decision.now_s)[:16].replace("T", " ")
+    return f"{at}  {decision.current:>3} -> {decision.desired:<3}  {decision_sentence(workload.spec, decision)}"
+
+
+def _summary(served: Served, trace: Trace, *, max_wait_s: float) -> str:
+    bins = len(served.plan)
+    return (
+        f"{bins:,} of {len(trace):,} bins: {served.replica_hours:,.0f} replica-hours, {served.late_share:.2%} of the"
+        f" work waited longer than {max_wait_s:g} s"
+    )

@@ -1,0 +1,43 @@
+"""Objects from YAML files instead of the API: read again when a file changes, the last good ones kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.api.yaml_file import load_autoscalers, yaml_files
+from autoscaler.errors import UsageError
+from autoscaler.telemetry.log import Log
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class ConfigFiles:
+    """The objects of a file or folder."""
+
+    def __init__(self, path: Path, log: Log) -> None:
+        """Read them; UsageError where they can't be used, which later edits that are wrong only log."""
+        self._path = path
+        self._log = log
+        self._stamp = self._stamped()
+        self._objects = load_autoscalers(path)
+
+    def __call__(self) -> tuple[PredictiveAutoscaler, ...]:
+        """The objects as they are now."""
+        try:
+            stamp = self._stamped()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._objects = load_autoscalers(self._path)
+                self._log.info(f"{self._path}: read again, {len(self._objects)} objects")
+        except (UsageError, OSError) as problem:
+            self._log.warning(f"{problem}; what was read before stays in force")
+        return self._objects
+
+    def _stamped(self) -> Stamp:
+        """Names, inodes, sizes and times: a mounted ConfigMap changes by a link to another folder."""
+        return tuple(
+            (str(path), about.st_ino, about.st_size, about.st_mtime_ns)
+            for path in yaml_files(self._path)
+            for about in (path.stat(),)
+        )
