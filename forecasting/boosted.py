@@ -16,9 +16,17 @@ import numpy as np
 
 from forecasting.append_log import AppendLog
 from forecasting.forest import Forest, constant_forest, forest_of, forest_value
+from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import FEATURES
-from forecasting.lead_history import LeadHistory, Origin
-from forecasting.lead_kernels import PREDICTION, TARGETS, bounded_spread, count_residuals, quantiles_from, spread_prior
+from forecasting.lead_kernels import (
+    PREDICTION,
+    TARGETS,
+    blocks_of,
+    bounded_spread,
+    count_residuals,
+    quantiles_from,
+    spread_prior,
+)
 from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
 
@@ -136,40 +144,52 @@ class Boosted:
             by_trees=AppendLog.empty(rows_max=lead + 2),
         )
 
-    def is_due(self, history: LeadHistory) -> bool:
-        """Whether trees should be grown now: once a day, when there is enough to grow them on."""
-        enough = history.bins_known >= _FIRST_DAYS * history.day and len(self.rows) >= _FIRST_ROWS
-        return enough and (self.trees is None or history.bins - self.grown_at >= history.day)
-
-    def learn(self, history: LeadHistory, matured: Origin | None) -> Self:
+    def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember. Grows trees, for a second, once a day."""
+        learned = self
+        said = np.empty((len(bins), TARGETS, len(levels)))
+        for i in range(len(bins)):
+            learned = learned._after(bins, i)
+            said[i] = learned.log_quantiles(levels)
+        return learned, said
+
+    def _after(self, bins: LeadBins, index: int) -> Self:
+        """The member after bin `index` of the run."""
         rows, origins, histograms = self.rows, self.origins, self.histograms
-        if matured is not None and len(self.predictions) >= matured.age:
-            at = len(self.predictions) - matured.age
+        age = bins.lead + 1
+        if bins.matured[index] and len(self.predictions) >= age:
+            at = len(self.predictions) - age
             made, made_by_trees = self.predictions.rows[at], self.by_trees.rows[at] > 0
             if made_by_trees or self.trees is None:
                 histograms = histograms.copy()
-                count_residuals(made, matured.targets, 2.0 ** (1.0 / (_HALF_LIFE_DAYS * history.day)), histograms)
-            if origins % max(1, round(_ROWS_DAYS * history.day / _ROWS_MAX)) == 0:
-                rows = rows.append(_training_row(matured, made, made_by_trees))
+                growth = 2.0 ** (1.0 / (_HALF_LIFE_DAYS * bins.day))
+                count_residuals(made, bins.targets[index], growth, histograms, blocks_of(histograms))
+            if origins % max(1, round(_ROWS_DAYS * bins.day / _ROWS_MAX)) == 0:
+                rows = rows.append(_training_row(bins.origin(index), bins.targets[index], made, made_by_trees))
             origins += 1
         learned = replace(self, rows=rows, origins=origins, histograms=histograms)
-        if learned.is_due(history):
-            learned = learned.with_trees(refit(rows.rows), history)
-        return learned._standing(history)
+        if learned._is_due(bins, index):
+            learned = learned._with_trees(refit(rows.rows), bins.first + index + 1)
+        return learned._standing(bins, index)
 
-    def with_trees(self, trees: Trees, history: LeadHistory) -> Self:
+    def _is_due(self, bins: LeadBins, index: int) -> bool:
+        """Whether trees should be grown at this bin: once a day, when there is enough to grow them on."""
+        if len(self.rows) < _FIRST_ROWS or bins.known_at(index) < _FIRST_DAYS * bins.day:
+            return False
+        return self.trees is None or bins.first + index + 1 - self.grown_at >= bins.day
+
+    def _with_trees(self, trees: Trees, grown_at: int) -> Self:
         """The member with trees that were grown on its rows. Residuals from before the first trees are not theirs."""
         histograms = _no_residuals() if self.trees is None else self.histograms
-        return replace(self, trees=trees, grown_at=history.bins, histograms=histograms)
+        return replace(self, trees=trees, grown_at=grown_at, histograms=histograms)
 
-    def _standing(self, history: LeadHistory) -> Self:
-        """The member with its prediction from the newest origin."""
-        features, level = history.latest
+    def _standing(self, bins: LeadBins, index: int) -> Self:
+        """The member with its prediction from the origin after this bin."""
+        features = bins.features[index]
         row = np.empty(PREDICTION)
-        row[0], row[-1] = level, history.bound_log
+        row[0], row[-1] = features[FEATURES], bins.bounds[index]
         for k in range(TARGETS):
-            middle, log_spread = 0.0, spread_prior(features, history.lead)
+            middle, log_spread = 0.0, spread_prior(features, bins.lead)
             if self.trees is not None:
                 middle = forest_value(self.trees.middles[k], features)
                 log_spread = forest_value(self.trees.log_spreads[k], features)
@@ -179,16 +199,19 @@ class Boosted:
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        return quantiles_from(self.predictions.rows[-1], self.histograms, levels)
+        said = np.empty((TARGETS, len(levels)))
+        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
+        return said
 
 
 def _no_residuals() -> FloatArray:
     return np.vstack([prior_histogram()] * TARGETS)
 
 
-def _training_row(matured: Origin, made: FloatArray, made_by_trees: bool) -> FloatArray:
+def _training_row(origin: FloatArray, targets: FloatArray, made: FloatArray, made_by_trees: bool) -> FloatArray:
+    """A row from the features and level of an origin, shape (FEATURES + 1,), and what came, shape (TARGETS,)."""
     row = np.empty(_COLUMNS)
-    row[:FEATURES] = matured.features
-    row[_TARGET:_RESIDUAL] = matured.targets - matured.level
+    row[:FEATURES] = origin[:FEATURES]
+    row[_TARGET:_RESIDUAL] = targets - origin[FEATURES]
     row[_RESIDUAL:] = row[_TARGET:_RESIDUAL] - made[1:-1:2] if made_by_trees else math.nan
     return row

@@ -9,9 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from forecasting.series import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 
 DAY_S = 86_400.0
 SEASON_DAYS = 7
@@ -22,18 +26,33 @@ _SAMPLES_MAX = 256
 
 
 @njit(cache=True)
-def mean_before(cumulative: FloatArray, stop: int, width: int) -> float:
-    """Mean of the `width` bins before `stop`, fewer where the history is shorter; cumulative has one entry more."""
-    first = max(0, stop - width)
-    return float(cumulative[stop] - cumulative[first]) / max(1, stop - first)
+def sum_between(values: FloatArray, first: int, stop: int) -> float:
+    """Sum of values[first:stop] as four sums, which a processor adds up at once: each add waits for the last one."""
+    a = b = c = d = 0.0
+    whole = first + (stop - first) // 4 * 4
+    for i in range(first, whole, 4):
+        a += values[i]
+        b += values[i + 1]
+        c += values[i + 2]
+        d += values[i + 3]
+    for i in range(whole, stop):
+        a += values[i]
+    return (a + b) + (c + d)
 
 
 @njit(cache=True)
-def mean_around(cumulative: FloatArray, index: int, half: int, known: int) -> float:
-    """Mean of the bins from index - half to index + half that are known."""
+def mean_before(values: FloatArray, stop: int, width: int) -> float:
+    """Mean of the `width` values before `stop`, fewer where the history is shorter."""
+    first = max(0, stop - width)
+    return sum_between(values, first, stop) / max(1, stop - first)
+
+
+@njit(cache=True)
+def mean_around(values: FloatArray, index: int, half: int) -> float:
+    """Mean of the values from index - half to index + half that are known."""
     first = max(0, index - half)
-    stop = min(known, index + half + 1)
-    return float(cumulative[stop] - cumulative[first]) / max(1, stop - first)
+    stop = min(len(values), index + half + 1)
+    return sum_between(values, first, stop) / max(1, stop - first)
 
 
 @njit(cache=True)
@@ -60,20 +79,28 @@ def step_spread(values: FloatArray, known: int, width: int) -> float:
 
 @njit(cache=True)
 def median_of(values: FloatArray, count: int) -> float:
-    """Median of the first `count` values; 0 where there are none."""
-    return np.median(values[:count]) if count else 0.0
+    """Median of the first `count` values, which are put in order; 0 where there are none."""
+    if count == 0:
+        return 0.0
+    for i in range(1, count):
+        value = values[i]
+        j = i
+        while j > 0 and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
+    return 0.5 * float(values[(count - 1) // 2] + values[count // 2])
 
 
 @njit(cache=True)
-def seasonal_ratios(
-    log_demand: FloatArray, cumulative: FloatArray, known: int, lead: int, day: int, level: float, out: FloatArray
-) -> None:
+def seasonal_ratios(log_demand: FloatArray, lead: int, day: int, level: float, out: FloatArray) -> None:
     """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
 
     Each is relative to `level` directly ("as high as then") or to that day's own level ("as much higher as then").
     A day that is not in the history says nothing: 0. Neither does one whose target is still to come: leads of a day
     and more.
     """
+    known = len(log_demand)
     half = max(1, lead // 2)
     rises = np.empty(SEASON_DAYS)
     peaks = np.empty(SEASON_DAYS)
@@ -87,8 +114,8 @@ def seasonal_ratios(
         target = origin + lead
         if target >= known:
             continue
-        then = mean_before(cumulative, origin, 2 * half + 1)
-        height = mean_around(cumulative, target, half, known)
+        then = mean_before(log_demand, origin, 2 * half + 1)
+        height = mean_around(log_demand, target, half)
         rises[days] = height - then
         heights[days] = height - level
         peaks[days] = max_between(log_demand, origin, min(known, target + 1)) - then
@@ -106,7 +133,7 @@ def seasonal_ratios(
 
 
 @njit(cache=True)
-def seasonal_step(log_demand: FloatArray, cumulative: FloatArray, day: int) -> float:
+def seasonal_step(log_demand: FloatArray, day: int) -> float:
     """How much the next bin's log demand usually differs from the last one's: the median over earlier days."""
     known = len(log_demand)
     steps = np.empty(SEASON_DAYS)
@@ -115,27 +142,27 @@ def seasonal_step(log_demand: FloatArray, cumulative: FloatArray, day: int) -> f
         index = known - k * day
         if index < 1:
             break
-        steps[days] = mean_around(cumulative, index, 1, known) - mean_around(cumulative, index - 1, 1, known)
+        steps[days] = mean_around(log_demand, index, 1) - mean_around(log_demand, index - 1, 1)
         days += 1
     return median_of(steps, days)
 
 
 @njit(cache=True)
-def targets_between(log_demand: FloatArray, width: int) -> FloatArray:
-    """Log demand of the last bin, and the peak of the last `width` bins: shape (2,)."""
+def targets_between(log_demand: FloatArray, width: int) -> tuple[float, float]:
+    """Log demand of the last bin, and the peak of the last `width` bins."""
     known = len(log_demand)
-    return np.array([log_demand[known - 1], max_between(log_demand, known - width, known)])
+    return log_demand[known - 1], max_between(log_demand, known - width, known)
 
 
 @njit(cache=True)
 def lead_features(
-    log_demand: FloatArray, cumulative: FloatArray, lead: int, day: int, target_s: float, out: FloatArray
+    log_demand: FloatArray, day_sum: float, lead: int, day: int, target_s: float, out: FloatArray
 ) -> float:
     """Fill `out`, shape (FEATURES,), and return the level that the targets are measured against.
 
     Args:
         log_demand: log of demand plus floor in the known bins, shape (n,), n >= 1, without NaN.
-        cumulative: its running sum, shape (n + 1,); only differences count.
+        day_sum: sum of its last `day` bins, of all where there are fewer.
         lead: bins between the next bin and the target.
         day: bins in a day, at least 1.
         target_s: when the target bin starts, seconds since the epoch: for the time of day and week.
@@ -143,18 +170,18 @@ def lead_features(
     """
     known = len(log_demand)
     short = max(1, lead // 3)
-    level = mean_before(cumulative, known, max(1, lead // 4))
+    level = mean_before(log_demand, known, max(1, lead // 4))
     out[0] = log_demand[known - 1] - level
-    out[1] = mean_before(cumulative, known, 2 * short) - level
-    out[2] = mean_before(cumulative, known, 6 * short) - level
-    out[3] = mean_before(cumulative, known, 24 * short) - level
-    out[4] = mean_before(cumulative, known, day) - level
+    out[1] = mean_before(log_demand, known, 2 * short) - level
+    out[2] = mean_before(log_demand, known, 6 * short) - level
+    out[3] = mean_before(log_demand, known, 24 * short) - level
+    out[4] = day_sum / min(day, known) - level
     out[5] = max_between(log_demand, max(0, known - max(2, lead)), known) - level
     out[6] = max_between(log_demand, max(0, known - 6 * max(2, lead)), known) - level
     out[7] = math.log(0.01 + step_spread(log_demand, known, max(3, lead)))
     out[8] = math.log(0.01 + step_spread(log_demand, known, 6 * max(2, lead)))
     out[9] = math.log(0.01 + step_spread(log_demand, known, day))
-    seasonal_ratios(log_demand, cumulative, known, lead, day, level, out[10:18])
+    seasonal_ratios(log_demand, lead, day, level, out[10:18])
     out[18] = abs(out[11])
     out[19] = abs(out[16])
     out[20] = abs(out[10] - out[15])
@@ -169,3 +196,12 @@ def lead_features(
     out[27] = math.cos(hour)
     out[28] = 1.0
     return level
+
+
+@njit(cache=True)
+def demand_of(log_demand: FloatArray, missing: BoolArray, floor: float) -> FloatArray:
+    """Work per second from log(demand + floor), NaN where it is missing, shape (n,)."""
+    demand = np.empty(len(log_demand))
+    for i in range(len(log_demand)):
+        demand[i] = math.nan if missing[i] else max(0.0, math.exp(log_demand[i]) - floor)
+    return demand

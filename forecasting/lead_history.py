@@ -14,13 +14,14 @@ import numpy as np
 
 from forecasting.append_log import AppendLog
 from forecasting.errors import ModelError, SeriesError
-from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, lead_features, seasonal_step, targets_between
+from forecasting.lead_bins import LeadBins
+from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, targets_between
+from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
+from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
 
-# Largest demand seen, forgotten at half in 14 days: forecasts stay below 1.28 times it (0.25 in logs). Without a
-# bound one extreme quantile after a 60-fold jump asked for 14 times the optimum's replicas.
-_PEAK_HALF_LIFE_DAYS = 14.0
-_HEADROOM_LOG = 0.25
+# What models are fitted to anew; features look back on SEASON_DAYS.
+REMEMBERED_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ class LeadHistory:
         bins: bins seen, missing ones included.
         bins_known: bins seen that were not missing.
         missing_at: index of the latest missing bin, -1 without one.
-        log_demand: log(demand + floor) per bin.
-        cumulative: its running sum, one entry more.
+        log_demand: log(demand + floor) per bin of the last REMEMBERED_DAYS, from the first known one on.
+        missing: which of it is imputed.
+        day_sum: sum of log_demand over the last day.
         features: one row per origin, then its level: shape (FEATURES + 1,).
         peak_log: largest log demand, slowly forgotten.
     """
@@ -66,7 +68,8 @@ class LeadHistory:
     bins_known: int
     missing_at: int
     log_demand: AppendLog
-    cumulative: AppendLog
+    missing: AppendLog
+    day_sum: float
     features: AppendLog
     peak_log: float
 
@@ -75,19 +78,21 @@ class LeadHistory:
         """A history without bins. ModelError if `lead` is negative or `floor` not positive."""
         if lead < 0 or not floor > 0 or not bin_s > 0:
             raise ModelError(f"lead must not be negative, floor and bin_s positive: got {lead}, {floor}, {bin_s}")
-        kept = SEASON_DAYS * max(1, round(DAY_S / bin_s)) + lead + 2
+        day = max(1, round(DAY_S / bin_s))
+        remembered = max(REMEMBERED_DAYS * day, _looked_at(lead, day))
         return cls(
-            lead,
-            bin_s,
-            floor,
-            start_s,
-            0,
-            0,
-            -1,
-            AppendLog.empty(rows_max=kept),
-            AppendLog.of([0.0], rows_max=kept + 1),
-            AppendLog.empty((FEATURES + 1,), rows_max=lead + 2),
-            -math.inf,
+            lead=lead,
+            bin_s=bin_s,
+            floor=floor,
+            next_start_s=start_s,
+            bins=0,
+            bins_known=0,
+            missing_at=-1,
+            log_demand=AppendLog.empty(rows_max=remembered),
+            missing=AppendLog.empty(rows_max=remembered, dtype=np.bool_),
+            day_sum=0.0,
+            features=AppendLog.empty((FEATURES + 1,), rows_max=lead + 2),
+            peak_log=-math.inf,
         )
 
     @property
@@ -98,46 +103,85 @@ class LeadHistory:
     @property
     def bound_log(self) -> float:
         """Log demand that no forecast may exceed."""
-        return self.peak_log + _HEADROOM_LOG
+        return self.peak_log + HEADROOM_LOG
 
     def append(self, demand: float) -> Self:
         """The history with one more bin; `demand` is NaN where it is missing."""
-        if demand < 0 or math.isinf(demand):
-            raise SeriesError(f"demand must be finite and not negative, got {demand}")
-        missing = math.isnan(demand)
-        if missing and self.bins_known == 0:
-            return replace(self, next_start_s=self.next_start_s + self.bin_s, bins=self.bins + 1)
-        value = self._imputed() if missing else math.log(demand + self.floor)
-        log_demand = self.log_demand.append(value)
-        cumulative = self.cumulative.append(self.cumulative.rows[-1] + value)
-        next_start_s = self.next_start_s + self.bin_s
-        row = np.empty(FEATURES + 1)
-        row[FEATURES] = lead_features(
-            log_demand.rows, cumulative.rows, self.lead, self.day, next_start_s + self.lead * self.bin_s, row[:FEATURES]
-        )
-        forgotten = math.log(2.0) / (_PEAK_HALF_LIFE_DAYS * self.day)
-        return type(self)(
-            self.lead,
-            self.bin_s,
-            self.floor,
-            next_start_s,
-            self.bins + 1,
-            self.bins_known + (not missing),
-            self.bins if missing else self.missing_at,
-            log_demand,
-            cumulative,
-            self.features.append(row),
-            max(self.peak_log - forgotten, value),
-        )
+        return self.extend(np.array([demand], dtype=np.float64))[0]
 
-    def _imputed(self) -> float:
-        """Log demand of a missing bin: the one before, moved as the same time on earlier days moved.
+    def extend(self, demand: FloatArray) -> tuple[Self, LeadBins]:
+        """The history with more bins, shape (n,), NaN where missing, and what members learn from.
 
-        Not outside what was seen: yesterday's fall from 1,000 to 10 would leave next to nothing of today's 20.
+        Of bins before the first known one there is nothing to learn: the run starts with that one.
         """
-        rows = self.log_demand.rows
-        moved = rows[-1] + seasonal_step(rows, self.cumulative.rows, self.day)
-        return float(min(max(moved, rows.min()), self.peak_log))
+        if (demand < 0).any() or np.isinf(demand).any():
+            raise SeriesError(f"demand must be finite and not negative, got {demand}")
+        history, values = self._after_leading_gap(np.array(demand, dtype=np.float64))
+        log_demand, log_window = history.log_demand.grow(len(values))
+        missing, missing_window = history.missing.grow(len(values))
+        features = np.empty((len(values), FEATURES + 1))
+        matured = np.empty(len(values), dtype=np.bool_)
+        targets = np.zeros((len(values), TARGETS))
+        bounds = np.empty(len(values))
+        missing_at, next_start_s, peak_log, day_sum = see_bins(
+            values,
+            history.lead,
+            history.day,
+            history.bin_s,
+            history.floor,
+            _looked_at(history.lead, history.day),
+            history.bins,
+            len(history.features),
+            history.missing_at,
+            history.next_start_s,
+            history.peak_log,
+            history.day_sum,
+            log_window,
+            missing_window,
+            features,
+            matured,
+            targets,
+            bounds,
+        )
+        bins = LeadBins(
+            lead=history.lead,
+            day=history.day,
+            bin_s=history.bin_s,
+            floor=history.floor,
+            first=history.bins,
+            known=history.bins_known,
+            start_s=history.next_start_s,
+            log_demand=log_window,
+            missing=missing_window,
+            earlier_features=history.features.rows,
+            features=features,
+            matured=matured,
+            targets=targets,
+            bounds=bounds,
+        )
+        longer = replace(
+            history,
+            next_start_s=next_start_s,
+            bins=history.bins + len(values),
+            bins_known=bins.known_at(len(values) - 1),
+            missing_at=missing_at,
+            log_demand=log_demand,
+            missing=missing,
+            day_sum=day_sum,
+            features=history.features.extend(features),
+            peak_log=peak_log,
+        )
+        return longer, bins
+
+    def _after_leading_gap(self, demand: FloatArray) -> tuple[Self, FloatArray]:
+        """The history after what `demand` misses before the first bin that is ever known, and the rest of it."""
+        if self.bins_known:
+            return self, demand
+        gap = int(np.logical_and.accumulate(np.isnan(demand)).sum())
+        next_start_s = self.next_start_s
+        for _ in range(gap):
+            next_start_s += self.bin_s
+        return replace(self, next_start_s=next_start_s, bins=self.bins + gap), demand[gap:]
 
     @property
     def latest_demand(self) -> float:
@@ -160,5 +204,10 @@ class LeadHistory:
         if len(self.features) <= age or self.missing_at >= self.bins - age:
             return None
         row = self.features.rows[len(self.features) - 1 - age]
-        targets = targets_between(self.log_demand.rows, self.lead + 1)
+        targets = np.array(targets_between(self.log_demand.rows, self.lead + 1))
         return Origin(age, row[:FEATURES], float(row[FEATURES]), targets)
+
+
+def _looked_at(lead: int, day: int) -> int:
+    """Bins that the features of an origin look back on, at most."""
+    return SEASON_DAYS * day + lead + 2

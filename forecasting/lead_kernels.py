@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numba import njit
 
-from forecasting.lead_features import FEATURES
-from forecasting.residual_histogram import add_residual, residual_quantiles
+from forecasting.lead_features import FEATURES, BoolArray, IntArray
+from forecasting.residual_histogram import BLOCKS, count_residual, fill_blocks, residual_quantiles
 from forecasting.series import FloatArray
 
 TARGETS = 2
@@ -23,26 +23,26 @@ PREDICTION = 2 + 2 * TARGETS
 # Features are differences of logs, 0.1 to 1 in size; 3 residuals' worth of shrinkage keeps a first day stable.
 _RIDGE = 3.0
 _RIDGE_INTERCEPT = 0.01
+_PIVOT_MIN = 1e-9
+
+# Moments and residuals halve in weight in 14 days: two of each weekday.
+_HALF_LIFE_DAYS = 14.0
+# Solving 29 equations takes longer than all else in a bin, and the weights move slowly: 48 times a day.
+_SOLVES_PER_DAY = 48
 
 # Residuals beyond this many spreads pull at the middle like one at the limit (Huber): a spike is not the rule.
 _HUBER_SPREADS = 6.0
 _LOG_RESIDUAL_FLOOR = 0.01
 _LOG_SPREAD_MIN, _LOG_SPREAD_MAX = -5.0, 1.5
 
-_RECENT_CHANGE = 7
+RECENT_CHANGE = 7
 _FIXED_LOG_SPREAD = math.log(0.1)
 
 
 @njit(cache=True)
 def spread_prior(features: FloatArray, lead: int) -> float:
     """Log spread before any residual is seen: the recent change per bin, growing slowly with the lead."""
-    return float(features[_RECENT_CHANGE]) + 0.25 * math.log(1.0 + lead)
-
-
-@njit(cache=True)
-def _prior_of_member(features: FloatArray, mask: FloatArray, lead: int) -> float:
-    """Log spread to start from: a constant for a member that doesn't see the recent change."""
-    return spread_prior(features, lead) if mask[_RECENT_CHANGE] > 0.0 else _FIXED_LOG_SPREAD
+    return float(features[RECENT_CHANGE]) + 0.25 * math.log(1.0 + lead)
 
 
 @njit(cache=True)
@@ -52,96 +52,194 @@ def bounded_spread(log_spread: float) -> float:
 
 
 @njit(cache=True)
-def count_residuals(prediction: FloatArray, targets: FloatArray, growth: float, histograms: FloatArray) -> None:
-    """Count the standardised residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came."""
+def blocks_of(histograms: FloatArray) -> FloatArray:
+    """What `fill_blocks` makes of the histograms, shape (TARGETS, blocks, 2)."""
+    blocks = np.empty((TARGETS, BLOCKS, 2))
+    for k in range(TARGETS):
+        fill_blocks(histograms[k], blocks[k])
+    return blocks
+
+
+@njit(cache=True)
+def count_residuals(
+    prediction: FloatArray, targets: FloatArray, growth: float, histograms: FloatArray, blocks: FloatArray
+) -> None:
+    """Count the standardised residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came.
+
+    Writes histograms, shape (TARGETS, CELLS + 1), and their `blocks_of`.
+    """
     for k in range(TARGETS):
         residual = targets[k] - prediction[0] - prediction[1 + 2 * k]
-        add_residual(histograms[k], residual / prediction[2 + 2 * k], growth)
+        count_residual(histograms[k], blocks[k], residual / prediction[2 + 2 * k], growth)
+
+
+@njit(cache=True)
+def row_before(earlier: FloatArray, rows: FloatArray, index: int) -> FloatArray:
+    """Row `index` of `rows`; a negative one counts back from the end of the `earlier` ones."""
+    row: FloatArray = rows[index] if index >= 0 else earlier[len(earlier) + index]
+    return row
 
 
 @njit(cache=True)
 def learn_target(
-    features: FloatArray,
-    mask: FloatArray,
+    seen: FloatArray,
+    prior: float,
     prediction: FloatArray,
     targets: FloatArray,
-    lead: int,
     decay: float,
     gram: FloatArray,
     moments: FloatArray,
     histograms: FloatArray,
+    blocks: FloatArray,
 ) -> None:
-    """Learn from one forecast whose target is known now; writes gram, moments and histograms.
+    """Learn from one forecast whose target is known now; writes all arrays from `gram` on.
 
     Args:
-        features: what the forecast was made from, shape (FEATURES,).
-        mask: 1 for features that this member sees, else 0, shape (FEATURES,).
+        seen: the features that this member saw, shape (s,).
+        prior: log spread that it started from.
         prediction: what it said, shape (PREDICTION,).
         targets: what came, log demand per target, shape (TARGETS,).
-        lead: the forecast's lead in bins.
         decay: weight that the past keeps per bin, below 1.
-        gram: features' weighted second moments, shape (FEATURES, FEATURES).
-        moments: with the targets, shape (TARGETS, 2, FEATURES): middle, then log spread.
+        gram: features' weighted second moments, shape (s, s).
+        moments: with the targets, shape (TARGETS, 2, s): middle, then log spread.
         histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
+        blocks: their `blocks_of`.
     """
-    prior = _prior_of_member(features, mask, lead)
-    seen = features * mask
-    gram *= decay
-    moments *= decay
-    for i in range(FEATURES):
-        for j in range(FEATURES):
-            gram[i, j] += seen[i] * seen[j]
+    for i in range(len(seen)):
+        for j in range(len(seen)):
+            gram[i, j] = decay * gram[i, j] + seen[i] * seen[j]
     for k in range(TARGETS):
         middle, spread = prediction[1 + 2 * k], prediction[2 + 2 * k]
         residual = targets[k] - prediction[0] - middle
         limit = _HUBER_SPREADS * spread
         pull = middle + min(max(residual, -limit), limit)
         log_spread = math.log(abs(residual) + _LOG_RESIDUAL_FLOOR) - prior
-        moments[k, 0] += pull * seen
-        moments[k, 1] += log_spread * seen
-        add_residual(histograms[k], residual / spread, 1.0 / decay)
+        for i in range(len(seen)):
+            moments[k, 0, i] = decay * moments[k, 0, i] + pull * seen[i]
+            moments[k, 1, i] = decay * moments[k, 1, i] + log_spread * seen[i]
+        count_residual(histograms[k], blocks[k], residual / spread, 1.0 / decay)
 
 
 @njit(cache=True)
-def solve_ridge(gram: FloatArray, moments: FloatArray) -> FloatArray:
-    """Ridge solutions of all TARGETS x 2 regressions, shape (TARGETS, 2, FEATURES)."""
-    regularised = gram.copy()
-    for i in range(FEATURES - 1):
-        regularised[i, i] += _RIDGE
-    regularised[FEATURES - 1, FEATURES - 1] += _RIDGE_INTERCEPT
-    columns = np.ascontiguousarray(moments.reshape(TARGETS * 2, FEATURES).T)
-    solved = np.linalg.solve(regularised, columns)
-    return np.ascontiguousarray(solved.T).reshape(TARGETS, 2, FEATURES)
+def solve_ridge(gram: FloatArray, moments: FloatArray, weights: FloatArray) -> None:
+    """Fill weights, shape (TARGETS, 2, s), with the ridge solutions of all regressions; the last feature is 1.
+
+    Cholesky by hand: 4 us for 29 features, and numba takes 4 s less to compile it than a call of LAPACK.
+    """
+    size = len(gram)
+    lower = gram.copy()
+    for j in range(size):
+        lower[j, j] += _RIDGE if j < size - 1 else _RIDGE_INTERCEPT
+        for i in range(j, size):
+            total = lower[i, j]
+            for m in range(j):
+                total -= lower[i, m] * lower[j, m]
+            # The ridge keeps pivots positive, if rounding does not undo it.
+            lower[i, j] = math.sqrt(max(total, _PIVOT_MIN)) if i == j else total / lower[j, j]
+    for k in range(TARGETS):
+        for part in range(2):
+            solved = weights[k, part]
+            for i in range(size):
+                total = moments[k, part, i]
+                for m in range(i):
+                    total -= lower[i, m] * solved[m]
+                solved[i] = total / lower[i, i]
+            for i in range(size - 1, -1, -1):
+                total = solved[i]
+                for m in range(i + 1, size):
+                    total -= lower[m, i] * solved[m]
+                solved[i] = total / lower[i, i]
 
 
 @njit(cache=True)
-def predict(
-    features: FloatArray, mask: FloatArray, level: float, lead: int, weights: FloatArray, bound: float
-) -> FloatArray:
-    """Prediction, shape (PREDICTION,): log level, then middle and spread per target relative to it, then the bound."""
-    out = np.empty(PREDICTION)
+def predict(seen: FloatArray, prior: float, level: float, bound: float, weights: FloatArray, out: FloatArray) -> None:
+    """Fill out, shape (PREDICTION,): log level, then middle and spread per target relative to it, then the bound."""
     out[0] = level
     out[PREDICTION - 1] = bound
-    prior = _prior_of_member(features, mask, lead)
-    seen = features * mask
     for k in range(TARGETS):
         middle = 0.0
         log_spread = prior
-        for i in range(FEATURES):
+        for i in range(len(seen)):
             middle += weights[k, 0, i] * seen[i]
             log_spread += weights[k, 1, i] * seen[i]
         out[1 + 2 * k] = middle
         out[2 + 2 * k] = bounded_spread(log_spread)
-    return out
 
 
 @njit(cache=True)
-def quantiles_from(prediction: FloatArray, histograms: FloatArray, levels: FloatArray) -> FloatArray:
-    """Log quantiles of a prediction at increasing `levels`, bounded: shape (TARGETS, q)."""
-    out = np.empty((TARGETS, len(levels)))
+def quantiles_from(
+    prediction: FloatArray, histograms: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray
+) -> None:
+    """Fill out, shape (TARGETS, q), with the log quantiles of a prediction at increasing `levels`, bounded."""
     for k in range(TARGETS):
-        residual_quantiles(histograms[k], levels, out[k])
+        residual_quantiles(histograms[k], blocks[k], levels, out[k])
         for i in range(len(levels)):
             log_demand = prediction[0] + prediction[1 + 2 * k] + prediction[2 + 2 * k] * out[k, i]
             out[k, i] = min(log_demand, prediction[PREDICTION - 1])
-    return out
+
+
+@njit(cache=True, nogil=True)
+def regress_bins(
+    columns: IntArray,
+    earlier_features: FloatArray,
+    features: FloatArray,
+    matured: BoolArray,
+    targets: FloatArray,
+    bounds: FloatArray,
+    first: int,
+    day: int,
+    lead: int,
+    levels: FloatArray,
+    gram: FloatArray,
+    moments: FloatArray,
+    histograms: FloatArray,
+    weights: FloatArray,
+    earlier_predictions: FloatArray,
+    predictions: FloatArray,
+    said: FloatArray,
+) -> None:
+    """See n bins with a regression on some columns of the features; writes all arrays from `gram` on but one.
+
+    Args:
+        columns: numbers of the features that it sees, increasing, the intercept last, shape (s,).
+        earlier_features: rows of origins before these bins, shape (m, FEATURES + 1).
+        features: rows of the origins after each of these bins, shape (n, FEATURES + 1).
+        matured: whether a bin is the target of an origin to learn from, shape (n,).
+        targets: what came of it, shape (n, TARGETS).
+        bounds: log demand that no forecast made after a bin may exceed, shape (n,).
+        first: bins seen before these.
+        day: bins in a day.
+        lead: bins between the next bin and the target.
+        levels: increasing, shape (q,).
+        gram: see `learn_target`.
+        moments: see `learn_target`.
+        histograms: see `learn_target`.
+        weights: see `solve_ridge`.
+        earlier_predictions: what it said before, shape (p, PREDICTION); not written to.
+        predictions: receives what it says after each bin, shape (n, PREDICTION).
+        said: receives its log quantiles, shape (n, TARGETS, q).
+    """
+    decay = 0.5 ** (1.0 / (_HALF_LIFE_DAYS * day))
+    solve_every = max(1, day // _SOLVES_PER_DAY)
+    sees_change = False
+    for column in columns:
+        sees_change = sees_change or column == RECENT_CHANGE
+    seen = np.empty(len(columns))
+    blocks = blocks_of(histograms)
+    for n in range(len(features)):
+        origin = n - lead - 1
+        if matured[n] and len(earlier_predictions) + origin >= 0:
+            then = row_before(earlier_features, features, origin)
+            made = row_before(earlier_predictions, predictions, origin)
+            prior = spread_prior(then, lead) if sees_change else _FIXED_LOG_SPREAD
+            for i in range(len(columns)):
+                seen[i] = then[columns[i]]
+            learn_target(seen, prior, made, targets[n], decay, gram, moments, histograms, blocks)
+            if (first + n + 1) % solve_every == 0:
+                solve_ridge(gram, moments, weights)
+        now = features[n]
+        prior = spread_prior(now, lead) if sees_change else _FIXED_LOG_SPREAD
+        for i in range(len(columns)):
+            seen[i] = now[columns[i]]
+        predict(seen, prior, now[FEATURES], bounds[n], weights, predictions[n])
+        quantiles_from(predictions[n], histograms, blocks, levels, said[n])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-from forecasting.lead_history import LeadHistory, Origin
+from forecasting.lead_bins import LeadBins
 from forecasting.series import FloatArray
 
 TARGETS = 2
@@ -18,11 +18,12 @@ class LeadMember(Protocol):
         """Short name for tables."""
         ...
 
-    def learn(self, history: LeadHistory, matured: Origin | None) -> Self:
-        """The member after the history's newest bin; called once per bin, missing ones included, once one is known.
+    def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
+        """The member after some more bins, and what it said after each: log quantiles, shape (n, TARGETS, q).
 
-        Learns from the origin whose target is known with this bin (`history.matured()`; None where there is none),
-        then stands at the newest origin.
+        At each bin it learns from the origin whose target is known with it, where there is one, then stands at its
+        own. Bins come in runs of any length, missing ones included, once one is known: how they are cut into runs
+        must not change a single bit.
         """
         ...
 

@@ -13,16 +13,11 @@ from typing import Self
 import numpy as np
 
 from forecasting.append_log import AppendLog
+from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import FEATURES
-from forecasting.lead_history import LeadHistory, Origin
-from forecasting.lead_kernels import PREDICTION, TARGETS, learn_target, predict, quantiles_from, solve_ridge
+from forecasting.lead_kernels import PREDICTION, TARGETS, blocks_of, quantiles_from, regress_bins
 from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
-
-# Moments and residuals halve in weight in 14 days: two of each weekday.
-_HALF_LIFE_DAYS = 14.0
-# Solving 29 equations takes longer than all else in a bin, and the weights move slowly: 48 times a day.
-_SOLVES_PER_DAY = 48
 
 # Which features each member sees (lead_features.py numbers them). Few features do better on short histories, no season
 # is right where there is none, and a spread that ignores recent change is right where spikes come out of calm; the
@@ -34,6 +29,7 @@ FEATURE_SETS = {
     "last-level": (7, 8, 9, 28),
     "fixed-ratio": (28,),
 }
+_COLUMNS = {name: np.array(columns, dtype=np.int64) for name, columns in FEATURE_SETS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,11 @@ class LeadRegression:
 
     Attributes:
         name: which of FEATURE_SETS it sees.
-        mask: 1 where a feature is seen, shape (FEATURES,).
         gram, moments, histograms, weights: see lead_kernels.
         predictions: one row per origin, shape (PREDICTION,).
     """
 
     name: str
-    mask: FloatArray
     gram: FloatArray
     moments: FloatArray
     histograms: FloatArray
@@ -58,34 +52,45 @@ class LeadRegression:
     @classmethod
     def start(cls, name: str, *, lead: int) -> Self:
         """A member that has seen nothing: its middle is the level, its spread the recent change per bin."""
-        mask = np.zeros(FEATURES)
-        mask[list(FEATURE_SETS[name])] = 1.0
+        size = len(FEATURE_SETS[name])
         return cls(
             name,
-            mask,
-            np.zeros((FEATURES, FEATURES)),
-            np.zeros((TARGETS, 2, FEATURES)),
+            np.zeros((size, size)),
+            np.zeros((TARGETS, 2, size)),
             np.vstack([prior_histogram()] * TARGETS),
-            np.zeros((TARGETS, 2, FEATURES)),
+            np.zeros((TARGETS, 2, size)),
             AppendLog.empty((PREDICTION,), rows_max=lead + 2),
         )
 
-    def learn(self, history: LeadHistory, matured: Origin | None) -> Self:
+    def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
-        gram, moments, histograms, weights = self.gram, self.moments, self.histograms, self.weights
-        if matured is not None and len(self.predictions) >= matured.age:
-            gram, moments, histograms = gram.copy(), moments.copy(), histograms.copy()
-            decay = 0.5 ** (1.0 / (_HALF_LIFE_DAYS * history.day))
-            made = self.predictions.rows[len(self.predictions) - matured.age]
-            learn_target(
-                matured.features, self.mask, made, matured.targets, history.lead, decay, gram, moments, histograms
-            )
-            if history.bins % max(1, history.day // _SOLVES_PER_DAY) == 0:
-                weights = solve_ridge(gram, moments)
-        features, level = history.latest
-        prediction = predict(features, self.mask, level, history.lead, weights, history.bound_log)
-        return type(self)(self.name, self.mask, gram, moments, histograms, weights, self.predictions.append(prediction))
+        gram, moments = self.gram.copy(), self.moments.copy()
+        histograms, weights = self.histograms.copy(), self.weights.copy()
+        predictions = np.empty((len(bins), PREDICTION))
+        said = np.empty((len(bins), TARGETS, len(levels)))
+        regress_bins(
+            _COLUMNS[self.name],
+            bins.earlier_features,
+            bins.features,
+            bins.matured,
+            bins.targets,
+            bins.bounds,
+            bins.first,
+            bins.day,
+            bins.lead,
+            levels,
+            gram,
+            moments,
+            histograms,
+            weights,
+            self.predictions.rows,
+            predictions,
+            said,
+        )
+        return type(self)(self.name, gram, moments, histograms, weights, self.predictions.extend(predictions)), said
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        return quantiles_from(self.predictions.rows[-1], self.histograms, levels)
+        said = np.empty((TARGETS, len(levels)))
+        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
+        return said

@@ -9,19 +9,16 @@ from typing import Self
 import numpy as np
 
 from forecasting.append_log import AppendLog
-from forecasting.lead_history import LeadHistory, Origin
-from forecasting.lead_kernels import PREDICTION, TARGETS, bounded_spread, count_residuals, quantiles_from, spread_prior
+from forecasting.lead_bins import LeadBins
+from forecasting.lead_history import REMEMBERED_DAYS
+from forecasting.lead_kernels import PREDICTION, TARGETS, blocks_of, quantiles_from
+from forecasting.point_kernel import spread_bins
+from forecasting.profile import FittedProfile
 from forecasting.protocol import FittedPoint, PointModel
 from forecasting.residual_histogram import prior_histogram
-from forecasting.series import FloatArray, Series
+from forecasting.series import FloatArray
 
-_HALF_LIFE_DAYS = 14.0
-# As for conformal intervals: the size to expect of a residual is the geometric mean of recent change and residuals.
-_SIZE_HALF_LIFE_DAYS = 0.25
-_PRIOR_RESIDUALS = 20.0
-_LOG_RESIDUAL_FLOOR = 0.01
-# A fit chooses seasons and smoothing, so it comes again when the history has doubled; it looks at 28 days.
-_FIT_DAYS = 28
+# A fit chooses seasons and smoothing, so it comes again when the history has doubled.
 _GROWTH_TO_REFIT = 2
 
 
@@ -33,7 +30,6 @@ class PointMember:
         model: the point model.
         fitted: None before the first day is over.
         fitted_bins: bins seen when it was fitted.
-        series: the latest 28 days; None before the first bin.
         histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
         sizes: weighted sum of the logs of recent residuals' size, and weights, shape (TARGETS, 2).
         predictions: one row per origin, shape (PREDICTION,).
@@ -42,7 +38,6 @@ class PointMember:
     model: PointModel
     fitted: FittedPoint | None
     fitted_bins: int
-    series: Series | None = field(repr=False)
     histograms: FloatArray = field(repr=False)
     sizes: FloatArray = field(repr=False)
     predictions: AppendLog = field(repr=False)
@@ -51,62 +46,75 @@ class PointMember:
     def start(cls, model: PointModel, *, lead: int) -> Self:
         """A member that has seen nothing: it says the level, and the recent change as the spread."""
         predictions = AppendLog.empty((PREDICTION,), rows_max=lead + 2)
-        return cls(model, None, 0, None, np.vstack([prior_histogram()] * TARGETS), np.zeros((TARGETS, 2)), predictions)
+        return cls(model, None, 0, np.vstack([prior_histogram()] * TARGETS), np.zeros((TARGETS, 2)), predictions)
 
     @property
     def name(self) -> str:
         """The point model's."""
         return self.model.name
 
-    def learn(self, history: LeadHistory, matured: Origin | None) -> Self:
+    def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
-        histograms, sizes = self.histograms, self.sizes
-        if matured is not None and len(self.predictions) >= matured.age:
-            histograms = histograms.copy()
-            made = self.predictions.rows[len(self.predictions) - matured.age]
-            count_residuals(made, matured.targets, 2.0 ** (1.0 / (_HALF_LIFE_DAYS * history.day)), histograms)
-            sizes = _aged(sizes, made, matured.targets, 0.5 ** (1.0 / (_SIZE_HALF_LIFE_DAYS * history.day)))
-        demand = math.nan if history.missing_at == history.bins - 1 else history.latest_demand
-        series = self._appended(history, demand)
-        fitted, fitted_bins = self.fitted, self.fitted_bins
-        if history.bins >= max(history.day, _GROWTH_TO_REFIT * fitted_bins):
-            fitted, fitted_bins = self.model.fit(series), history.bins
-        elif fitted is not None:
-            fitted = fitted.update(demand)
-        predictions = self.predictions.append(_prediction(history, fitted, sizes))
-        return type(self)(self.model, fitted, fitted_bins, series, histograms, sizes, predictions)
+        fitted, fitted_bins, ahead = self._forecasts(bins)
+        histograms, sizes = self.histograms.copy(), self.sizes.copy()
+        predictions = np.empty((len(bins), PREDICTION))
+        said = np.empty((len(bins), TARGETS, len(levels)))
+        spread_bins(
+            ahead,
+            bins.features,
+            bins.matured,
+            bins.targets,
+            bins.bounds,
+            bins.day,
+            bins.lead,
+            bins.floor,
+            levels,
+            histograms,
+            sizes,
+            self.predictions.rows,
+            predictions,
+            said,
+        )
+        predicted = self.predictions.extend(predictions)
+        return type(self)(self.model, fitted, fitted_bins, histograms, sizes, predicted), said
 
-    def _appended(self, history: LeadHistory, demand: float) -> Series:
-        if self.series is not None:
-            return self.series.append(demand)
-        start_s = history.next_start_s - history.bin_s
-        return Series.of([demand], bin_s=history.bin_s, start_s=start_s, max_bins=_FIT_DAYS * history.day)
+    def _forecasts(self, bins: LeadBins) -> tuple[FittedPoint | None, int, FloatArray]:
+        """The fitted model after the bins, the bins it was fitted to, and what it forecast after each, shape (n, 2).
+
+        First the target bin, then the largest until it; NaN before the first fit.
+        """
+        fitted, fitted_bins = self.fitted, self.fitted_bins
+        ahead = np.full((len(bins), TARGETS), math.nan)
+        at = 0
+        while at < len(bins):
+            refit = max(at, max(bins.day, _GROWTH_TO_REFIT * fitted_bins) - bins.first - 1)
+            stop = min(refit, len(bins))
+            if fitted is not None:
+                fitted, ahead[at:stop] = _walked(fitted, bins.demand(at, stop), bins.lead + 1)
+            if refit < len(bins):
+                fitted, fitted_bins = (
+                    self.model.fit(bins.until(refit + 1, REMEMBERED_DAYS * bins.day)),
+                    bins.first + refit + 1,
+                )
+                forecast = fitted.forecast(bins.lead + 1)
+                ahead[refit] = forecast[-1], forecast.max()
+            at = refit + 1
+        return fitted, fitted_bins, ahead
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        return quantiles_from(self.predictions.rows[-1], self.histograms, levels)
+        said = np.empty((TARGETS, len(levels)))
+        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
+        return said
 
 
-def _aged(sizes: FloatArray, made: FloatArray, targets: FloatArray, decay: float) -> FloatArray:
-    """Sizes with the residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came."""
-    residual = np.abs(targets - made[0] - made[1:-1:2])
-    aged: FloatArray = decay * sizes
-    aged[:, 0] += np.log(residual + _LOG_RESIDUAL_FLOOR)
-    aged[:, 1] += 1.0
-    return aged
-
-
-def _prediction(history: LeadHistory, fitted: FittedPoint | None, sizes: FloatArray) -> FloatArray:
-    """Prediction, shape (PREDICTION,): the target bin's forecast, and the largest until then."""
-    features, level = history.latest
-    row = np.zeros(PREDICTION)
-    row[0], row[-1] = level, history.bound_log
-    if fitted is not None:
-        forecast = fitted.forecast(history.lead + 1)
-        row[1] = math.log(forecast[-1] + history.floor) - level
-        row[3] = math.log(forecast.max() + history.floor) - level
-    change = spread_prior(features, history.lead)
-    for k in range(TARGETS):
-        size = (sizes[k, 0] + _PRIOR_RESIDUALS * change) / (sizes[k, 1] + _PRIOR_RESIDUALS)
-        row[2 + 2 * k] = bounded_spread(0.5 * (change + size))
-    return row
+def _walked(fitted: FittedPoint, values: FloatArray, steps: int) -> tuple[FittedPoint, FloatArray]:
+    """The model after more bins, shape (n,), and what it forecast after each: at `steps`, and the largest before."""
+    if isinstance(fitted, FittedProfile):
+        return fitted.walk(values, steps)  # the default ensemble's: one kernel for all bins
+    ahead = np.empty((len(values), TARGETS))
+    for i, value in enumerate(values):
+        fitted = fitted.update(float(value))
+        forecast = fitted.forecast(steps)
+        ahead[i] = forecast[-1], forecast.max()
+    return fitted, ahead

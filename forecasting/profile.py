@@ -12,7 +12,7 @@ import numpy as np
 
 from forecasting.errors import ModelError
 from forecasting.periods import DAY_S, periods_to_try
-from forecasting.profile_kernels import Shape, State, profile_filter, profile_forecast
+from forecasting.profile_kernels import Shape, State, profile_filter, profile_forecast, profile_walk
 from forecasting.protocol import check_steps
 from forecasting.series import FloatArray, Series
 
@@ -69,24 +69,28 @@ class SeasonalProfile:
         """Learn from `series` and stand at its end."""
         periods = periods_to_try(series) if self.periods is None else self.periods
         recent = Series.of(series.values[-_TUNED_BINS:], bin_s=series.bin_s)
-        level_s, reversion_s = self._tuned_half_lives_s(recent, periods)
-        fitted, _ = _filtered(series, periods, level_s)
+        level_s, fitted, trail = self._tuned(recent, periods)
+        reversion_s = self._tuned_reversion_s(recent, trail)
+        if len(series) > len(recent):
+            fitted, _ = _filtered(series, periods, level_s)
         return replace(fitted, reversion=0.5 ** (series.bin_s / reversion_s))
 
-    def _tuned_half_lives_s(self, series: Series, periods: tuple[int, ...]) -> tuple[float, float]:
-        """Half-lives of the level and of its reversion: those given, else those of the least error on `series`."""
-        level_s, reversion_s = self.level_half_life_s, self.reversion_half_life_s
-        if level_s is None:
-            horizons_s = (self.lead_s, _LEADS_BEYOND * self.lead_s)
-            trails = (_filtered(series, periods, tried_s)[1] for tried_s in _LEVEL_HALF_LIVES_S)
-            errors = [_errors(series, trail, horizons_s, _DEFAULT_REVERSION_HALF_LIFE_S) for trail in trails]
-            level_s = _LEVEL_HALF_LIVES_S[_least(errors, _LEVEL_HALF_LIVES_S.index(_DEFAULT_LEVEL_HALF_LIFE_S))]
-        if reversion_s is None:
-            _, trail = _filtered(series, periods, level_s)
-            errors = [_errors(series, trail, _REVERSION_HORIZONS_S, tried_s) for tried_s in _REVERSION_HALF_LIVES_S]
-            default = _REVERSION_HALF_LIVES_S.index(_DEFAULT_REVERSION_HALF_LIFE_S)
-            reversion_s = _REVERSION_HALF_LIVES_S[_least(errors, default)]
-        return level_s, reversion_s
+    def _tuned(self, series: Series, periods: tuple[int, ...]) -> tuple[float, FittedProfile, FloatArray]:
+        """Half-life of the level: the one given, else that of the least error on `series`; what it learns of it."""
+        if self.level_half_life_s is not None:
+            return self.level_half_life_s, *_filtered(series, periods, self.level_half_life_s)
+        horizons_s = (self.lead_s, _LEADS_BEYOND * self.lead_s)
+        tried = [_filtered(series, periods, tried_s) for tried_s in _LEVEL_HALF_LIVES_S]
+        errors = [_errors(series, trail, horizons_s, _DEFAULT_REVERSION_HALF_LIFE_S) for _, trail in tried]
+        best = _least(errors, _LEVEL_HALF_LIVES_S.index(_DEFAULT_LEVEL_HALF_LIFE_S))
+        return _LEVEL_HALF_LIVES_S[best], *tried[best]
+
+    def _tuned_reversion_s(self, series: Series, trail: FloatArray) -> float:
+        """Half-life of the level's reversion: the one given, else that of the least error on `series`."""
+        if self.reversion_half_life_s is not None:
+            return self.reversion_half_life_s
+        errors = [_errors(series, trail, _REVERSION_HORIZONS_S, tried_s) for tried_s in _REVERSION_HALF_LIVES_S]
+        return _REVERSION_HALF_LIVES_S[_least(errors, _REVERSION_HALF_LIVES_S.index(_DEFAULT_REVERSION_HALF_LIFE_S))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +108,36 @@ class FittedProfile:
 
     def after(self, values: FloatArray, trail: FloatArray) -> Self:
         """The state after more bins, shape (n,), work per second; `trail` (n, 3) is as in `profile_filter`."""
-        old = self.state
-        state = State(
-            old.seen.copy(),
-            old.ring.copy(),
-            old.known.copy(),
-            old.ratios.copy(),
-            old.cycles.copy(),
-            old.evidence.copy(),
-            old.levels.copy(),
-        )
+        state = _copied(self.state)
         profile_filter(values, self.next_bin, self.shape, state, trail)
         return replace(self, next_bin=self.next_bin + len(values), state=state)
+
+    def walk(self, values: FloatArray, steps: int) -> tuple[Self, FloatArray]:
+        """The state after more bins, shape (n,), and what it forecasts after each, shape (n, 2).
+
+        First the forecast at step `steps`, then the largest until then.
+        """
+        state = _copied(self.state)
+        ahead = np.empty((len(values), 2))
+        profile_walk(values, self.next_bin, steps, self.reversion, self.shape, state, ahead)
+        return replace(self, next_bin=self.next_bin + len(values), state=state), ahead
 
     def forecast(self, steps: int) -> FloatArray:
         """Median at steps 1..steps, shape (steps,), work per second; NaN before a bin is known."""
         check_steps(steps)
         return profile_forecast(steps, self.next_bin, self.reversion, self.shape, self.state)
+
+
+def _copied(state: State) -> State:
+    return State(
+        state.seen.copy(),
+        state.ring.copy(),
+        state.known.copy(),
+        state.ratios.copy(),
+        state.cycles.copy(),
+        state.evidence.copy(),
+        state.levels.copy(),
+    )
 
 
 def _filtered(series: Series, periods: tuple[int, ...], level_half_life_s: float) -> tuple[FittedProfile, FloatArray]:
@@ -144,7 +161,8 @@ def _filtered(series: Series, periods: tuple[int, ...], level_half_life_s: float
         levels=np.zeros((2, 3)),
     )
     trail = np.empty((len(series), 3))
-    return FittedProfile(shape, 1.0, 0, state).after(series.values, trail), trail
+    # A copy, because numba would compile the kernel once more for an array that is read-only.
+    return FittedProfile(shape, 1.0, 0, state).after(series.values.copy(), trail), trail
 
 
 def _errors(

@@ -134,7 +134,7 @@ def current_levels(state: State) -> tuple[float, float]:
     return (fast_demand + pull * slow) / (fast_factors + pull), slow
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def profile_filter(values: FloatArray, first_bin: int, shape: Shape, state: State, trail: FloatArray) -> None:
     """See `values` (n,), the first of which is bin `first_bin`.
 
@@ -177,16 +177,34 @@ def profile_forecast(steps: int, next_bin: int, reversion: float, shape: Shape, 
     return forecast
 
 
+@njit(cache=True, nogil=True)
+def profile_walk(
+    values: FloatArray, first_bin: int, steps: int, reversion: float, shape: Shape, state: State, ahead: FloatArray
+) -> None:
+    """See `values` (n,) as `profile_filter` does; `ahead` (n, 2) receives what is forecast after each.
+
+    First the forecast at step `steps`, then the largest until then.
+    """
+    trail = np.empty((1, 3))
+    for t in range(len(values)):
+        profile_filter(values[t : t + 1], first_bin + t, shape, state, trail)
+        forecast = profile_forecast(steps, first_bin + t + 1, reversion, shape, state)
+        ahead[t, 0] = ahead[t, 1] = forecast[steps - 1]
+        for h in range(steps):
+            ahead[t, 1] = max(ahead[t, 1], forecast[h])
+
+
 @njit(cache=True)
 def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatArray) -> None:
+    known = not np.isnan(value)
     for i in range(2):
-        if not np.isnan(value):
-            levels[i] *= decays[i]
+        if known or levels[i, 2] > _MIN_LEVEL_WEIGHT:
+            for j in range(3):
+                levels[i, j] *= decays[i]
+        if known:
             levels[i, 0] += factor * value
             levels[i, 1] += factor * factor
             levels[i, 2] += 1.0
-        elif levels[i, 2] > _MIN_LEVEL_WEIGHT:
-            levels[i] *= decays[i]
 
 
 @njit(cache=True)

@@ -16,6 +16,9 @@ from forecasting.series import FloatArray
 CELLS = 480
 _REACH = 8.0
 _WIDTH = 2.0 * _REACH / CELLS
+# A quantile is looked for in blocks of cells, then in the cells of its own: a sixth of the time of all cells in turn.
+_BLOCK = 16
+BLOCKS = CELLS // _BLOCK
 # The z in the middle of each cell; 200 hyperbolic sines per tail were most of the time of a quantile.
 _MIDDLES = np.sinh(-_REACH + (np.arange(CELLS) + 0.5) * _WIDTH)
 
@@ -42,61 +45,129 @@ def prior_histogram() -> FloatArray:
 
 
 @njit(cache=True)
-def add_residual(histogram: FloatArray, z: float, growth: float) -> None:
-    """Count one standardised residual; `growth` > 1 is the weight of a residual over that of the one before."""
-    cell = int((math.asinh(z) + _REACH) / (2.0 * _REACH) * CELLS)
+def add_residual(histogram: FloatArray, z: float, growth: float) -> int:
+    """Count one standardised residual; `growth` > 1 is the weight of a residual over that of the one before.
+
+    Returns the cell that changed, -1 where all did.
+    """
+    cell = min(max(int((math.asinh(z) + _REACH) / (2.0 * _REACH) * CELLS), 0), CELLS - 1)
     weight = histogram[CELLS] * growth
-    histogram[min(max(cell, 0), CELLS - 1)] += weight
+    histogram[cell] += weight
     histogram[CELLS] = weight
-    if weight > _WEIGHT_MAX:
-        histogram /= weight
+    if weight <= _WEIGHT_MAX:
+        return cell
+    for i in range(CELLS + 1):
+        histogram[i] /= weight
+    return -1
+
+
+@njit(cache=True)
+def _sum_block(histogram: FloatArray, block: int, blocks: FloatArray) -> None:
+    first = block * _BLOCK
+    # Two sums, since an add waits for the last one.
+    even = odd = even_weighted = odd_weighted = 0.0
+    for cell in range(first, first + _BLOCK, 2):
+        even += histogram[cell]
+        odd += histogram[cell + 1]
+        even_weighted += histogram[cell] * _MIDDLES[cell]
+        odd_weighted += histogram[cell + 1] * _MIDDLES[cell + 1]
+    blocks[block, 0] = even + odd
+    blocks[block, 1] = even_weighted + odd_weighted
+
+
+@njit(cache=True)
+def fill_blocks(histogram: FloatArray, blocks: FloatArray) -> None:
+    """Fill blocks, shape (BLOCKS, 2), with the weight, and the weight times z, of each block of cells."""
+    for block in range(BLOCKS):
+        _sum_block(histogram, block, blocks)
+
+
+@njit(cache=True)
+def count_residual(histogram: FloatArray, blocks: FloatArray, z: float, growth: float) -> None:
+    """`add_residual` that keeps `blocks` what `fill_blocks` would give, to the bit: it sums the changed block anew."""
+    cell = add_residual(histogram, z, growth)
+    if cell >= 0:
+        _sum_block(histogram, cell // _BLOCK, blocks)
+    else:
+        fill_blocks(histogram, blocks)
+
+
+@njit(cache=True)
+def _quantiles_until(
+    histogram: FloatArray, blocks: FloatArray, levels: FloatArray, highest: float, out: FloatArray
+) -> int:
+    """Fill `out` up to the first of `levels` that is not below `highest`, as if it were `highest`; returns its index.
+
+    Without such a level all are filled, and the index is past the last.
+    """
+    total = 0.0
+    for block in range(BLOCKS):
+        total += blocks[block, 0]
+    wanted = min(levels[0], highest) * total
+    below_block = 0.0
+    i = 0
+    for block in range(BLOCKS):
+        below = below_block
+        below_block += blocks[block, 0]
+        if below_block < wanted:
+            continue
+        for cell in range(block * _BLOCK, (block + 1) * _BLOCK):
+            weight = histogram[cell]
+            while below + weight >= wanted and weight > 0.0:
+                # A block's sum and the sum of its cells differ by rounding, so `below` may be past the level.
+                out[i] = math.sinh(-_REACH + (cell + max((wanted - below) / weight, 0.0)) * _WIDTH)
+                if levels[i] >= highest:
+                    return i
+                i += 1
+                if i == len(levels):
+                    return i
+                wanted = min(levels[i], highest) * total
+            below += weight
+    # Rounding may leave the sum of all cells short of a level close to 1.
+    for rest in range(i, len(levels)):
+        out[rest] = math.sinh(_REACH)
+    return len(levels)
 
 
 @njit(cache=True)
 def empirical_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
     """Fill out, shape (q,), with the quantiles of z at increasing `levels`, interpolated within a cell."""
-    total = 0.0
-    for cell in range(CELLS):
-        total += histogram[cell]
-    below = 0.0
-    i = 0
-    for cell in range(CELLS):
-        if i == len(levels):
-            return
-        weight = histogram[cell]
-        while i < len(levels) and weight > 0.0 and below + weight >= levels[i] * total:
-            out[i] = math.sinh(-_REACH + (cell + (levels[i] * total - below) / weight) * _WIDTH)
-            i += 1
-        below += weight
-    # Rounding may leave the sum of all cells short of a level close to 1.
-    out[i:] = math.sinh(_REACH)
+    blocks = np.empty((BLOCKS, 2))
+    fill_blocks(histogram, blocks)
+    _quantiles_until(histogram, blocks, levels, 1.0, out)
 
 
 @njit(cache=True)
-def residual_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
+def residual_quantiles(histogram: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray) -> None:
     """Like `empirical_quantiles`, above TAIL_LEVEL exponential, with the mean excess of what was seen there.
+
+    `blocks` are its `fill_blocks`, at hand where only one residual was counted since.
 
     Peaks over a threshold (Pickands 1975), the case of shape 0: right for what a fleet costs, too narrow at 95 % and
     too wide at 99.9 % for residuals that are normal.
     """
-    empirical_quantiles(histogram, np.minimum(levels, TAIL_LEVEL), out)
-    first = np.searchsorted(levels, TAIL_LEVEL, side="right")
+    first = _quantiles_until(histogram, blocks, levels, TAIL_LEVEL, out)
     if first == len(levels):
         return
     threshold = out[first]
-    mean_excess = _mean_excess(histogram, threshold)
+    mean_excess = _mean_excess(histogram, blocks, threshold)
     for i in range(first, len(levels)):
         out[i] = threshold + mean_excess * math.log((1.0 - TAIL_LEVEL) / (1.0 - levels[i]))
 
 
 @njit(cache=True)
-def _mean_excess(histogram: FloatArray, threshold: float) -> float:
+def _mean_excess(histogram: FloatArray, blocks: FloatArray, threshold: float) -> float:
     """Mean of what residuals exceed `threshold` by; 0 where none does."""
     position = (math.asinh(threshold) + _REACH) / _WIDTH
     cell = min(int(position), CELLS - 1)
     above = histogram[cell] * (cell + 1 - position)
-    excess = above * 0.5 * (math.sinh(-_REACH + (cell + 1) * _WIDTH) - threshold)
-    for i in range(cell + 1, CELLS):
+    # In its own cell they lie between the threshold and the cell's end.
+    weighted = above * 0.5 * (math.sinh(-_REACH + (cell + 1) * _WIDTH) + threshold)
+    block = cell // _BLOCK + 1
+    for i in range(cell + 1, block * _BLOCK):
         above += histogram[i]
-        excess += histogram[i] * (_MIDDLES[i] - threshold)
-    return float(excess / max(above, _WEIGHT_MIN))
+        weighted += histogram[i] * _MIDDLES[i]
+    for i in range(block, BLOCKS):
+        above += blocks[i, 0]
+        weighted += blocks[i, 1]
+    return float(max(weighted - threshold * above, 0.0) / max(above, _WEIGHT_MIN))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from autoscaler.traces.read import read_trace
+from forecasting.append_log import AppendLog
 from forecasting.at_leads import LeadForecaster
 from forecasting.series import Series
 
@@ -72,3 +73,20 @@ def walk(bundled) -> Callable[[str], Walk]:
         return Walk(values[origins - 1], came, np.array(moments), np.array(peaks), np.array(bought), BOUGHT_AT)
 
     return walked
+
+
+@pytest.fixture
+def arrays_of() -> Callable[[object], list[np.ndarray]]:
+    """All numbers of a state as arrays, depth first."""
+    return _arrays_of
+
+
+def _arrays_of(state: object) -> list[np.ndarray]:
+    if isinstance(state, AppendLog):
+        return [state.rows, np.array([state.dropped])]
+    if isinstance(state, np.ndarray):
+        return [state]
+    parts = [getattr(state, field.name) for field in fields(state)] if is_dataclass(state) else state
+    if isinstance(parts, (list, tuple)):
+        return [array for part in parts for array in _arrays_of(part)]
+    return [np.array([parts])] if isinstance(parts, (int, float)) else []

@@ -7,20 +7,33 @@ import math
 import numpy as np
 import pytest
 
-from forecasting import lead_kernels, residual_histogram
+from forecasting import (
+    lead_average,
+    lead_ensemble,
+    lead_kernels,
+    lead_regression,
+    point_kernel,
+    point_member,
+    residual_histogram,
+)
 from forecasting.errors import ModelError
-from forecasting.lead_ensemble import LeadEnsemble, add_losses, weights_of
-from forecasting.lead_features import FEATURES
+from forecasting.lead_average import weights_of
+from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
 from forecasting.lead_history import LeadHistory
-from forecasting.lead_kernels import PREDICTION, TARGETS, count_residuals, learn_target, predict, quantiles_from
+from forecasting.lead_kernels import TARGETS
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS
 from forecasting.lead_regression import FEATURE_SETS, LeadRegression
+from forecasting.naive import LastValue
+from forecasting.point_member import PointMember
 from forecasting.residual_histogram import (
+    BLOCKS,
     CELLS,
     PRIOR_DEVIATION,
     TAIL_LEVEL,
     add_residual,
+    count_residual,
     empirical_quantiles,
+    fill_blocks,
     prior_histogram,
     residual_quantiles,
 )
@@ -174,19 +187,31 @@ def test_weights_go_to_the_member_that_was_right():
 
 
 def test_an_untaught_regression_says_the_level():
-    history = LeadHistory.start(lead=2, bin_s=BIN_S, floor=1.0).append(9.0)
-    member = LeadRegression.start("regression", lead=2).learn(history, None)
+    _, bins = LeadHistory.start(lead=2, bin_s=BIN_S, floor=1.0).extend(np.array([9.0]))
+    member, _ = LeadRegression.start("regression", lead=2).learn(bins, LEAD_LEVELS)
     np.testing.assert_allclose(np.exp(member.log_quantiles(np.array([0.5]))), 10.0, rtol=1e-6)
 
 
 def test_a_member_learns_only_from_features_that_it_sees():
-    fitted = ensemble_of(members=("last-level",)).fit(series(daily(500))).members[0]
-    unseen = np.setdiff1d(np.arange(FEATURES), FEATURE_SETS["last-level"])
-    np.testing.assert_array_equal(fitted.weights[:, :, unseen], 0.0)
-    assert np.abs(fitted.weights[:, :, 28]).max() > 0.0
+    fitted = ensemble_of(members=("last-level", "regression")).fit(series(daily(500)))
+    seen = list(FEATURE_SETS["last-level"])
+    few, all_of_them = fitted.members
+    assert few.weights.shape == (TARGETS, 2, len(seen))
+    np.testing.assert_array_equal(few.gram, all_of_them.gram[np.ix_(seen, seen)])
+    assert np.abs(few.weights[:, :, -1]).max() > 0.0
 
 
-def quantiles_of(residuals, levels, quantiles=residual_quantiles) -> np.ndarray:
+def smooth_quantiles(histogram, levels, out) -> None:
+    residual_quantiles(histogram, filled_blocks(histogram), levels, out)
+
+
+def filled_blocks(histogram) -> np.ndarray:
+    blocks = np.empty((BLOCKS, 2))
+    fill_blocks(histogram, blocks)
+    return blocks
+
+
+def quantiles_of(residuals, levels, quantiles=smooth_quantiles) -> np.ndarray:
     """What `quantiles` says after the residuals, which outweigh the prior."""
     histogram, out = prior_histogram(), np.empty(len(levels))
     histogram[:CELLS] *= 1e-9
@@ -222,7 +247,7 @@ def test_the_tail_of_exponential_residuals_is_theirs_at_levels_never_seen():
 
 
 @pytest.mark.parametrize("residuals", [[], [0.3] * 50, [1e9] * 50, [-1e9] * 50, np.linspace(-2.0, 1e3, 99) ** 3])
-@pytest.mark.parametrize("quantiles", [residual_quantiles, empirical_quantiles])
+@pytest.mark.parametrize("quantiles", [smooth_quantiles, empirical_quantiles])
 def test_quantiles_never_fall_with_the_level(residuals, quantiles):
     said = quantiles_of(residuals, np.r_[np.linspace(0.001, 0.999, 333), 0.9999], quantiles)
     assert np.isfinite(said).all()
@@ -240,7 +265,7 @@ def test_growing_weights_forget_and_never_overflow():
     for value, times in ((-5.0, 3000), (5.0, 3000)):
         for _ in range(times):
             add_residual(histogram, value, 1.5)
-    residual_quantiles(histogram, np.array([0.01]), out)
+    smooth_quantiles(histogram, np.array([0.01]), out)
     assert np.isfinite(histogram).all()
     assert out[0] == pytest.approx(5.0, rel=0.05)
 
@@ -252,32 +277,44 @@ def test_residuals_beyond_the_table_count_at_its_ends():
     assert min(histogram[0], histogram[CELLS - 1]) >= 1.0
 
 
-def test_kernels_equal_their_python_form(monkeypatch):
-    rng = np.random.default_rng(0)
-    features, mask, said = rng.normal(size=FEATURES), (rng.random(FEATURES) > 0.3) * 1.0, rng.random((3, TARGETS, 4))
-    weights, levels = rng.normal(size=(TARGETS, 2, FEATURES)) * 0.1, np.array([0.1, 0.5, 0.9, 0.99])
-    came = rng.random(TARGETS)
-    results = []
-    for python in (False, True):
-        if python:
-            monkeypatch.setattr(residual_histogram, "empirical_quantiles", empirical_quantiles.py_func)
-            for name in ("spread_prior", "bounded_spread"):
-                monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
-            for name in ("add_residual", "residual_quantiles"):
-                monkeypatch.setattr(lead_kernels, name, getattr(residual_histogram, name).py_func)
-        kernels = (predict, learn_target, count_residuals, quantiles_from, add_losses, weights_of)
-        predicted, learn, count, quantiles, lose, weigh = [k.py_func if python else k for k in kernels]
-        solve = lead_kernels.solve_ridge.py_func if python else lead_kernels.solve_ridge
-        gram, moments = np.zeros((FEATURES, FEATURES)), np.zeros((TARGETS, 2, FEATURES))
-        histograms, losses = np.vstack([prior_histogram()] * TARGETS), np.ones((3, TARGETS))
-        row = predicted(features, mask, 1.0, 3, weights, 5.0)
-        learn(features, mask, row, came, 3, 0.99, gram, moments, histograms)
-        count(row, came, 1.01, histograms)
-        lose(losses, said, came, levels, 0.9)
-        solved = solve(gram, moments)
-        results.append(
-            (row, gram, moments, histograms, quantiles(row, histograms, levels), losses, weigh(losses), solved)
-        )
-    for fast, slow in zip(*results, strict=True):
-        np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-12)
-    assert results[0][0].shape == (PREDICTION,)
+def test_block_sums_follow_each_residual_to_the_bit():
+    histogram = prior_histogram()
+    blocks = filled_blocks(histogram)
+    for z in np.random.default_rng(0).standard_t(2, 300) * 5.0:
+        # So fast a growth folds the weights back on the way.
+        count_residual(histogram, blocks, z, 7.0)
+        np.testing.assert_array_equal(blocks, filled_blocks(histogram))
+    assert histogram[CELLS] < 7.0**300
+
+
+def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
+    compiled = arrays_of(_trained())
+    for name in ("add_residual", "_sum_block", "fill_blocks", "_quantiles_until", "_mean_excess"):
+        monkeypatch.setattr(residual_histogram, name, getattr(residual_histogram, name).py_func)
+    for name in ("count_residual", "fill_blocks", "residual_quantiles"):
+        function = getattr(residual_histogram, name)
+        monkeypatch.setattr(lead_kernels, name, getattr(function, "py_func", function))
+    functions = ("spread_prior", "bounded_spread", "row_before", "blocks_of", "count_residuals", "learn_target")
+    for name in (*functions, "solve_ridge", "predict", "quantiles_from"):
+        monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
+        if hasattr(point_kernel, name):
+            monkeypatch.setattr(point_kernel, name, getattr(lead_kernels, name))
+    for name in ("age_sizes", "predict_around"):
+        monkeypatch.setattr(point_kernel, name, getattr(point_kernel, name).py_func)
+    for name in ("row_before", "add_losses", "weights_of", "average"):
+        python = lead_kernels.row_before if name == "row_before" else getattr(lead_average, name).py_func
+        monkeypatch.setattr(lead_average, name, python)
+    monkeypatch.setattr(lead_regression, "regress_bins", lead_kernels.regress_bins.py_func)
+    monkeypatch.setattr(point_member, "spread_bins", point_kernel.spread_bins.py_func)
+    monkeypatch.setattr(lead_ensemble, "average_bins", lead_average.average_bins.py_func)
+    for fast, slow in zip(compiled, arrays_of(_trained()), strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=1e-7, atol=1e-9)
+
+
+def _trained() -> tuple[LeadEnsemble, np.ndarray]:
+    """All that is learned of 150 half hours, and what was said after each."""
+    values = daily(150)
+    values[[60, 90]] = math.nan
+    members = ("regression-level", PointMember.start(LastValue(), lead=1))
+    start = LeadEnsemble.start(lead=1, bin_s=6 * BIN_S, floor=1.0, members=members)
+    return start.fit_with_quantiles(Series.of(values, bin_s=6 * BIN_S))

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from forecasting import lead_features as features_module
+from forecasting import lead_history as history_module
+from forecasting import lead_history_kernel as kernel_module
 from forecasting.errors import ModelError, SeriesError
-from forecasting.lead_features import FEATURES, lead_features, seasonal_step, targets_between
+from forecasting.lead_features import FEATURES, lead_features
 from forecasting.lead_history import LeadHistory
 
 HOUR_S = 3600.0
@@ -113,11 +115,10 @@ def test_features_of_an_origin_do_not_change_when_later_bins_do():
 def test_features_see_no_bin_that_is_still_to_come(lead):
     # The same storage with and without later bins behind the view: what lies there must not matter.
     logs = np.log(daily(400) + FLOOR)
-    cumulative = np.concatenate([[0.0], np.cumsum(logs)])
     seen = np.empty((2, FEATURES))
     for i, later in enumerate([math.nan, 1e6]):
-        logs[300:], cumulative[301:] = later, later
-        lead_features(logs[:300], cumulative[:301], lead, DAY, 0.0, seen[i])
+        logs[300:] = later
+        lead_features(logs[:300], logs[300 - DAY : 300].sum(), lead, DAY, 0.0, seen[i])
     assert np.isfinite(seen).all()
     np.testing.assert_array_equal(seen[0], seen[1])
 
@@ -187,15 +188,69 @@ def test_impossible_demand_is_refused(bad):
         history_of([bad])
 
 
+def test_the_sum_over_the_last_day_is_that_of_its_bins():
+    for bins in (5, DAY, 9 * DAY + 3):
+        history = history_of(daily(bins))
+        assert history.day_sum == pytest.approx(history.log_demand.rows[-DAY:].sum(), rel=1e-12)
+
+
+def test_a_run_of_bins_starts_with_the_first_known_one_and_knows_what_was_before():
+    demand = np.r_[[math.nan] * 3, daily(40)]
+    demand[20] = math.nan
+    history, bins = history_of([]).extend(demand[:15])
+    assert (bins.first, bins.known, bins.start_s, len(bins)) == (3, 0, 3 * HOUR_S, 12)
+    history, bins = history.extend(demand[15:])
+    assert (bins.first, bins.known, bins.start_s, len(bins)) == (15, 12, 15 * HOUR_S, 28)
+    np.testing.assert_allclose(bins.demand(-12, 28), demand[3:])
+    assert [bins.known_at(index) for index in (0, 4, 5, 6)] == [13, 17, 17, 18]
+    assert (history.bins, history.bins_known, history.missing_at) == (43, 39, 20)
+    fit_on = bins.until(20, 10)
+    np.testing.assert_allclose(fit_on.values, demand[25:35])
+    assert (fit_on.start_s, bins.until(20, 1000).start_s) == (25 * HOUR_S, 3 * HOUR_S)
+
+
+@pytest.mark.parametrize("lead", [0, 3])
+def test_a_run_of_bins_has_the_origins_that_matured_one_by_one(lead):
+    demand = daily(60)
+    demand[[0, 30, 41, 42]] = math.nan
+    start, run_from = history_of(demand[:25], lead=lead), 25
+    _, bins = start.extend(demand[run_from:])
+    for i in range(len(bins)):
+        start = start.append(demand[run_from + i])
+        origin = start.matured()
+        assert bins.matured[i] == (origin is not None)
+        np.testing.assert_array_equal(bins.features[i], start.features.rows[-1])
+        assert bins.bounds[i] == start.bound_log
+        if origin is not None:
+            np.testing.assert_array_equal(bins.targets[i], origin.targets)
+            np.testing.assert_array_equal(bins.origin(i), [*origin.features, origin.level])
+
+
+def test_more_is_remembered_than_features_look_back_on():
+    history = history_of(daily(40 * DAY), lead=3)
+    assert len(history.log_demand) == len(history.missing) == 28 * DAY
+    assert history.log_demand.rows_max == 28 * DAY
+    short = history_of(daily(40 * DAY)[-(7 * DAY + 5) :], lead=3)
+    np.testing.assert_allclose(history.latest[0][:22], short.latest[0][:22], atol=1e-12)
+
+
 def test_kernels_equal_their_python_form(monkeypatch):
-    logs = np.log(daily(24 * 9) + FLOOR)
-    cumulative = np.concatenate([[0.0], np.cumsum(logs)])
-    fast, slow = np.empty(FEATURES), np.empty(FEATURES)
-    level = lead_features(logs, cumulative, 4, DAY, 7200.0, fast)
-    step = seasonal_step(logs, cumulative, DAY)
-    for name in ("mean_before", "mean_around", "max_between", "step_spread", "median_of", "seasonal_ratios"):
-        monkeypatch.setattr(features_module, name, getattr(features_module, name).py_func)
-    assert lead_features.py_func(logs, cumulative, 4, DAY, 7200.0, slow) == pytest.approx(level, rel=1e-12)
-    np.testing.assert_allclose(slow, fast, rtol=1e-9, atol=1e-12)
-    assert seasonal_step.py_func(logs, cumulative, DAY) == pytest.approx(step, abs=1e-12)
-    np.testing.assert_array_equal(targets_between.py_func(logs, 5), targets_between(logs, 5))
+    demand = daily(24 * 9)
+    demand[100:103] = math.nan
+    results = []
+    for python in (False, True):
+        if python:
+            functions = ("sum_between", "mean_before", "mean_around", "max_between", "step_spread", "median_of")
+            for name in (*functions, "seasonal_ratios"):
+                monkeypatch.setattr(features_module, name, getattr(features_module, name).py_func)
+            for name in ("imputed", "lead_features", "seasonal_step", "targets_between"):
+                monkeypatch.setattr(kernel_module, name, getattr(kernel_module, name).py_func)
+            monkeypatch.setattr(history_module, "see_bins", kernel_module.see_bins.py_func)
+        history, bins = history_of([]).extend(demand)
+        arrays = (bins.log_demand, bins.missing, bins.features, bins.matured, bins.targets, bins.bounds)
+        demand_of = features_module.demand_of.py_func if python else features_module.demand_of
+        seen = demand_of(bins.log_demand, bins.missing, FLOOR)
+        results.append((*arrays, seen, [history.day_sum, history.peak_log, history.next_start_s]))
+    for fast, slow in zip(*results, strict=True):
+        np.testing.assert_allclose(slow, fast, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(results[0][6], demand, rtol=1e-9)

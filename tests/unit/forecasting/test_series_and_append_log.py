@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -42,6 +43,60 @@ def test_a_bounded_log_forgets_the_oldest_and_counts_them():
 def test_appending_to_a_long_log_does_not_copy_it():
     log = AppendLog.of(np.zeros(10_000)).append(0.0)
     assert np.shares_memory(log.rows, log.append(1.0).rows)
+
+
+@pytest.mark.parametrize("rows_max", [None, 5, 40])
+@pytest.mark.parametrize("more", [0, 1, 3, 5, 60])
+def test_extending_is_appending_one_by_one(rows_max, more):
+    one_by_one = AppendLog.of(np.arange(7.0), rows_max=rows_max)
+    extended = one_by_one.extend(np.arange(100.0, 100.0 + more))
+    kept = one_by_one.rows.copy()
+    parent = one_by_one
+    for value in range(100, 100 + more):
+        one_by_one = one_by_one.append(value)
+    assert extended.rows.tolist() == one_by_one.rows.tolist()
+    assert (extended.dropped, len(extended)) == (one_by_one.dropped, len(one_by_one))
+    np.testing.assert_array_equal(parent.rows, kept)
+    assert extended.append(1.0).rows.tolist() == one_by_one.append(1.0).rows.tolist()
+
+
+def test_a_log_grows_by_rows_that_are_filled_in_and_shows_what_it_forgets_once_more():
+    log = AppendLog.of([1.0, 2.0, 3.0], rows_max=3)
+    grown, window = log.grow(2)
+    assert window[:3].tolist() == [1.0, 2.0, 3.0]
+    window[3:] = [4.0, 5.0]
+    assert grown.rows.tolist() == [3.0, 4.0, 5.0]
+    assert grown.dropped == 2
+    # The parent branches: what the first child filled in stays its own.
+    other, _ = log.grow(1)
+    other.rows[-1] = 9.0
+    assert grown.rows.tolist() == [3.0, 4.0, 5.0]
+
+
+def test_spare_room_is_a_thirty_second_of_what_is_kept():
+    log = AppendLog.empty(rows_max=3200)
+    for value in range(9000):
+        log = log.append(value)
+        assert log.rows.base.nbytes <= 8 * (len(log) + max(8, 101))
+
+
+def test_a_log_of_flags_takes_a_byte_each():
+    log = AppendLog.empty(rows_max=4, dtype=np.bool_).append(True).extend(np.array([False, True]))
+    assert log.rows.tolist() == [True, False, True]
+    assert log.rows.nbytes == 3
+    assert log.extend(np.ones(9, dtype=np.bool_)).rows.dtype == np.bool_
+
+
+def test_a_pickled_log_has_no_spare_room_and_grows_on():
+    log = AppendLog.empty((2,), rows_max=100)
+    for value in range(250):
+        log = log.append([value, -value])
+    pickled = pickle.dumps(log)
+    restored = pickle.loads(pickled)  # noqa: S301 (our own bytes)
+    assert len(pickled) < 100 * 16 + 400
+    assert restored.rows.tolist() == log.rows.tolist()
+    assert (restored.dropped, restored.rows_max) == (150, 100)
+    assert restored.append([1, 2]).rows.tolist() == log.append([1, 2]).rows.tolist()
 
 
 def test_rows_have_a_shape_of_their_own():

@@ -1,0 +1,76 @@
+"""A run of bins as the members of the lead ensemble see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.lead_features import BoolArray, demand_of
+from forecasting.series import FloatArray, Series
+
+
+@dataclass(frozen=True, slots=True)
+class LeadBins:
+    """n bins, from the first known one on, with the history before them. Arrays must not be written to.
+
+    Attributes:
+        lead: bins between the next bin and the target.
+        day: bins in a day, at least one.
+        bin_s: width of a bin.
+        floor: demand that doesn't matter.
+        first: bins seen before these, missing ones included.
+        known: those of them that were not missing.
+        start_s: start of the first of these bins.
+        log_demand: log(demand + floor) of the bins remembered and of these, gaps imputed, shape (m + n,).
+        missing: which of it is imputed, shape (m + n,).
+        earlier_features: rows of the origins before these, shape (k, FEATURES + 1).
+        features: what is known after each bin, then the level, shape (n, FEATURES + 1).
+        matured: whether the bin is the target of an origin to learn from: the one lead + 1 bins before, where no bin
+            in between is missing; shape (n,).
+        targets: where it is, log demand in the bin, and the log peak since that origin; shape (n, TARGETS).
+        bounds: log demand that no forecast made after the bin may exceed, shape (n,).
+    """
+
+    lead: int
+    day: int
+    bin_s: float
+    floor: float
+    first: int
+    known: int
+    start_s: float
+    log_demand: FloatArray
+    missing: BoolArray
+    earlier_features: FloatArray
+    features: FloatArray
+    matured: BoolArray
+    targets: FloatArray
+    bounds: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def demand(self, first: int, stop: int) -> FloatArray:
+        """Work per second in the bins `first` to `stop`, NaN where missing, shape (stop - first,).
+
+        Bins count from the first of these; negative ones were before.
+        """
+        remembered = len(self.log_demand) - len(self)
+        rows = slice(remembered + first, remembered + stop)
+        return demand_of(self.log_demand[rows], self.missing[rows], self.floor)
+
+    def until(self, stop: int, bins: int) -> Series:
+        """The demand in the last `bins` bins before bin `stop` of these, as far as they are remembered."""
+        first = max(stop - bins, len(self) - len(self.log_demand))
+        return Series.of(self.demand(first, stop), bin_s=self.bin_s, start_s=self.start_s + first * self.bin_s)
+
+    def origin(self, index: int) -> FloatArray:
+        """The row of features lead + 1 bins before bin `index` of these: the origin whose target it is."""
+        before = index - self.lead - 1
+        row: FloatArray = self.features[before] if before >= 0 else self.earlier_features[before]
+        return row
+
+    def known_at(self, index: int) -> int:
+        """Bins seen with bin `index` of these that were not missing."""
+        these = self.missing[len(self.missing) - len(self) :][: index + 1]
+        return self.known + index + 1 - int(np.count_nonzero(these))
