@@ -15,10 +15,8 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
-from autoscaler.api.v1alpha1 import API_VERSION, KIND
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure, one_line
 from autoscaler.kube.resources import EVENTS
@@ -35,22 +33,18 @@ _COMPONENT = "headstart"
 _log = logging.getLogger(__name__)
 
 
-class EventType(StrEnum):
-    """As Kubernetes has them."""
-
-    NORMAL = "Normal"
-    WARNING = "Warning"
+EventType = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Regarding:
-    """The object that an Event is about, in its namespace; a PredictiveAutoscaler unless told otherwise."""
+    """The object that an Event is about, in its namespace."""
 
+    api_version: str
+    kind: str
     namespace: str
     name: str
     uid: str
-    kind: str = KIND
-    api_version: str = API_VERSION
 
     def reference(self) -> dict[str, str]:
         """As Events have it."""

@@ -9,10 +9,10 @@ from cluster.waiting import wait_until
 from fake_api.server import FakeApi
 
 from autoscaler.kube.client import Kube
-from autoscaler.kube.events import BUDGET, REFILL_S, EventRecorder, EventType, Regarding
+from autoscaler.kube.events import BUDGET, REFILL_S, EventRecorder, Regarding
 
 NOW_S = 1_767_614_400.0
-LLM = Regarding("team", "llm", "uid-1")
+LLM = Regarding("headstart.dev/v1alpha1", "PredictiveAutoscaler", "team", "llm", "uid-1")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def recorder(kube: Kube) -> Iterator[EventRecorder]:
 
 
 def record(recorder: EventRecorder, message: str, at_s: float = NOW_S, regarding: Regarding = LLM) -> None:
-    recorder.record(regarding, type=EventType.NORMAL, reason="Scaled", message=message, now_s=at_s)
+    recorder.record(regarding, type="Normal", reason="Scaled", message=message, now_s=at_s)
 
 
 def test_an_event_says_what_happened_to_which_object(api: FakeApi, recorder: EventRecorder) -> None:
@@ -48,7 +48,7 @@ def test_equal_events_of_ten_minutes_are_counted(api: FakeApi, recorder: EventRe
     for after_s in (0.0, 300.0, 800.0, 1_500.0):
         record(recorder, "3 -> 5", NOW_S + after_s)
     record(recorder, "5 -> 3", NOW_S)
-    record(recorder, "3 -> 5", NOW_S, Regarding("team", "llm", "uid-2", kind="Pod", api_version="v1"))
+    record(recorder, "3 -> 5", NOW_S, Regarding("v1", "Pod", "team", "llm", "uid-2"))
     recorder.stop()
     counts = sorted(
         (event["message"], event["involvedObject"]["kind"], event["count"]) for event in api.items("events")
@@ -76,7 +76,7 @@ def test_an_event_that_was_deleted_meanwhile_is_made_anew(api: FakeApi, recorder
 def test_an_object_has_a_budget_that_fills_again(api: FakeApi, recorder: EventRecorder) -> None:
     for number in range(40):
         record(recorder, f"message {number}")
-    record(recorder, "of another", regarding=Regarding("team", "other", "uid-3"))
+    record(recorder, "of another", regarding=Regarding("v1", "Pod", "team", "other", "uid-3"))
     record(recorder, "later", NOW_S + REFILL_S)
     record(recorder, "too much", NOW_S + REFILL_S)
     recorder.stop()
