@@ -31,8 +31,10 @@ _BACK_OFF_S = 0.5
 _BACK_OFF_MAX_S = 15.0
 # What isn't there or isn't allowed changes by a user's hand.
 _DENIED_MAX_S = 60.0
-# After that many failures in a row the version itself may be the cause: an etcd restored from a backup is behind it.
-_FAILURES_MAX = 5
+# After that many answers in a row that are errors, the version itself may be the cause: an etcd that was restored from
+# a backup is behind it. A server that doesn't answer isn't asked for all objects the moment it comes back.
+_FAILURES_MAX = 3
+_OF_VERSION = (KubeFailure.TIMEOUT, KubeFailure.SERVER_ERROR)
 # A server that ends every watch at once would be asked without pause.
 _WATCH_MIN_S = 1.0
 _JOIN_S = 2.0
@@ -206,7 +208,7 @@ class Store(Generic[T]):
                 if self._error is None:
                     log.warning("%s", problem)
                 self._error = problem
-        if expired or failures % _FAILURES_MAX == 0:
+        if expired or (problem.kind in _OF_VERSION and failures % _FAILURES_MAX == 0):
             self._version = ""
         longest_s = _DENIED_MAX_S if problem.kind in _DENIED else _BACK_OFF_MAX_S
         pause_s = min(longest_s, _BACK_OFF_S * 2.0 ** min(failures - 1, 10))
