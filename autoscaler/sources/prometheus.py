@@ -187,7 +187,8 @@ def _by_value(job: Job, grid: Grid, series: list[object]) -> dict[str, FloatArra
     """The series of each of the job's label values. Raises SourceError where one has several."""
     found: dict[str, FloatArray] = {}
     for one in series:
-        value = labels_of(one).get(job.label, "") if job.label else ""
+        labels = labels_of(one)
+        value = labels.get(job.label, "") if job.label else ""
         if value in found:
             raise SourceError(
                 Failure.TOO_MANY_SERIES,
