@@ -126,6 +126,7 @@ def run(
         ),
     ] = None,
     load_latency: Annotated[
+        LoadLatency,
         typer.Option(
             parser=parse_load_latency,
             metavar="DURATION | lognormal:MEDIAN,SIGMA | empirical:FILE",
