@@ -16,8 +16,11 @@ from autoscaler.telemetry.record import Record
 _HEAD = re.compile(
     re.escape(OPENING) + r'"version":\d+,"time":"[^"]*","time_s":(?P<time_s>[-+.\de]+),'
     r'"namespace":"(?P<namespace>[^"]*)","name":"(?P<name>[^"]*)","mode":"[^"]*",'
-    r'"decision":\{"desired":(?P<desired>\d+),"current":(?P<current>\d+),'
+    r'"decision":\{"desired":(?P<desired>\d+),"current":(?P<current>\d+),"ready":\d+,"lead_bins":\d+,'
+    r'"reasons":\[[^]]*\],"now_s":(?P<now_s>[-+.\de]+),[^}]*\},"done":\{"action":"[^"]*","reason":"(?P<reason>[^"]*)",'
 )
+# What a replica that doesn't lead gives as its reason to do nothing.
+_NOT_LEADING = "NotLeading"
 _END = "}}"
 
 
@@ -62,7 +65,9 @@ class DecisionLog:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    time_s: float
+    """Where a decision stands, and its rank: a later bin, then the replica that leads, then a later time."""
+
+    rank: tuple[float, bool, float]
     number: int
     text: str
 
@@ -96,15 +101,16 @@ def read_log(
             cut += 1
             continue
         decisions += 1
-        found = _Line(float(head["time_s"]), number, text)
+        time_s = float(head["time_s"])
+        found = _Line((float(head["now_s"]), head["reason"] != _NOT_LEADING, time_s), number, text)
         full_name = f"{head['namespace']}/{head['name']}"
         names.add(full_name)
-        first_s, last_s = min(first_s, found.time_s), max(last_s, found.time_s)
-        if found.time_s > until_s or object_name not in {None, full_name, head["name"]}:
+        first_s, last_s = min(first_s, time_s), max(last_s, time_s)
+        if time_s > until_s or object_name not in {None, full_name, head["name"]}:
             continue
         for kept in (newest, changed) if head["desired"] != head["current"] else (newest,):
-            # The logs of two controllers, one after the other, aren't in the order of time.
-            if full_name not in kept or found.time_s >= kept[full_name].time_s:
+            # The logs of two replicas, one after the other, aren't in the order of time.
+            if full_name not in kept or found.rank >= kept[full_name].rank:
                 kept[full_name] = found
     objects = {key: _found(newest[key], changed.get(key), name) for key in sorted(newest)}
     return DecisionLog(objects, decisions, cut, tuple(sorted(names)), first_s, last_s)

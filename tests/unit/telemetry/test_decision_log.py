@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from decision_records import MORNING_S, make_outlook, make_record
@@ -10,7 +11,7 @@ from decision_records import MORNING_S, make_outlook, make_record
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.decision_line import to_line
 from autoscaler.telemetry.decision_log import nothing_found, read_log
-from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.record import Done, Record
 
 
 def minutes(minute: int, *, name: str = "chat", changes: bool = True) -> Record:
@@ -72,6 +73,19 @@ def test_a_damaged_line_that_is_to_be_told_names_its_number() -> None:
     with pytest.raises(UsageError, match="^log, line 3: outlook.order must be 0 to 20, not 99$"):
         read_log(["x", to_line(minutes(1)), bad], "log")
     assert read_log([bad, to_line(minutes(3))], "log").objects
+
+
+def test_of_two_replicas_the_one_that_leads_is_told_and_of_bins_caught_up_the_last() -> None:
+    leads, stands_by = (
+        make_record(),
+        make_record(done=Done("Waiting", "NotLeading", "another replica leads", None, None)),
+    )
+    later = replace(stands_by, time_s=leads.time_s + 1.0)
+    for lines in ([leads, later], [later, leads]):
+        found = read_log(map(to_line, lines), "log").objects["shop/chat"]
+        assert found.newest.done.reason == "FloorRaised"
+    at_once = [replace(minutes(minute), time_s=leads.time_s + 600.0) for minute in (2, 3, 1)]
+    assert times(read_log(map(to_line, at_once), "log").objects["shop/chat"].newest) == 3
 
 
 def test_a_record_of_every_kind_is_recognised_by_its_head() -> None:
