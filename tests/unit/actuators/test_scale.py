@@ -1,0 +1,199 @@
+"""Replicas by /scale, and failures of either actuator, case by case. r: ordered replicas, d: the decision.
+
+| case                                   | what is written          | outcome                         |
+| -------------------------------------- | ------------------------ | ------------------------------- |
+| d = r                                  | nothing                  | None/InPlace                    |
+| d other than r, also from 0 and to 0   | r = d                    | Patched/Scaled                  |
+| an HPA or ScaledObject owns the target | nothing                  | Refused/OwnedBy...              |
+| that ScaledObject is paused            | nothing                  | Waiting/Paused                  |
+| d < r while pods are being replaced    | nothing                  | Waiting/RollingUpdate           |
+| within 15 s of the last write          | nothing                  | Waiting/TooSoon                 |
+| only the target's status changed       | r = d, newer version     | Patched/Scaled                  |
+| r changed meanwhile                    | nothing                  | Conflict/Conflict               |
+| 404, 422, 403, 500, hang, cut          | nothing; back-off        | Failed/..., Waiting/BackingOff  |
+| 429 with Retry-After                   | nothing until then       | Failed/Throttled, ...           |
+| mode: Shadow                           | nothing, ever            | None/Shadow                     |
+"""
+
+from __future__ import annotations
+
+import pytest
+from fake_api.objects import autoscaler, hpa, scaled_object, stateful_set, worker_set
+from fake_api.server import FakeApi
+from world import World, short
+
+from autoscaler.actuators.apply import apply
+from autoscaler.actuators.outcome import Action, ActuatorMemory
+from autoscaler.kube.client import Kube
+from autoscaler.kube.facts import Target, TargetKey
+from autoscaler.kube.parse import parse_autoscaler
+
+
+@pytest.fixture
+def world(api: FakeApi, kube: Kube) -> World:
+    return World(api, kube, mode="Scale")
+
+
+def test_replicas_are_ordered_on_change_only_also_from_0_and_to_0(world: World) -> None:
+    outcome = world.apply(5)
+    assert short(outcome) == (Action.PATCHED, "Scaled")
+    assert outcome.message == "Deployment team/llm: replicas 3 -> 5"
+    assert short(world.apply(5)) == (Action.NONE, "InPlace")
+    assert world.apply(0).after == 0
+    assert world.replicas() == 0
+    assert world.apply(2).before == 0
+    assert world.replicas() == 2
+    assert world.writes() == ["PATCH scale"] * 3
+    assert world.finalizers() == []
+
+
+@pytest.mark.parametrize(
+    ("plural", "api_version", "kind", "body"),
+    [
+        ("statefulsets", "apps/v1", "StatefulSet", stateful_set()),
+        ("leaderworkersets", "leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", worker_set()),
+    ],
+)
+def test_any_kind_with_a_scale_subresource_will_do(
+    api: FakeApi, kube: Kube, plural: str, api_version: str, kind: str, body: dict[str, object]
+) -> None:
+    stored = api.put(plural, body)
+    api.put("predictiveautoscalers", autoscaler(mode="Scale", kind=kind, api_version=api_version))
+    key = TargetKey("team", api_version, kind, "llm")
+    target = Target(key, 2, stored["metadata"]["resourceVersion"], ())
+    user = parse_autoscaler(api.read("predictiveautoscalers", "llm"))
+    assert apply(kube, user, target, 4, now_s=0.0, memory=ActuatorMemory()).after == 4
+    assert api.read(plural, "llm")["spec"]["replicas"] == 4
+
+
+def test_a_kind_without_scale_fails_and_says_so(api: FakeApi, kube: Kube, world: World) -> None:
+    target = Target(TargetKey("team", "apps/v1", "DaemonSet", "agent"), 2, "1", ())
+    outcome = world.apply(4, target=target)
+    assert short(outcome) == (Action.FAILED, "NotFound")
+    assert "has no scale subresource" in outcome.message
+
+
+def test_an_owned_target_is_refused_naming_all_owners(world: World) -> None:
+    world.api.put("horizontalpodautoscalers", hpa())
+    outcome = world.apply(5)
+    assert short(outcome) == (Action.REFUSED, "OwnedByHorizontalPodAutoscaler")
+    assert outcome.message == (
+        "HorizontalPodAutoscaler team/llm scales Deployment team/llm; use mode: Floor, or delete it"
+    )
+    world.api.put("scaledobjects", scaled_object())
+    assert short(world.apply(5)) == (Action.REFUSED, "OwnedByScaledObject")
+    world.api.put("scaledobjects", scaled_object(annotations={"autoscaling.keda.sh/paused-replicas": "2"}))
+    assert short(world.apply(5)) == (Action.WAITING, "Paused")
+    assert world.writes() == []
+
+
+def test_a_rolling_update_may_grow_but_not_shrink(world: World) -> None:
+    assert short(world.apply(2, target=world.target(rolling=True))) == (Action.WAITING, "RollingUpdate")
+    assert world.apply(4, target=world.target(rolling=True)).after == 4
+
+
+def test_writes_are_15_s_apart(world: World) -> None:
+    world.apply(5)
+    assert short(world.apply(6, after_s=14.9)) == (Action.WAITING, "TooSoon")
+    assert world.apply(6, after_s=0.1).after == 6
+
+
+def test_a_snapshot_from_before_our_own_write_writes_nothing(world: World) -> None:
+    before = world.target()
+    world.apply(5)
+    assert world.apply(5, after_s=1.0, target=before).action is Action.WAITING
+    assert world.apply(5, after_s=60.0, target=before).action is Action.CONFLICT
+    assert world.replicas() == 5
+    assert world.api.read("deployments", "llm")["metadata"]["generation"] == 2
+
+
+def test_a_change_of_the_targets_status_is_no_conflict(world: World) -> None:
+    target = world.target()
+    world.api.edit("deployments", "llm", lambda body: body["status"].update(readyReplicas=1))
+    assert world.apply(5, target=target).after == 5
+
+
+def test_a_users_order_in_between_is_never_overwritten(world: World) -> None:
+    target = world.target()
+    world.api.edit("deployments", "llm", lambda body: body["spec"].update(replicas=10))
+    assert short(world.apply(5, target=target)) == (Action.CONFLICT, "Conflict")
+    assert world.replicas() == 10
+    # No back-off: the next tick decides anew.
+    assert world.apply(9, after_s=1.0).before == 10
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"status": 403}, "Forbidden"),
+        ({"status": 404}, "NotFound"),
+        ({"status": 422}, "Invalid"),
+        ({"status": 500}, "ServerError"),
+        ({"cut": True}, "Unreachable"),
+        ({"hang_s": 2.0}, "Timeout"),
+        ({"status": 200, "body": {"kind": "Scale"}}, "Malformed"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["Scale", "Floor"])
+def test_a_failure_is_told_and_tried_again_ever_less_often(
+    world: World, mode: str, fault: dict[str, object], reason: str
+) -> None:
+    world.set_mode(mode)
+    if mode == "Floor":
+        world.api.put("horizontalpodautoscalers", hpa())
+    with world.api.fault("PATCH", **fault):
+        outcome = world.apply(5)
+        assert short(outcome) == (Action.FAILED, reason)
+        assert "\n" not in outcome.message
+        waiting = world.apply(5, after_s=14.0)
+        assert short(waiting) == (Action.WAITING, "BackingOff")
+        assert outcome.message in waiting.message
+        assert world.apply(5, after_s=1.0).action is Action.FAILED
+        assert short(world.apply(5, after_s=29.0)) == (Action.WAITING, "BackingOff")
+    assert world.replicas() == 3
+    assert world.apply(5, after_s=1.0).action is Action.PATCHED
+
+
+def test_the_pause_grows_to_5_min_and_a_success_resets_it(world: World) -> None:
+    with world.api.fault("PATCH", status=500):
+        tries = sum(world.apply(5, after_s=15.0).action is Action.FAILED for _ in range(240))
+    # In an hour: after 15, 30, 60, 120, 240 s, and then every 300 s.
+    assert tries == 16
+    world.apply(5, after_s=300.0)
+    with world.api.fault("PATCH", status=500):
+        assert world.apply(6).action is Action.FAILED
+    assert world.apply(6, after_s=15.0).action is Action.PATCHED
+
+
+@pytest.mark.parametrize(("asked", "waits_s"), [("40", 40.0), ("1", 15.0), ("86400", 300.0)])
+def test_retry_after_is_respected_within_5_min(world: World, asked: str, waits_s: float) -> None:
+    with world.api.fault("PATCH", status=429, headers={"Retry-After": asked}):
+        assert short(world.apply(5)) == (Action.FAILED, "Throttled")
+        assert len(world.writes()) == 1
+    assert short(world.apply(5, after_s=waits_s - 1.0)) == (Action.WAITING, "BackingOff")
+    assert world.apply(5, after_s=1.0).action is Action.PATCHED
+
+
+def test_a_lost_answer_is_found_out_at_the_next_tick(world: World) -> None:
+    with world.api.fault("PATCH", cut=True, after=True, times=1):
+        assert short(world.apply(5)) == (Action.FAILED, "Unreachable")
+    assert world.replicas() == 5
+    assert short(world.apply(5)) == (Action.NONE, "InPlace")
+    assert len(world.writes()) == 1
+
+
+def test_shadow_never_writes(world: World) -> None:
+    world.set_mode("Shadow")
+    for desired in (0, 3, 50):
+        outcome = world.apply(desired)
+        assert short(outcome) == (Action.NONE, "Shadow")
+        assert outcome.message == f"mode is Shadow: Deployment team/llm would have {desired} replicas"
+    assert world.api.requests == []
+
+
+def test_what_is_remembered_goes_with_the_object(world: World) -> None:
+    world.apply(5)
+    world.memory.keep([world.object()])
+    assert len(world.memory) == 1
+    world.memory.keep([])
+    assert len(world.memory) == 0
