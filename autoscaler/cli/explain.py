@@ -26,6 +26,8 @@ _TIME_OF_DAY = re.compile(r"\d\d:\d\d(:\d\d)?")
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _DAY_S = 86_400.0
 _TEXT_WIDTH_MIN = 20
+# Most reason codes fit into it: OrderedAhead, DemandMissing, AtMaxReplicas.
+_REASON_WIDTH = 13
 
 
 def explain(
@@ -175,27 +177,38 @@ def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
     from autoscaler.report.decision_steps import moment
     from autoscaler.report.words import NOTHING
 
-    table = Table(title=f"{len(found)} objects, those that changed last first", title_justify="left")
-    for header in ("object", "last change, UTC", "from -> to", "newest", "wants", "why", "done"):
-        table.add_column(header, no_wrap=header not in {"why", "done"}, overflow="fold")
+    last_s = max(entry.newest.observation.now_s for entry in found)
+    title = f"{len(found)} objects until {moment(last_s, dated=True)} UTC, those that changed last first"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for header in ("object", "changed", "from -> to", "newest", "wants"):
+        table.add_column(header, no_wrap=True)
+    for header in ("why", "done"):
+        table.add_column(header, min_width=_REASON_WIDTH, overflow="fold")
     rows = sorted(
         zip(found, explanations, strict=True),
-        key=lambda row: -row[0].changed.time_s if row[0].changed else math.inf,
+        key=lambda row: -row[0].changed.observation.now_s if row[0].changed else math.inf,
     )
     for entry, explanation in rows:
         newest, changed = entry.newest, entry.changed
         reasons = " ".join(newest.decision.reasons)
         table.add_row(
             newest.object_name,
-            moment(changed.observation.now_s, dated=True) if changed else NOTHING,
+            _recent(changed.observation.now_s, last_s) if changed else NOTHING,
             f"{changed.decision.current} -> {changed.decision.desired}" if changed else NOTHING,
-            moment(newest.observation.now_s),
+            _recent(newest.observation.now_s, last_s),
             str(newest.decision.desired),
-            f"differs when made again; {reasons}" if explanation.differences else reasons,
+            f"differs when made again: {reasons}" if explanation.differences else reasons,
             newest.done.reason,
             style="red" if explanation.differences else "",
         )
     return table
+
+
+def _recent(time_s: float, last_s: float) -> str:
+    """The time of day; the date alone where that is more than a day before `last_s`."""
+    from autoscaler.report.decision_steps import moment
+
+    return moment(time_s) if last_s - time_s < _DAY_S else moment(time_s, dated=True).split()[0]
 
 
 def _to_json(explanation: Explanation) -> dict[str, Any]:

@@ -196,8 +196,12 @@ def test_several_objects_are_listed_those_that_changed_last_first(log, capsys):
     )
     assert run(path) == 0
     printed = capsys.readouterr()
-    rows = [line.split("│")[1].strip() for line in printed.out.splitlines() if "shop/" in line]
-    assert rows == ["shop/late", "shop/early", "shop/idle"]
+    rows = [" ".join(line.split()) for line in printed.out.splitlines() if "shop/" in line]
+    assert rows == [
+        "shop/late 03:13:00 5 -> 7 03:13:00 7 OrderedAhead FloorRaised",
+        "shop/early 03:12:00 5 -> 7 03:14:00 7 Steady Unchanged",
+        "shop/idle - - 03:12:00 7 Steady Unchanged",
+    ]
     assert "--object" in printed.err
     assert run(path, "--object", "early") == 0
     assert "shop/early, 2025-11-25 03:14:00 UTC" in capsys.readouterr().out
