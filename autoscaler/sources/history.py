@@ -18,7 +18,7 @@ from autoscaler.traces.trace import Trace
 DAY_S = 86_400.0
 # Ten years of minutes, eight bytes each: a mistyped unit is likelier.
 _BINS_MAX = 5_000_000
-_WINDOW = re.compile(r"\[(\d+(?:\.\d+)?)(ms|s|m|h|d)\]")
+_RATE_WINDOW = re.compile(r"\b(?:rate|increase|irate)\s*\([^\[\]]*\[(\d+)(ms|s|m|h|d)\]")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": DAY_S}
 
 
@@ -97,7 +97,7 @@ def _doubts(unit: str, query: str, bin_s: float) -> list[str]:
     """What looks wrong with `query` for counting what arrives in bins of `bin_s`."""
     metric = served_metric(query)
     doubts = [] if metric is None else [f"{unit}: {served_warning(metric)}"]
-    windows_s = [float(number) * _UNITS_S[unit_s] for number, unit_s in _WINDOW.findall(query)]
+    windows_s = [float(number) * _UNITS_S[unit_s] for number, unit_s in _RATE_WINDOW.findall(query)]
     if windows_s and max(windows_s) < bin_s:
         doubts.append(
             f"{unit}: the query looks back {max(windows_s):g} s and bins are {bin_s:g} s wide: most of each bin isn't"
