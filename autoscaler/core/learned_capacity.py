@@ -46,7 +46,11 @@ class SaturatedBin:
     @property
     def per_replica_rps(self) -> float | None:
         """Work per second and replica; None where the bin wasn't saturated, a replica was cold, or data is missing."""
-        if not self.ready or not min(self.waiting_before, self.waiting) >= _WAITING_PER_REPLICA * self.ready:
+        if not self.ready:
+            return None
+        enough = _WAITING_PER_REPLICA * self.ready
+        # Unknown queues are no queues: min() of a number and NaN would be the number.
+        if not (self.waiting_before >= enough and self.waiting >= enough):
             return None
         done_rps = self.completed_rps
         if math.isnan(done_rps):

@@ -1,0 +1,126 @@
+"""An object, and the controller on a simulated world whose parts can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.controller.clock import VirtualClock
+from autoscaler.controller.controller import Controller
+from autoscaler.controller.rebuilder import InlineRebuilder
+from autoscaler.controller.simulated import SimulatedWorld
+from autoscaler.controller.tell import Teller
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.kube.facts import TargetKey, Unavailable
+from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
+from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.metrics import Metrics
+from autoscaler.traces.trace import Trace
+
+BIN_S = 600.0
+
+
+def make_object(**spec: Any) -> PredictiveAutoscaler:
+    stated = {
+        "scaleTargetRef": {"name": "chat"},
+        "mode": "Scale",
+        "minReplicas": 0,
+        "maxReplicas": 1000,
+        "interval": f"{BIN_S:g}s",
+        "demand": [{"query": "requests", "capacity": 1.0}],
+        "loadLatency": {"prior": f"{3 * BIN_S:g}s"},
+    }
+    return PredictiveAutoscaler.from_manifest(
+        {
+            "apiVersion": "headstart.dev/v1alpha1",
+            "kind": "PredictiveAutoscaler",
+            "metadata": {"name": "chat", "namespace": "llm", "uid": "1", "generation": 1},
+            "spec": stated | spec,
+        }
+    )
+
+
+class FaultyWorld(SimulatedWorld):
+    """Faults are set by the test: what Prometheus answers instead, and whether the target can be read."""
+
+    failure: Failure | None = None
+    empty = False
+    hidden = False
+    leads = True
+
+    def fetch(self, requests):
+        if self.failure is not None:
+            return {request: SourceError(self.failure, f"no answer ({self.failure})") for request in requests}
+        answers = super().fetch(requests)
+        if self.empty:
+            answers = {request: RangeAnswer(np.full(request.points, np.nan)) for request in requests}
+        return answers
+
+    def target(self, key: TargetKey):
+        return Unavailable(key, "ClusterStale", "not heard of") if self.hidden else super().target(key)
+
+    def is_leader(self) -> bool:
+        return self.leads
+
+
+@dataclass
+class Run:
+    """A controller over a trace, tick by tick."""
+
+    world: FaultyWorld
+    controller: Controller
+    metrics: Metrics
+    logged: list[str]
+    next_bin: int = 0
+    replicas: list[int] = field(default_factory=list)
+
+    def tick(self, bins: int = 1) -> None:
+        for _ in range(bins):
+            at_s = self.world.start_s + self.next_bin * BIN_S
+            self.clock.wait_until(at_s, Event())
+            self.world.begin(at_s)
+            self.controller.tick()
+            self.next_bin += 1
+            self.replicas.append(len(self.world.target(None).pods) if not self.world.hidden else -1)
+
+    clock: VirtualClock = None
+
+    @property
+    def workload(self):
+        return next(iter(self.controller.workloads))
+
+
+def start(demand: np.ndarray, autoscaler: PredictiveAutoscaler | None = None, load_s: float = 3 * BIN_S) -> Run:
+    trace = Trace("test", 0.0, BIN_S, {"requests": np.asarray(demand) * BIN_S}, dated=False)
+    world = FaultyWorld(autoscaler or make_object(), trace, LoadLatency.constant(load_s))
+    clock = VirtualClock(0.0, speed=float("inf"))
+    metrics = Metrics(version="0", now_s=clock.now_s)
+    logged: list[str] = []
+    controller = Controller(
+        cluster=world,
+        source=world,
+        rebuilder=InlineRebuilder(world),
+        actuator=world,
+        elector=world,
+        clock=clock,
+        teller=Teller(metrics, Log(logged.append, now_s=clock.now_s)),
+        tick_s=BIN_S,
+        settle_s=0.0,
+    )
+    return Run(world, controller, metrics, logged, clock=clock)
+
+
+@pytest.fixture(scope="session")
+def object_of() -> Callable[..., PredictiveAutoscaler]:
+    return make_object
+
+
+@pytest.fixture(scope="session")
+def start_run() -> Callable[..., Run]:
+    return start

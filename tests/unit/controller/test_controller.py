@@ -1,0 +1,139 @@
+"""The loop on a simulated world: outages, hidden targets, edits, leadership; replicas never fall for lack of data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autoscaler.core.decision import Reason
+from autoscaler.sources.ranges import Failure
+
+DAY = 144
+
+
+@pytest.fixture(scope="module")
+def daily():
+    return 10 + 8 * np.sin(2 * np.pi * np.arange(6 * DAY) / DAY) * np.random.default_rng(0).uniform(0.9, 1.1, 6 * DAY)
+
+
+def condition(run, kind):
+    return next(each for each in run.workload.status.conditions if each.type == kind)
+
+
+def break_it(run, how):
+    if how == "empty":
+        run.world.empty = True
+    elif how == "hidden":
+        run.world.hidden = True
+    else:
+        run.world.failure = Failure(how)
+
+
+def mend_it(run):
+    run.world.empty, run.world.hidden, run.world.failure = False, False, None
+
+
+@pytest.mark.parametrize("how", ["empty", *Failure])
+def test_replicas_never_fall_while_prometheus_says_nothing(start_run, daily, how):
+    run = start_run(daily)
+    run.tick(3 * DAY + 40)  # just after the peak: demand falls, and so would the replicas
+    before = run.replicas[-1]
+    break_it(run, how)
+    run.tick(30)
+    assert min(run.replicas[-30:]) >= before
+    metrics = condition(run, "MetricsAvailable")
+    assert metrics.status == "False"
+    assert metrics.reason == ("NoData" if how == "empty" else str(how))
+    assert Reason.DEMAND_MISSING in run.workload.decision.reasons
+    mend_it(run)
+    run.tick(30)
+    assert condition(run, "MetricsAvailable").status == "True"
+    assert run.replicas[-1] < before
+
+
+def test_after_an_outage_the_history_is_asked_for_again(start_run, daily):
+    run = start_run(daily)
+    run.tick(2 * DAY)
+    break_it(run, "Unreachable")
+    run.tick(12)
+    mend_it(run)
+    run.tick(2)
+    # The bins of the outage are known after all: Prometheus was there all the time, the way to it wasn't.
+    log = run.workload.state.forecasts["requests"].history
+    assert log.missing_at < log.bins - 20
+
+
+def test_nothing_is_written_on_a_target_that_cannot_be_read(start_run, daily):
+    run = start_run(daily)
+    run.tick(2 * DAY)
+    pods = {pod.uid for pod in run.world.target(None).pods}
+    run.world.hidden = True
+    run.tick(20)
+    run.world.hidden = False
+    assert {pod.uid for pod in run.world.target(None).pods} == pods
+    assert run.workload.outcome.reason == "ClusterStale"
+    ready = condition(run, "Ready")
+    assert (ready.status, ready.reason) == ("False", "ClusterStale")
+    run.tick(1)
+    assert condition(run, "Ready").status == "True"
+
+
+def test_a_standby_decides_the_same_and_writes_nothing(start_run, daily):
+    leader, standby = start_run(daily), start_run(daily)
+    standby.world.leads = False
+    standby.world._replicas = leader.world._replicas  # one cluster
+    for _ in range(DAY):
+        leader.world._now_s = standby.world._now_s
+        standby.tick()
+        assert standby.workload.outcome is None or standby.workload.outcome.reason == "NotLeading"
+        leader.tick()
+        assert repr(leader.workload.decision) == repr(standby.workload.decision)  # NaN differs from itself
+        standby.world._replicas = leader.world._replicas
+
+
+def test_an_edit_of_the_bounds_takes_effect_at_the_next_decision(start_run, daily, object_of):
+    run = start_run(daily)
+    run.tick(2 * DAY)
+    bins = run.workload.state.bins
+    run.world._autoscaler = object_of(minReplicas=40)
+    run.tick(1)
+    assert run.replicas[-1] == 40
+    assert run.workload.state.bins == bins + 1  # and forecasts nothing anew
+    assert condition(run, "ScalingLimited").reason == "TooFewReplicas"
+
+
+def test_an_edit_of_the_capacity_forecasts_the_history_anew(start_run, daily, object_of):
+    run = start_run(daily)
+    run.tick(3 * DAY)
+    before = run.replicas[-1]
+    run.world._autoscaler = object_of(demand=[{"query": "requests", "capacity": 0.25}])
+    run.tick(1)
+    assert run.workload.state.bins == pytest.approx(3 * DAY, abs=2)
+    assert run.replicas[-1] > 3 * before
+
+
+def test_load_latency_is_learned_and_planned_with(start_run, daily):
+    run = start_run(daily, load_s=6 * 600.0)  # twice as long as the object believes
+    run.tick(2 * DAY)
+    assert run.workload.status.load_latency.p90_seconds == 3_600.0
+    assert run.workload.state.lead_bins == 6
+    assert run.workload.decision.lead_bins == 6
+
+
+def test_the_late_share_and_the_last_change_are_in_the_status(start_run, daily):
+    run = start_run(daily)
+    run.tick(4 * DAY)
+    status = run.workload.status
+    assert 0 <= status.late_share < 0.2
+    assert status.last_decision.to_replicas == status.desired_replicas
+    assert "needed" in status.last_decision.message
+    assert status.forecast_peak.replicas > 0
+
+
+def test_an_object_that_goes_leaves_nothing(start_run, daily):
+    run = start_run(daily)
+    run.tick(10)
+    run.world.objects = lambda: ()
+    run.tick(1)
+    assert not list(run.controller.workloads)
+    assert b'name="chat"' not in run.metrics.text()
