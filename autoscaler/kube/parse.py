@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from autoscaler.api.problems import problems_of
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.kube.facts import Owner, OwnerKind, Pod, TargetKey
 from autoscaler.kube.selectors import Selector, selector_of
 
-# ValidationError is a ValueError.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 KEDA_GROUP = "keda.sh"
@@ -181,15 +181,12 @@ def parse_workload(raw: Mapping[str, Any], *, group: str, kind: str) -> Workload
 
 
 def parse_autoscaler(raw: Mapping[str, Any]) -> PredictiveAutoscaler:
-    """A PredictiveAutoscaler. A status that an other version wrote is left out; ValueError names the first mistake."""
+    """A PredictiveAutoscaler; ValueError names its first mistake."""
     try:
-        return PredictiveAutoscaler.model_validate(raw)
+        return PredictiveAutoscaler.from_manifest(raw)
     except ValidationError as problem:
-        first = next((each for each in problem.errors() if each["loc"][:1] != ("status",)), None)
-        if first is not None:
-            where = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"{where}: {first['msg']}; correct the object") from problem
-    return PredictiveAutoscaler.model_validate({key: value for key, value in raw.items() if key != "status"})
+        found = problems_of(problem, PredictiveAutoscaler)
+        raise ValueError(str(found[0]) if found else str(problem)) from problem
 
 
 def _time_s(text: str | None) -> float | None:

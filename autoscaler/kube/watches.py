@@ -47,7 +47,7 @@ _LOST_S = 60.0
 # Until all is listed, and while one watch of pods takes over from others.
 _SOON_S = 0.1
 # Objects that change together are looked at once.
-_GATHER_S = 0.05
+_GATHER_S = 0.1
 _JOIN_S = 2.0
 
 # Of a kind: its api version and name.
