@@ -73,22 +73,21 @@ def write_plan(kube: Kube, owner: Owner, plan: Plan) -> None:
     """Write a lower bound and its note over what `owner` shows.
 
     An owner's status changes every few seconds, and its version with it. A version that is stale for that reason alone
-    is renewed, once; `KubeError` (`CONFLICT`) where anything that the plan was made from has changed.
+    is renewed, twice at most; `KubeError` (`CONFLICT`) where anything that the plan was made from has changed.
     """
     annotations = {ANNOTATION: plan.note.dump() if plan.note else None}
-    try:
-        kube.patch_bounds(
-            owner, replicas_min=plan.value, annotations=annotations, resource_version=owner.resource_version
-        )
-    except KubeError as problem:
-        if problem.kind is not KubeFailure.CONFLICT:
-            raise
-        fresh = read_claim(kube, OwnerId.of(owner)).owner
-        if _facts(fresh) != _facts(owner):
-            raise
-        kube.patch_bounds(
-            owner, replicas_min=plan.value, annotations=annotations, resource_version=fresh.resource_version
-        )
+    version = owner.resource_version
+    for renewals_left in (2, 1, 0):
+        try:
+            kube.patch_bounds(owner, replicas_min=plan.value, annotations=annotations, resource_version=version)
+            return
+        except KubeError as problem:
+            if problem.kind is not KubeFailure.CONFLICT or not renewals_left:
+                raise
+            fresh = read_claim(kube, OwnerId.of(owner)).owner
+            if _facts(fresh) != _facts(owner):
+                raise
+            version = fresh.resource_version
 
 
 def read_claim(kube: Kube, owner: OwnerId) -> Claim:

@@ -46,14 +46,17 @@ def _patch(kube: Kube, target: Target, desired: int) -> None:
     """Order over what the decision was made from.
 
     A workload's version changes with its status, at every pod that becomes ready. A version that is stale for that
-    reason alone is renewed, once; `KubeError` (`CONFLICT`) where the replicas have changed.
+    reason alone is renewed, twice at most; `KubeError` (`CONFLICT`) where the replicas have changed.
     """
-    try:
-        kube.patch_scale(target.key, replicas=desired, resource_version=target.resource_version)
-    except KubeError as problem:
-        if problem.kind is not KubeFailure.CONFLICT:
-            raise
-        scale = kube.read_scale(target.key)
-        if scale.replicas != target.replicas:
-            raise
-        kube.patch_scale(target.key, replicas=desired, resource_version=scale.resource_version)
+    version = target.resource_version
+    for renewals_left in (2, 1, 0):
+        try:
+            kube.patch_scale(target.key, replicas=desired, resource_version=version)
+            return
+        except KubeError as problem:
+            if problem.kind is not KubeFailure.CONFLICT or not renewals_left:
+                raise
+            scale = kube.read_scale(target.key)
+            if scale.replicas != target.replicas:
+                raise
+            version = scale.resource_version

@@ -66,7 +66,7 @@ def test_an_edit_since_is_left_and_the_note_goes(world: World) -> None:
 
 
 def test_a_busy_owner_is_tried_again(world: World) -> None:
-    with world.api.fault("PATCH", "/horizontalpodautoscalers/", status=409, times=3):
+    with world.api.fault("PATCH", "/horizontalpodautoscalers/", status=409, times=7):
         assert release(world.kube, world.object()).action is Action.PATCHED
     assert world.owner(HPA) == (2, None)
 
