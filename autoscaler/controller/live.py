@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from autoscaler.kube.lease import LeaderElection
 from autoscaler.sources.connection import Connection
 from autoscaler.sources.prometheus import PrometheusSource
 from autoscaler.telemetry.line_writer import LineWriter
-from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.log import ForwardingHandler, Log
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.telemetry.server import Heartbeat, Pages, TelemetryServer
 
@@ -98,6 +99,7 @@ def run_live(settings: Settings, stop: Event, *, on_start: Callable[[int], objec
         errors = LineWriter(sys.stderr.fileno(), on_drop=metrics.line_dropped)
         ending.callback(errors.close)
         log = Log(errors.write)
+        _forward_logging(log, ending)
         kube = connect(settings.kubeconfig, settings.context)
         given = ConfigFiles(settings.config, log) if settings.config else None
         cluster = KubeCluster(kube, settings.namespace, given=given).start()
@@ -140,6 +142,14 @@ def run_live(settings: Settings, stop: Event, *, on_start: Callable[[int], objec
         if not cluster.wait_synced(_SYNC_TIMEOUT_S):
             log.warning(f"the cluster isn't listed after {_SYNC_TIMEOUT_S:g} s; going on with what is known")
         controller.run(stop)
+
+
+def _forward_logging(log: Log, ending: ExitStack) -> None:
+    """What libraries and the watches log goes the same way, warnings and worse."""
+    handler = ForwardingHandler(log)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    ending.callback(root.removeHandler, handler)
 
 
 def _elector(kube: Kube, settings: Settings, log: Log, ending: ExitStack) -> Elector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -40,3 +41,18 @@ class Log:
             self._told_s[message] = now_s
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s))
         self._write(json.dumps({"kind": "Log", "level": level, "time": at, "message": message}))
+
+
+class ForwardingHandler(logging.Handler):
+    """Hands what goes through `logging` to a Log: one line each, without tracebacks."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log_to = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        message = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            message = f"{message}: {record.exc_info[1]!r}"
+        self._log_to.warning(f"{record.name}: {' '.join(message.split())}")
