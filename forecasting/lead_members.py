@@ -18,7 +18,7 @@ _OTHERS: dict[str, Callable[[int, float], LeadMember]] = {
 
 MEMBERS = (*FEATURE_SETS, *_OTHERS)
 
-# The profile cut the loss by 16 to 20 % on the taxi trace and by 1 % on most, for 0.1 ms a bin. Growing the boosted
+# The profile cut the loss by 16 to 20 % on the taxi trace and by 1 % on most, for 5 us a bin. Growing the boosted
 # trees takes close to a second per day of history: they join where they are asked for.
 DEFAULT_MEMBERS = (*FEATURE_SETS, "seasonal-profile")
 

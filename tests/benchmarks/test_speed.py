@@ -132,6 +132,16 @@ def seasonal():
     return np.nan_to_num(generate(recipe(DAYS)).demand["requests"] / BIN_S, nan=64.0)
 
 
+def test_a_forecast_rebuilt_from_14_days_of_minutes(benchmark, seasonal):
+    from forecasting.lead_ensemble import LeadEnsemble
+    from forecasting.series import Series
+
+    start = LeadEnsemble.start(lead=round(LOAD_S / BIN_S), bin_s=float(BIN_S), floor=1.6)
+    series = Series.of(seasonal, bin_s=float(BIN_S))
+    fitted, quantiles = benchmark.pedantic(start.fit_with_quantiles, args=(series,), rounds=5, warmup_rounds=1)
+    assert len(quantiles) == fitted.history.bins == DAYS * 1440
+
+
 @pytest.mark.benchmark(group="holt-winters")
 def test_holt_winters_over_14_days_of_minutes(benchmark, seasonal):
     from forecasting.holt_winters_kernels import Smoothing, States, hw_filter
