@@ -12,7 +12,7 @@ from kubernetes.config import ConfigException, load_incluster_config, load_kube_
 from autoscaler.errors import UsageError
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import one_line
-from autoscaler.kube.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Transport
+from autoscaler.kube.transport import READ_TIMEOUT_S, Transport
 
 # Watches keep theirs for minutes, and patches of one tick run side by side.
 _CONNECTIONS_MAX = 64
@@ -22,7 +22,6 @@ def connect(
     kubeconfig: Path | None = None,
     context: str | None = None,
     *,
-    connect_timeout_s: float = CONNECT_TIMEOUT_S,
     read_timeout_s: float = READ_TIMEOUT_S,
 ) -> Kube:
     """The API, without asking it anything yet. Tokens are read again as they rotate (each minute inside a pod).
@@ -31,8 +30,7 @@ def connect(
         kubeconfig: with contexts, certificates and exec plugins; without one (and without a context) the pod's own
             service account, else `$KUBECONFIG` or `~/.kube/config`.
         context: of the kubeconfig; its current one by default.
-        connect_timeout_s: of every call, for the connection.
-        read_timeout_s: of every call, for each wait for bytes.
+        read_timeout_s: of every call, for each wait for bytes; to connect it may take 5 s.
 
     Raises:
         UsageError: there is no such file, context or service account.
@@ -68,7 +66,7 @@ def connect(
     configuration.connection_pool_maxsize = _CONNECTIONS_MAX
     client = ApiClient(configuration)
     client.user_agent = "headstart"
-    return Kube(Transport(client, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s))
+    return Kube(Transport(client, read_timeout_s=read_timeout_s))
 
 
 def _in_a_pod(configuration: Configuration) -> bool:

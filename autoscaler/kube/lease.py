@@ -78,10 +78,6 @@ class LeaderElection:
         """Whether it leads now. False as soon as the renew deadline has passed, even while a call hangs."""
         return self._term.is_on()
 
-    def holder(self) -> str:
-        """The identity that holds the lease, as last seen; '' where nobody does."""
-        return self._lock.seen_holder
-
     def stop(self) -> None:
         """Cease to lead (calling `on_stopped`), leave the election, and empty the lease if it was held. Idempotent."""
         self._end_term()

@@ -52,7 +52,6 @@ PREDICTIVE_AUTOSCALERS = Resource("headstart.dev", "v1alpha1", "predictiveautosc
 # Where each kind of owner is, and its field of the lower bound.
 OWNER_RESOURCES = {OwnerKind.HPA: HPAS, OwnerKind.SCALED_OBJECT: SCALED_OBJECTS}
 MIN_FIELDS = {OwnerKind.HPA: "minReplicas", OwnerKind.SCALED_OBJECT: "minReplicaCount"}
-MAX_FIELDS = {OwnerKind.HPA: "maxReplicas", OwnerKind.SCALED_OBJECT: "maxReplicaCount"}
 
 
 def _segment(name: str) -> str:

@@ -33,11 +33,8 @@ Query = Sequence[tuple[str, str]]
 class Transport:
     """Sends requests with the client's address, certificates and tokens. Safe to share among threads."""
 
-    def __init__(
-        self, client: ApiClient, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
-    ) -> None:
+    def __init__(self, client: ApiClient, *, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self._client = client
-        self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         # Renewing a token rewrites the client's configuration, or runs a plugin: one thread at a time.
         self._credentials = threading.Lock()
@@ -104,7 +101,7 @@ class Transport:
                     method, path, query_params=list(query), header_params=headers, auth_settings=["BearerToken"]
                 )
             answer = self._client.call_api(
-                verb, url, headers, body, _request_timeout=(min(self._connect_timeout_s, read_s), read_s)
+                verb, url, headers, body, _request_timeout=(min(CONNECT_TIMEOUT_S, read_s), read_s)
             )
             response: urllib3.BaseHTTPResponse = answer.response
             if not 200 <= response.status <= 299:
