@@ -1,0 +1,44 @@
+"""Objects from files: edits are taken in, broken ones logged while the old stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoscaler.controller.config_files import ConfigFiles
+from autoscaler.errors import UsageError
+from autoscaler.telemetry.log import Log
+
+YAML = """\
+apiVersion: headstart.dev/v1alpha1
+kind: PredictiveAutoscaler
+metadata: {name: chat, namespace: llm}
+spec:
+  scaleTargetRef: {name: chat}
+  maxReplicas: 9
+  demand: [{query: "sum(rate(requests_total[1m]))", capacity: 2}]
+"""
+
+
+def test_edits_are_taken_in_and_broken_ones_are_not(tmp_path):
+    logged = []
+    file = tmp_path / "chat.yaml"
+    file.write_text(YAML)
+    read = ConfigFiles(tmp_path, Log(logged.append))
+    (before,) = read()
+    assert read() == (before,)
+    assert read()[0] is before  # not read again without a change
+    file.write_text(YAML.replace("maxReplicas: 9", "maxReplicas: 12"))
+    assert read()[0].spec.max_replicas == 12
+    file.write_text(YAML.replace("maxReplicas: 9", "maxReplicas: none"))
+    assert read()[0].spec.max_replicas == 12
+    assert "chat.yaml:6" in logged[-1]
+    assert "what was read before stays in force" in logged[-1]
+    (tmp_path / "code.yaml").write_text(YAML.replace("name: chat, ", "name: code, "))
+    file.write_text(YAML)
+    assert [each.metadata.name for each in read()] == ["chat", "code"]
+
+
+def test_a_file_that_is_wrong_from_the_start_is_refused(tmp_path):
+    (tmp_path / "chat.yaml").write_text("kind: [")
+    with pytest.raises(UsageError, match="chat.yaml:1"):
+        ConfigFiles(tmp_path, Log(lambda line: None))

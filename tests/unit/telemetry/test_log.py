@@ -1,0 +1,44 @@
+"""The operator's log: JSON lines, each message once a minute."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from autoscaler.telemetry.log import ForwardingHandler, Log
+
+
+def test_a_message_comes_once_a_minute():
+    lines, now_s = [], [0.0]
+    log = Log(lines.append, now_s=lambda: now_s[0])
+    for at_s in (0.0, 15.0, 59.0, 61.0):
+        now_s[0] = at_s
+        log.warning("no answer")
+        log.info("other")
+    assert [json.loads(line)["message"] for line in lines] == ["no answer", "other"] * 2
+    assert json.loads(lines[0]) == {
+        "kind": "Log",
+        "level": "warning",
+        "time": "1970-01-01T00:00:00Z",
+        "message": "no answer",
+    }
+
+
+def test_what_is_remembered_is_bounded():
+    log = Log(lambda line: None, now_s=lambda: 0.0)
+    for number in range(5_000):
+        log.info(str(number))
+    assert len(log._told_s) <= 1_000
+
+
+def test_library_warnings_are_forwarded_in_one_line():
+    lines = []
+    logger = logging.Logger("lib")
+    logger.addHandler(ForwardingHandler(Log(lines.append)))
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        logger.exception("it\nfailed")
+    logger.info("chatter")
+    (line,) = lines
+    assert json.loads(line)["message"] == "lib: it failed: ValueError('bad')"
