@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 POINTS_MAX = 11_000
-_QUERY = re.compile(r"(sum|max|min|avg|count)\s*(?:by \((\w+)\))?\s*\((.*)\)", re.DOTALL)
+_QUERY = re.compile(r"(sum|max|min|avg|count)\s*(?:by \(([\w,]+)\))?\s*\((.*)\)", re.DOTALL)
 _RATE = re.compile(r"rate\((.*)\[\d+[sm]\]\)", re.DOTALL)
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"')
 _AGGREGATE = {"sum": np.sum, "max": np.max, "min": np.min, "avg": np.mean, "count": len}
@@ -39,6 +39,13 @@ class Asked:
         return [start + k * step for k in range(math.floor((end - start) / step + 1e-9) + 1)]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up, as ours does at a deadline, is nothing to report."""
+
+
 class FakePrometheus:
     """Listens on loopback. `series` are labels and a function from time to value, None where there is no sample.
 
@@ -54,8 +61,7 @@ class FakePrometheus:
         self.drops = 0
         self.asked: list[Asked] = []
         self.connections = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -69,7 +75,7 @@ class FakePrometheus:
         self._thread.join()
 
     def evaluate(self, asked: Asked) -> Answer:
-        """Answer `AGG [by (label)] (metric{matchers})`, also with `rate(...[1m])`, which halves the values here."""
+        """Answer `AGG [by (labels)] (metric{matchers})`, also with `rate(...[1m])`, which halves the values here."""
         times = asked.times
         if len(times) > POINTS_MAX:
             return error("bad_data", "exceeded maximum resolution of 11,000 points per timeseries.", 400)
@@ -78,12 +84,13 @@ class FakePrometheus:
             return error("bad_data", 'invalid parameter "query": 1:1: parse error: unexpected end of input', 400)
         aggregation, by, inner = match.groups()
         rate = _RATE.fullmatch(inner)
-        groups: dict[str, list[Callable[[float], float | None]]] = defaultdict(list)
+        names = by.split(",") if by else []
+        groups: dict[tuple[str, ...], list[Callable[[float], float | None]]] = defaultdict(list)
         for labels, value in self.series:
             if _selects(rate[1] if rate else inner, labels):
-                groups[labels.get(by, "") if by else ""].append(value)
+                groups[tuple(labels.get(name, "") for name in names)].append(value)
         result = []
-        for label, members in groups.items():
+        for found_labels, members in groups.items():
             values = []
             for at in times:
                 there = [found for found in (value(at) for value in members) if found is not None]
@@ -91,7 +98,7 @@ class FakePrometheus:
                     number = float(_AGGREGATE[aggregation](there)) * (0.5 if rate and aggregation != "count" else 1)
                     values.append([at, text_of(number)])
             if values:
-                result.append({"metric": {by: label} if by else {}, "values": values})
+                result.append({"metric": dict(zip(names, found_labels, strict=True)), "values": values})
         return matrix(result)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -6,8 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from autoscaler.sources.batch import VALUES_MAX, Shape
-from autoscaler.sources.connection import Headers
+from autoscaler.sources.batch import VALUES_MAX, Endpoint, Shape
 from autoscaler.sources.promql import Expression
 
 _REMEMBERED_MAX = 1_000
@@ -24,7 +23,7 @@ class BatchSizes:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._smaller: OrderedDict[tuple[Expression, str, tuple[str, Headers]], tuple[int, float]] = OrderedDict()
+        self._smaller: OrderedDict[tuple[Expression, tuple[str, ...], Endpoint], tuple[int, float]] = OrderedDict()
 
     def values_max(self, shape: Shape) -> int:
         """The most values in a query of `shape` now."""

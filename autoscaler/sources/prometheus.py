@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import numpy as np
 
 from autoscaler.errors import UsageError
-from autoscaler.sources.batch import Endpoint, Job, plan, single
+from autoscaler.sources.batch import Endpoint, Job, Values, plan, single
 from autoscaler.sources.batch_sizes import BatchSizes
 from autoscaler.sources.chunks import Grid
 from autoscaler.sources.connection import Connection
@@ -38,7 +38,7 @@ _OF_A_QUERY = "PromQL warning:"
 class PrometheusSource:
     """A MetricsSource. Values of partial responses, infinities and what has no series are NaN: missing, never zero.
 
-    Queries that differ by one label's value are asked as one; see `autoscaler.sources.batch`. May be used by one thread
+    Queries that differ by a label's value are asked as one; see `autoscaler.sources.batch`. May be used by one thread
     at a time.
     """
 
@@ -164,7 +164,7 @@ class PrometheusSource:
 
 def _ask(server: Server, job: Job, deadline: float, circuit: Circuit) -> Results:
     """Ask one job in chunks. A failing chunk fails the job: half a history would pass for a whole one."""
-    values = {value: np.full(job.grid.points, np.nan) for value in job.members}
+    answers = {values: np.full(job.grid.points, np.nan) for values in job.members}
     warnings: dict[str, None] = {}
     try:
         for first, grid in job.grid.chunks():
@@ -172,28 +172,28 @@ def _ask(server: Server, job: Job, deadline: float, circuit: Circuit) -> Results
             warnings |= dict.fromkeys(reply.warnings)
             # A partial sum is too low, and would release replicas.
             if not reply.warnings:
-                for value, found in _by_value(job, grid, reply.series).items():
-                    values[value][first : first + grid.points] = found
+                for values, found in _by_values(job, grid, reply.series).items():
+                    answers[values][first : first + grid.points] = found
     except SourceError as error:
         return dict.fromkeys(job.requests, error)
     return {
-        request: RangeAnswer(values[value], tuple(warnings))
-        for value, requests in job.members.items()
+        request: RangeAnswer(answers[values], tuple(warnings))
+        for values, requests in job.members.items()
         for request in requests
     }
 
 
-def _by_value(job: Job, grid: Grid, series: list[object]) -> dict[str, FloatArray]:
-    """The series of each of the job's label values. Raises SourceError where one has several."""
-    found: dict[str, FloatArray] = {}
+def _by_values(job: Job, grid: Grid, series: list[object]) -> dict[Values, FloatArray]:
+    """The series of each of the job's members. Raises SourceError where one has several."""
+    found: dict[Values, FloatArray] = {}
     for one in series:
         labels = labels_of(one)
-        value = labels.get(job.label, "") if job.label else ""
-        if value in found:
+        values = tuple(labels.get(label, "") for label in job.labels)
+        if values in found:
             raise SourceError(
                 Failure.TOO_MANY_SERIES,
                 f"the query {short(job.query)} returns {len(series)} series; aggregate it to one, such as sum(...)",
             )
-        if value in job.members:
-            found[value] = values_on(grid, one)
+        if values in job.members:
+            found[values] = values_on(grid, one)
     return found

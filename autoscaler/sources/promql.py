@@ -4,13 +4,14 @@ It reads an aggregation without `by` or `without` over selectors that functions 
 and arithmetic between such aggregations: `clamp_min(sum(rate(a{pod="x"}[1m])) + sum(deriv(b{pod="x"}[1m])), 0)`. In
 such an expression no series ever meets one with another value of a label that all selectors fix by `=`: neither in a
 function, nor by matching on all labels, nor in an aggregation once it goes `by` that label. So the value for `pod="x"`
-is that of the series `{pod="x"}` of the same expression over `pod=~"x|y|z"`, aggregated by pod.
+is that of the series `{pod="x"}` of the same expression over `pod=~"x|y|z"`, aggregated by pod. The same holds for the
+values of two labels together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 _TOKEN = re.compile(
@@ -87,9 +88,9 @@ class Selector:
         fixed = ((matcher.label, matcher.plain_value) for matcher in self.matchers if matcher.label != "__name__")
         return {label: value for label, value in fixed if value is not None and labels.count(label) == 1}
 
-    def without(self, label: str) -> Selector:
-        """The selector without the matchers of `label`."""
-        return Selector(self.metric, tuple(matcher for matcher in self.matchers if matcher.label != label))
+    def without(self, labels: Collection[str]) -> Selector:
+        """The selector without the matchers of `labels`."""
+        return Selector(self.metric, tuple(matcher for matcher in self.matchers if matcher.label not in labels))
 
     def __str__(self) -> str:
         return f"{self.metric}{{{','.join(map(str, self.matchers))}}}"
@@ -97,7 +98,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """`sum`, `max`, ... at the place where ` by (label)` may follow."""
+    """`sum`, `max`, ... at the place where ` by (labels)` may follow."""
 
     name: str
 
@@ -119,26 +120,35 @@ class Expression:
         common = set.intersection(*(set(selector.values().items()) for selector in selectors))
         return dict(sorted(common))
 
-    def without(self, label: str) -> Expression:
-        """The expression with `label` free in every selector: what expressions share that differ by its value."""
-        return Expression(tuple(part.without(label) if isinstance(part, Selector) else part for part in self.parts))
+    def without(self, labels: Collection[str]) -> Expression:
+        """The expression with `labels` free in every selector: what expressions share that differ by their values."""
+        return Expression(tuple(part.without(labels) if isinstance(part, Selector) else part for part in self.parts))
 
-    def by(self, label: str, values: Iterable[str]) -> str:
-        """PromQL for all `values` of `label` at once, in an expression without it: one series for each value."""
-        alternatives = "|".join(map(escape_re2, values)).replace("\\", "\\\\").replace('"', '\\"')
-        matcher = Matcher(label, "=~", f'"{alternatives}"')
+    def by(self, values: Mapping[str, Collection[str]]) -> str:
+        """PromQL for all values (label -> values) at once, in an expression without these labels.
+
+        It returns one series for each combination of values that has one.
+        """
+        matchers = tuple(Matcher(label, "=~", _alternatives(several)) for label, several in values.items())
+        labels = ",".join(values)
         text = []
         for part in self.parts:
             if isinstance(part, Selector):
-                text.append(str(Selector(part.metric, (matcher, *part.matchers))))
+                text.append(str(Selector(part.metric, (*matchers, *part.matchers))))
             else:
-                text.append(f"{part.name} by ({label}) " if isinstance(part, Aggregation) else part)
+                text.append(f"{part.name} by ({labels}) " if isinstance(part, Aggregation) else part)
         return "".join(text)
 
 
 def escape_re2(value: str) -> str:
     """A pattern of RE2 that matches `value` only."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", value)
+
+
+def _alternatives(values: Collection[str]) -> str:
+    """A quoted pattern that matches `values` only."""
+    pattern = "|".join(map(escape_re2, values)).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{pattern}"'
 
 
 def read_expression(query: str) -> Expression | None:

@@ -102,11 +102,30 @@ def test_what_is_not_understood_is_asked_as_it_is(query: str) -> None:
 
 
 def test_the_label_that_gathers_most_is_taken() -> None:
-    queries = [f'sum(m{{ns="n{k % 2}",pod="p{k}"}})' for k in range(6)]
-    assert planned(*queries) == [
-        'sum by (pod) (m{pod=~"p0|p2|p4",ns="n0"})',
-        'sum by (pod) (m{pod=~"p1|p3|p5",ns="n1"})',
+    queries = [f'sum(m{{ns="n{k % 2}",pod="p{k:02d}"}})' for k in range(40)]
+    first, second = planned(*queries)
+    assert first.startswith('sum by (pod) (m{pod=~"p00|p02|p04|')
+    assert first.endswith('",ns="n0"})')
+    assert second.endswith('",ns="n1"})')
+
+
+def test_few_that_differ_by_two_labels_are_asked_by_both() -> None:
+    queries = [f'sum(m{{ns="n{k % 2}",pod="p{k}",x="y"}})' for k in range(4)]
+    assert planned(*queries) == ['sum by (ns,pod) (m{ns=~"n0|n1",pod=~"p0|p2|p1|p3",x="y"})']
+
+
+def test_a_combination_that_nobody_asked_for_is_nobodys_answer(
+    server: FakePrometheus, source: PrometheusSource
+) -> None:
+    server.series = [
+        ({"__name__": "m", "ns": ns, "pod": pod}, constant(value))
+        for ns, pod, value in [("a", "x", 1), ("a", "y", 10), ("b", "x", 100), ("b", "y", 1000), ("b", "y", 2000)]
     ]
+    asked = [request(f'sum(m{{ns="{ns}",pod="{pod}"}})') for ns, pod in ("ax", "by", "cx")]
+    answers = source.fetch(asked)
+    assert len(server.asked) == 1
+    assert [answers[one].values[0] for one in asked[:2]] == [1, 3000]
+    assert np.isnan(answers[asked[2]].values).all()
 
 
 def test_only_requests_for_the_same_times_and_server_share_a_query() -> None:
@@ -160,27 +179,38 @@ def shared_server() -> Iterator[None]:
 
 
 VALUES = st.text(st.sampled_from('ab.|(*\\"é{} '), min_size=1, max_size=3)
+ZONES = st.sampled_from(["z1", "z.", "w"])
 SHAPES = st.sampled_from(
-    ["sum(m{{pod={},zone!~'w'}})", "max(rate(m{{pod={}}}[1m]))", 'count(m{{zone=~"z.*",pod={}}})', "avg(m{{pod={}}})"]
+    [
+        "sum(m{{pod={0},zone!~'w'}})",
+        "max(rate(m{{pod={0}}}[1m]))",
+        "count(m{{zone=~'z.*',pod={0}}})",
+        "avg(m{{zone={1},pod={0}}})",
+    ]
 )
 
 
 @settings(max_examples=50)
 @given(
-    st.lists(st.tuples(VALUES, st.sampled_from(["z1", "z2", "w"]), st.floats(-1e6, 1e6)), max_size=8),
-    st.lists(VALUES, min_size=1, max_size=6, unique=True),
+    st.lists(st.tuples(VALUES, ZONES, st.floats(-1e6, 1e6)), max_size=8),
+    st.lists(st.tuples(VALUES, ZONES), min_size=1, max_size=6, unique=True),
     SHAPES,
 )
-def test_a_batch_answers_what_each_query_would(data: list[tuple[str, str, float]], pods: list[str], shape: str) -> None:
+def test_a_batch_answers_what_each_query_would(
+    data: list[tuple[str, str, float]], asked: list[tuple[str, str]], shape: str
+) -> None:
     server, together = SHARED[0]
     server.series = [({"__name__": "m", "pod": pod, "zone": zone}, constant(value)) for pod, zone, value in data]
-    quoted = ['"' + pod.replace("\\", "\\\\").replace('"', '\\"') + '"' for pod in pods]
-    requests = [request(shape.format(pod).replace("'", '"')) for pod in quoted]
+    requests = [request(shape.replace("'", '"').format(quoted(pod), quoted(zone))) for pod, zone in asked]
     answers = together.fetch(requests)
     for one in requests:
         alone = together.fetch([one])[one]
         assert isinstance(alone, RangeAnswer)
         np.testing.assert_array_equal(answers[one].values, alone.values)
+
+
+def quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def test_a_thousand_objects_are_few_queries_and_one_without_series_is_missing(

@@ -63,7 +63,7 @@ def test_every_preset_query_can_be_asked_for_many_objects_at_once(name: PresetNa
     assert requests
     assert all(read_expression(one.query) for one in requests)
     jobs = plan(requests, lambda _: 100)
-    assert all(job.label == "pod" for job in jobs)
+    assert all(job.labels == ("pod",) for job in jobs)
     assert len(jobs) == len({one.query for one in requests}) / 2
 
 
