@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 MODULE = Path(__file__).resolve().parent / "control-plane"
-BUILT = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+BUILT = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 REMEDY = {
     **dict.fromkeys(BUILT, "run `make control-plane` (needs Go 1.26), or name their folder in KUBEBUILDER_ASSETS"),
     "etcd": "on Debian: apt-get install etcd-server",
