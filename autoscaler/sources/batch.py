@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from autoscaler.sources.chunks import POINTS_MAX, Grid
 from autoscaler.sources.connection import Headers
-from autoscaler.sources.promql import Expression, escape_re2, read_expression
+from autoscaler.sources.promql import Expression, escape_re2
+from autoscaler.sources.promql_reader import read_expression
 from autoscaler.sources.ranges import RangeRequest
 
 VALUES_MAX = 100

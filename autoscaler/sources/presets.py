@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from autoscaler.api.v1alpha1 import Demand, Engine, PredictiveAutoscalerSpec, PresetName
 from autoscaler.errors import UsageError
 from autoscaler.sources.connection import Headers
-from autoscaler.sources.promql import read_matchers
+from autoscaler.sources.promql_reader import read_matchers
 from autoscaler.sources.ranges import RangeRequest
 
 # A rate needs two samples in its window, also where one scrape is late or lost: four scrape intervals of 15 s.

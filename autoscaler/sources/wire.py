@@ -91,6 +91,9 @@ class Wire:
                 return self._query_range(query, grid, deadline)
         except (OSError, urllib3.exceptions.HTTPError) as error:
             raise unanswered(error, self._shown, self._connection.timeout_s) from error
+        finally:
+            # Up to 64 MiB that an idle connection has no use for.
+            self._response, self._body = None, b""
 
     def close(self) -> None:
         """Close the connection."""
@@ -121,6 +124,9 @@ class Wire:
             assert self._response is not None
             raise refused(self._response, self._shown, query) from None
         except (KeyError, TypeError, ValueError) as error:
+            if self._response is None:
+                # Nothing was sent: requests' errors about an address are ValueErrors too.
+                raise unanswered(error, self._shown, self._connection.timeout_s) from error
             raise unreadable(self._body, self._shown, query) from error
         if not isinstance(series, list):
             raise unreadable(self._body, self._shown, query)

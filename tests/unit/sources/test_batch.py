@@ -16,7 +16,8 @@ from autoscaler.sources.batch import SAMPLES_MAX, VALUES_MAX, plan
 from autoscaler.sources.batch_sizes import BatchSizes
 from autoscaler.sources.connection import Connection
 from autoscaler.sources.prometheus import PrometheusSource
-from autoscaler.sources.promql import escape_re2, read_expression, read_matchers
+from autoscaler.sources.promql import escape_re2
+from autoscaler.sources.promql_reader import read_expression, read_matchers
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 
 START_S = 1_760_000_400.0

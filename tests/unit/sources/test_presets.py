@@ -8,7 +8,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscalerSpec, PresetName
 from autoscaler.errors import UsageError
 from autoscaler.sources.batch import plan
 from autoscaler.sources.presets import PRESETS, rate_window_s, resolve, served_metric
-from autoscaler.sources.promql import read_expression
+from autoscaler.sources.promql_reader import read_expression
 from autoscaler.sources.ranges import RangeRequest
 
 ENGINE_QUERIES = ("queue_length", "running", "kv_cache_usage", "completions", "gpu_utilization")
