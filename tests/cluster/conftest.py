@@ -101,8 +101,8 @@ def scaled_objects(api: client.ApiClient) -> None:
 
 @pytest.fixture(scope="session")
 def predictive_autoscalers(api: client.ApiClient) -> None:
-    """PredictiveAutoscalers can be created: the committed manifests/crd.yaml is installed."""
-    definitions.install(api, FOLDER.parents[1] / "manifests" / "crd.yaml")
+    """PredictiveAutoscalers can be created: the committed manifests/crd/predictiveautoscalers.yaml is installed."""
+    definitions.install(api, FOLDER.parents[1] / "manifests" / "crd" / "predictiveautoscalers.yaml")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def clock() -> Clock:
 @pytest.fixture
 def view(kube: Kube, namespace: str, api: client.ApiClient, clock: Clock) -> Iterator[KubeCluster]:
     """Of the test's namespace, synced."""
-    definitions.install(api, MANIFESTS / "crd.yaml")
+    definitions.install(api, MANIFESTS / "crd" / "predictiveautoscalers.yaml")
     seen = KubeCluster(kube, namespace, clock=clock).start()
     try:
         assert seen.wait_synced(30.0), seen.errors()

@@ -26,7 +26,7 @@ MINIMAL = yaml.safe_load((MANIFESTS / "examples" / "minimal.yaml").read_text())
 def custom(api: client.ApiClient) -> client.CustomObjectsApi:
     """The client for custom objects, once the committed CRD is served."""
     extensions = client.ApiextensionsV1Api(api)
-    definition = yaml.safe_load((MANIFESTS / "crd.yaml").read_text())
+    definition = yaml.safe_load((MANIFESTS / "crd" / "predictiveautoscalers.yaml").read_text())
     name = definition["metadata"]["name"]
     try:
         extensions.create_custom_resource_definition(definition, _request_timeout=10)

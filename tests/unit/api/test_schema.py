@@ -39,7 +39,9 @@ def spec() -> dict[str, Any]:
 
 
 def test_the_committed_manifest_is_what_the_command_prints() -> None:
-    assert (MANIFESTS / "crd.yaml").read_text() == definition_yaml(), "run: headstart crd > manifests/crd.yaml"
+    assert (MANIFESTS / "crd" / "predictiveautoscalers.yaml").read_text() == definition_yaml(), (
+        "run: headstart crd > manifests/crd/predictiveautoscalers.yaml"
+    )
 
 
 def test_the_committed_reference_is_what_the_command_prints() -> None:
