@@ -123,7 +123,9 @@ class Controller:
         if self._elector.is_leader():
             everything = (workload.autoscaler for workload in self._workloads.values())
             floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
-            self._all(self._actuator.restore, floors)
+            if floors:
+                held = self._actuator.held()
+                self._all(lambda each: self._actuator.restore(each, held), floors)
         self._writers.shutdown(wait=True, cancel_futures=True)
 
     @property

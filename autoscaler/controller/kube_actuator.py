@@ -8,6 +8,7 @@ from typing import Any
 from autoscaler.actuators import restore as restoring
 from autoscaler.actuators.apply import apply
 from autoscaler.actuators.outcome import ActuatorMemory, Outcome
+from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import API_VERSION, KIND, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
@@ -34,9 +35,20 @@ class KubeActuator:
         """See ports.Actuator."""
         return apply(self._kube, autoscaler, target, desired, now_s=now_s, memory=self._memory)
 
-    def restore(self, autoscaler: PredictiveAutoscaler) -> Outcome:
+    def held(self) -> Collection[Held]:
+        """See ports.Actuator. Where it can't be looked up, none: each is then looked up, and fails, by itself."""
+        try:
+            return list(restoring.find_floors(self._kube, self._namespace))
+        except KubeError as problem:
+            self._log.warning(str(problem))
+            return ()
+
+    def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:
         """See ports.Actuator."""
-        return restoring.release(self._kube, autoscaler)
+        outcome = restoring.release(self._kube, autoscaler, held or None)
+        # A floor that is written later is a new one, not one that somebody had put back.
+        self._memory.forget(autoscaler)
+        return outcome
 
     def sweep(self, autoscalers: Collection[PredictiveAutoscaler], spared: Collection[str]) -> Collection[Outcome]:
         """See ports.Actuator."""

@@ -7,6 +7,7 @@ from threading import Event
 from typing import Protocol
 
 from autoscaler.actuators.outcome import Outcome
+from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.errors import HeadstartError
@@ -52,8 +53,15 @@ class Actuator(Protocol):
         """Make the target have `desired` replicas, or at least as many, as the object's mode says."""
         ...
 
-    def restore(self, autoscaler: PredictiveAutoscaler) -> Outcome:
-        """Put back the bounds that the user had, and let the object go if it is being deleted."""
+    def held(self) -> Collection[Held]:
+        """The bounds that objects hold now, for whoever restores many."""
+        ...
+
+    def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:
+        """Put back the bounds that the user had, and let the object go if it is being deleted.
+
+        `held` is what `held()` gave; by default it is looked up for the object alone.
+        """
         ...
 
     def sweep(self, autoscalers: Collection[PredictiveAutoscaler], spared: Collection[str]) -> Collection[Outcome]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.core.fluid import serve_bin
@@ -172,7 +173,11 @@ class SimulatedWorld:
             self._ordered += 1
         return Outcome(Action.PATCHED, "Scaled", f"{target.key}: {before} -> {desired} replicas", before, desired)
 
-    def restore(self, autoscaler: PredictiveAutoscaler) -> Outcome:
+    def held(self) -> Collection[Held]:
+        """None."""
+        return ()
+
+    def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:
         """Nothing is held."""
         return Outcome(Action.NONE, "NothingToRestore", "no floor is in place")
 

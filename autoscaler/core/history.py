@@ -18,7 +18,7 @@ from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s
 from forecasting.lead_ensemble import LeadEnsemble
-from forecasting.lead_features import DAY_S
+from forecasting.lead_features import DAY_S, demand_of
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray, Series
@@ -94,7 +94,7 @@ def _imputed(history: LeadHistory, bins: int) -> FloatArray:
     """Demand of the last `bins` bins, work per second; 0 before the first known one."""
     rows = history.log_demand.rows[-bins:]
     demand = np.zeros(bins)
-    demand[bins - len(rows) :] = np.maximum(np.exp(rows) - history.floor, 0.0)
+    demand[bins - len(rows) :] = demand_of(rows, np.zeros(len(rows), dtype=np.bool_), history.floor)
     return demand
 
 
