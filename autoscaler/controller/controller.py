@@ -67,6 +67,8 @@ class Controller:
         self._settle_s = settle_s
         self._workloads: dict[ObjectKey, Workload] = {}
         self._led = False
+        # Of the last tick; the first one is what finds the objects.
+        self._settled = False
         self._history_asked_s = -math.inf
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
 
@@ -81,11 +83,11 @@ class Controller:
 
     @property
     def settled(self) -> bool:
-        """Whether every object's history was asked for, and answered or refused."""
-        return all(workload.state is not None for workload in self._workloads.values())
+        """Whether every object's history was asked for, and answered or refused; any thread may ask."""
+        return self._settled
 
     def _next_tick_s(self) -> float:
-        if not self.settled:
+        if not self._settled:
             # What waits for a history decides as soon as it is there.
             return self._clock.now_s() + 1.0
         now_s = self._clock.now_s() - self._settle_s
@@ -116,6 +118,7 @@ class Controller:
                 self._teller.decided(self._workloads[key], decisions, now_s)
         with step("status"):
             self._store_status(now_s, leads=leads)
+        self._settled = all(workload.state is not None for workload in self._workloads.values())
         self._teller.ticked(self._workloads, leads=leads)
 
     def stop(self) -> None:
