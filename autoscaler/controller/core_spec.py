@@ -40,16 +40,17 @@ def learned_spec(
         capacities: unit -> capacities seen.
     """
     stated = stated_spec(given)
-    latency = current.load_latency
-    if given.load_latency.learn:
-        latency = effective_latency(latency, loads.latency(stated.load_latency), stated.bin_s)
+    # What is stated counts exactly. What is learned moves all the time: it waits until it is worth a new forecast.
+    latency = stated.load_latency
+    if given.load_latency.learn and (seen := loads.latency(stated.load_latency)) is not stated.load_latency:
+        latency = effective_latency(current.load_latency, seen, stated.bin_s)
     capacity_rps = {}
     for demand in given.demand:
-        samples = capacities.get(demand.unit, CapacitySamples())
-        learned_rps = samples.capacity_rps(demand.capacity) if demand.learn_capacity else demand.capacity
-        capacity_rps[demand.unit] = effective_capacity_rps(
-            current.capacity_rps.get(demand.unit, demand.capacity), learned_rps
-        )
+        capacity_rps[demand.unit] = demand.capacity
+        learned_rps = capacities.get(demand.unit, CapacitySamples()).capacity_rps(demand.capacity)
+        if demand.learn_capacity and learned_rps != demand.capacity:
+            current_rps = current.capacity_rps.get(demand.unit, demand.capacity)
+            capacity_rps[demand.unit] = effective_capacity_rps(current_rps, learned_rps)
     return replace(stated, load_latency=latency, capacity_rps=capacity_rps)
 
 
