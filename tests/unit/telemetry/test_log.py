@@ -24,11 +24,26 @@ def test_a_message_comes_once_a_minute():
     }
 
 
-def test_what_is_remembered_is_bounded():
-    log = Log(lambda line: None, now_s=lambda: 0.0)
-    for number in range(5_000):
-        log.info(str(number))
-    assert len(log._told_s) <= 1_000
+def test_a_clock_that_is_set_back_silences_nothing():
+    lines, now_s = [], [10_000.0]
+    log = Log(lines.append, now_s=lambda: now_s[0])
+    log.info("no answer")
+    now_s[0] = 100.0
+    log.info("no answer")
+    assert len(lines) == 2
+
+
+def test_what_a_thousand_objects_miss_is_told_in_part():
+    lines, now_s = [], [0.0]
+    log = Log(lines.append, now_s=lambda: now_s[0])
+    for tick in range(40):
+        now_s[0] = 15.0 * tick
+        for number in range(1_000):
+            log.warning(f"no answer for {number} in {tick}")
+    assert len(log._told_s) <= 300
+    messages = [json.loads(line)["message"] for line in lines]
+    assert len(messages) == 10 * 300 + 9
+    assert messages.count("3,700 more messages came in a minute and were left out") == 9
 
 
 def test_library_warnings_are_forwarded_in_one_line():
