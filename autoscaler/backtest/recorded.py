@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from autoscaler.core.decide import decide, outlook_of
+from autoscaler.core.decide import decide, decide_early, outlook_of
 from autoscaler.core.history import replayed
 from autoscaler.core.state import State
 from autoscaler.errors import UsageError
@@ -63,7 +63,11 @@ def make_again(lines: Iterable[str], *, name: str) -> Iterator[MadeAgain]:
             if record.object_name not in states:
                 raise UsageError(f"{where}: no history of {record.object_name} comes before it; record from the start")
             state = states[record.object_name]
-            decision, state = decide(record.spec, state, record.observation)
-            states[record.object_name] = state
-            again = replace(record, decision=decision, outlook=outlook_of(record.spec, state))
+            if record.outlook.early:
+                decision, outlook = decide_early(record.spec, state, record.observation)
+            else:
+                decision, state = decide(record.spec, state, record.observation)
+                outlook = outlook_of(record.spec, state)
+                states[record.object_name] = state
+            again = replace(record, decision=decision, outlook=outlook)
             yield MadeAgain(number, text, to_line(again), record)

@@ -20,11 +20,11 @@ from autoscaler.controller.pull import Pulled, pull_for, read
 from autoscaler.controller.rebuild import Rebuilt, job_for
 from autoscaler.controller.rebuilder import Rebuilder
 from autoscaler.controller.sentence import decision_sentence
-from autoscaler.controller.step import Made, decide_on, wants_rebuild
+from autoscaler.controller.step import Made, decide_between, decide_on, wants_rebuild
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, key_of, new_workload, target_key
 from autoscaler.errors import UsageError
-from autoscaler.kube.facts import Target, Unavailable
+from autoscaler.kube.facts import Target
 from autoscaler.sources.presets import resolve
 from autoscaler.sources.ranges import MetricsSource
 
@@ -37,6 +37,17 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 # Ticks fall so long after the clock's even times: a bin's last scrape has arrived by then.
 SETTLE_S = 1.0
+
+
+_NOT_LEADING = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
+_OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
+
+
+def _is_open(workload: Workload) -> bool:
+    """Whether there is something to try that isn't a fresh decision."""
+    if workload.autoscaler.metadata.deletion_timestamp is not None:
+        return True
+    return workload.decision is not None and (workload.outcome is None or workload.outcome.action in _OPEN)
 
 
 class Controller:
@@ -171,6 +182,7 @@ class Controller:
             workload.status = autoscaler.status
         if not edited:
             return
+        workload.outcome = None
         try:
             workload.queries = resolve(autoscaler.spec)
         except UsageError as problem:
@@ -232,19 +244,26 @@ class Controller:
     def _pull(self, now_s: float) -> dict[ObjectKey, Pulled]:
         pulls = {}
         for key, workload in self._workloads.items():
+            if workload.fleet is None and not isinstance(workload.target, Target):
+                continue
             ends_s = workload.bin_ends_due(now_s - self._settle_s)
-            if ends_s and (workload.fleet is not None or isinstance(workload.target, Target)):
+            early_s = workload.early_s(now_s - self._settle_s, self._tick_s)
+            if ends_s:
                 pulls[key] = pull_for(workload, ends_s)
+            elif early_s is not None:
+                pulls[key] = pull_for(workload, (early_s,), early=True)
         answers = self._source.fetch([request for pull in pulls.values() for request in pull.requests])
         self._teller.answered(answers.values())
         pulled = {key: read(pull, answers) for key, pull in pulls.items()}
         for key, each in pulled.items():
             workload = self._workloads[key]
-            if workload.outage_bins >= _OUTAGE_BINS and each.bins[-1].known:
+            if workload.outage_bins >= _OUTAGE_BINS and each.bins[-1].known and not each.early:
                 workload.history_missing = True
         return pulled
 
     def _decide(self, workload: Workload, pulled: Pulled) -> list[Made]:
+        if pulled.early:
+            return decide_between(workload, pulled)
         reason = workload.metrics_reason
         made = decide_on(workload, pulled)
         if workload.metrics_reason != reason:
@@ -257,24 +276,33 @@ class Controller:
         return made
 
     def _write(self, made: dict[ObjectKey, list[Made]], now_s: float, *, leads: bool) -> None:
-        """Carry out what was decided last, for each object: the writes of other ticks are tried again too."""
-        for key, workload in self._workloads.items():
-            if key in made and not leads:
-                workload.outcome = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
-        if leads:
-            busy = [workload for workload in self._workloads.values() if workload.decision is not None]
-            outcomes = self._all(lambda workload: self._carry_out(workload, now_s), busy)
-            for workload, outcome in zip(busy, outcomes, strict=True):
-                self._take_in_outcome(workload, outcome)
+        """Carry out what was just decided, and try again what wasn't done before."""
+        fresh = {key for key, each in made.items() if each}
+        if not leads:
+            for key in fresh:
+                self._workloads[key].outcome = _NOT_LEADING
+            return
+        busy = [workload for key, workload in self._workloads.items() if key in fresh or _is_open(workload)]
+        outcomes = self._all(
+            lambda workload: self._carry_out(workload, now_s, fresh=workload.key in fresh),
+            busy,
+        )
+        for workload, outcome in zip(busy, outcomes, strict=True):
+            self._take_in_outcome(workload, outcome)
 
-    def _carry_out(self, workload: Workload, now_s: float) -> Outcome:
-        assert workload.decision is not None, "only decided workloads are carried out"
-        if workload.autoscaler.metadata.deletion_timestamp is not None:
-            return self._actuator.restore(workload.autoscaler)
-        if isinstance(workload.target, Unavailable) or workload.target is None:
-            reason = workload.target.reason if workload.target else "NotReadYet"
-            return Outcome(Action.WAITING, reason, workload.target.message if workload.target else "")
-        return self._actuator.apply(workload.autoscaler, workload.target, workload.decision.desired, now_s=now_s)
+    def _carry_out(self, workload: Workload, now_s: float, *, fresh: bool) -> Outcome:
+        autoscaler, target, decision = workload.autoscaler, workload.target, workload.decision
+        if autoscaler.metadata.deletion_timestamp is not None:
+            return self._actuator.restore(autoscaler)
+        if decision is None:
+            return Outcome(Action.WAITING, "NoDecisionYet", "the first bin isn't over")
+        if not isinstance(target, Target):
+            reason, message = (target.reason, target.message) if target else ("NotReadYet", "")
+            return Outcome(Action.WAITING, reason, message)
+        if not fresh and autoscaler.spec.mode is Mode.SCALE and target.replicas != decision.current:
+            # Someone scaled it since: what was decided stood on other facts.
+            return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
+        return self._actuator.apply(autoscaler, target, decision.desired, now_s=now_s)
 
     def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
         before, workload.outcome = workload.outcome, outcome

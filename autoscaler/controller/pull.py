@@ -21,11 +21,13 @@ class Pull:
         ends_s: ends of the bins, oldest first.
         demand: unit -> request.
         engine: field of EngineBin -> request.
+        early: whether the last bin isn't over: it is the time of one bin before `ends_s`.
     """
 
     ends_s: tuple[float, ...]
     demand: Mapping[str, RangeRequest]
     engine: Mapping[str, RangeRequest]
+    early: bool = False
 
     @property
     def requests(self) -> list[RangeRequest]:
@@ -41,15 +43,17 @@ class Pulled:
         bins: one per bin asked for, oldest first.
         reason: why the newest bin's demand is unknown: a Failure, or 'NoData'; '' where it is known.
         message: the same in one line.
+        early: as in Pull.
     """
 
     bins: tuple[BinData, ...]
     reason: str
     message: str
+    early: bool = False
 
 
-def pull_for(workload: Workload, ends_s: tuple[float, ...]) -> Pull:
-    """The requests for bins that ended."""
+def pull_for(workload: Workload, ends_s: tuple[float, ...], *, early: bool = False) -> Pull:
+    """The requests for bins that ended, or for one that isn't over."""
     step_s = workload.spec.bin_s
     queries = workload.queries
     engine = {
@@ -67,6 +71,7 @@ def pull_for(workload: Workload, ends_s: tuple[float, ...]) -> Pull:
         ends_s,
         {unit: request(query) for unit, query in queries.demand.items()},
         {name: request(query) for name, query in engine.items() if query is not None},
+        early,
     )
 
 
@@ -83,11 +88,12 @@ def read(pull: Pull, answers: Answers) -> Pulled:
     for unit, request in pull.demand.items():
         answer = answers[request]
         if isinstance(answer, SourceError):
-            return Pulled(bins, str(answer.failure), str(answer))
+            return Pulled(bins, str(answer.failure), str(answer), pull.early)
         if math.isnan(answer.values[-1]):
             warned = "; ".join(answer.warnings)
-            return Pulled(bins, "NoData", warned or f"the query for {unit} has no value now: {request.query}")
-    return Pulled(bins, "", "")
+            message = warned or f"the query for {unit} has no value now: {request.query}"
+            return Pulled(bins, "NoData", message, pull.early)
+    return Pulled(bins, "", "", pull.early)
 
 
 def _value(answer: RangeAnswer | SourceError, k: int) -> float:

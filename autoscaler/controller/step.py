@@ -10,7 +10,7 @@ from autoscaler.controller.core_spec import forecasts_alike, learned_spec
 from autoscaler.controller.fleet import Fleet, fleet_of
 from autoscaler.controller.pull import Pulled
 from autoscaler.controller.workload import Workload
-from autoscaler.core.decide import decide, outlook_of
+from autoscaler.core.decide import decide, decide_early, outlook_of
 from autoscaler.core.decision import Decision
 from autoscaler.core.learned_capacity import CapacitySamples
 from autoscaler.core.observation import Observation
@@ -51,6 +51,24 @@ def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
     return made
 
 
+def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
+    """Decide before a bin is over, and only for more replicas than there are; an empty list: nothing is to be done.
+
+    Teaches nothing: the bin will come, whole.
+    """
+    data = pulled.bins[-1]
+    fleet = _fleet(workload, data.end_s)
+    if not data.known or data.doubted(ready=fleet.ready, capacity_rps=workload.spec.capacity_rps):
+        return []
+    observation = _observation(workload, data, fleet)
+    assert workload.state is not None, "a workload without a state isn't decided on"
+    decision, outlook = decide_early(workload.spec, workload.state, observation)
+    if decision.desired <= decision.current:
+        return []
+    workload.decision = decision
+    return [Made(workload.spec, observation, outlook, decision, newest=True)]
+
+
 def wants_rebuild(workload: Workload) -> Spec | None:
     """The spec that what was learned asks for, where it needs a forecast from history anew; else it is taken on."""
     spec = learned_spec(workload.autoscaler.spec, workload.spec, workload.loads, workload.capacities)
@@ -84,11 +102,15 @@ def _believed(workload: Workload, data: BinData, fleet: Fleet) -> BinData:
 
 def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) -> Made:
     assert workload.state is not None, "a workload without a state isn't decided on"
-    unit = workload.request_unit
-    backlog_rs = data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
-    observation = Observation(data.end_s, data.demand_rps, fleet.ready, fleet.due_bins, backlog_rs)
+    observation = _observation(workload, data, fleet)
     workload.decision, workload.state = decide(workload.spec, workload.state, observation)
     return Made(workload.spec, observation, outlook_of(workload.spec, workload.state), workload.decision, newest)
+
+
+def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation:
+    unit = workload.request_unit
+    backlog_rs = data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
+    return Observation(data.end_s, data.demand_rps, fleet.ready, fleet.due_bins, backlog_rs)
 
 
 def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from autoscaler.actuators.outcome import Outcome
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
@@ -104,6 +106,14 @@ class Workload:
         first_s = latest_s if self.state.next_start_s is None else self.state.next_start_s
         count = round((latest_s - first_s) / bin_s) + 1
         return tuple(first_s + k * bin_s for k in range(max(0, count)))
+
+    def early_s(self, now_s: float, tick_s: float) -> float | None:
+        """The time to look at demand before its bin is over; None at a bin's end, or where no history is known."""
+        at_s = math.floor(now_s / tick_s) * tick_s
+        state = self.state
+        if state is None or state.next_start_s is None or np.isnan(state.needs).any():
+            return None
+        return at_s if state.next_start_s - self.spec.bin_s < at_s < state.next_start_s else None
 
     def go_on_with(self, spec: Spec, state: State) -> None:
         """Plan with another spec, on a history made for it; the queue is the same."""

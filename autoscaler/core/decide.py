@@ -50,6 +50,24 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
 
 
+def decide_early(spec: Spec, state: State, observation: Observation) -> tuple[Decision, Outlook]:
+    """Decide between two decisions, on demand of the time since one bin ago: only ever for more replicas.
+
+    A burst need not wait for its bin to end. The state stays as it is: the bin will come, whole.
+
+    Args:
+        spec: what the user stated.
+        state: what the last decision returned.
+        observation: the world at a time before the state's next bin; all demand in it is known.
+
+    Returns:
+        The decision, and the outlook that it was made of.
+    """
+    ahead = look_ahead(spec, replace(state, next_start_s=observation.now_s), observation)
+    outlook = replace(outlook_of(spec, ahead), early=True)
+    return choose(spec, outlook, observation), outlook
+
+
 def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
     """Steps 1, 2, 5 and 6: the state with the bin that just ended, its forecast and the risk to take."""
     state = see_demand(spec, state, observation)
@@ -133,7 +151,7 @@ def _wanted(outlook: Outlook, need: _Need) -> int:
             need.backlog_at_lead_rs,
             outlook.drain_s,
             need.current,
-            outlook.missing,
+            outlook.missing or outlook.early,
             is_idle(outlook.demand_replicas, outlook.backlog_rs),
         )
     )
@@ -150,6 +168,8 @@ def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int) -> tuple[
         return (*reasons, Reason.NO_HISTORY)
     if outlook.missing:
         reasons.append(Reason.DEMAND_MISSING)
+    if outlook.early:
+        reasons.append(Reason.EARLY)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
     if desired > need.current:

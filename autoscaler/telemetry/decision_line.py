@@ -206,6 +206,7 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "demand_replicas": number_content(outlook.demand_replicas),
         "backlog_rs": number_content(outlook.backlog_rs),
         "missing": bool(outlook.missing),
+        "early": bool(outlook.early),
     }
 
 
@@ -232,4 +233,5 @@ def _outlook(content: Fields) -> Outlook:
         demand_replicas=content.number("demand_replicas"),
         backlog_rs=content.number("backlog_rs"),
         missing=content.boolean("missing"),
+        early=content.boolean("early"),
     )
