@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ from autoscaler.controller.workload import ObjectKey, Workload
 from autoscaler.core.history import replayed
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
-from autoscaler.sources.ranges import MetricsSource, RangeAnswer, RangeRequest, SourceError
+from autoscaler.sources.ranges import Failure, MetricsSource, RangeAnswer, RangeRequest, SourceError
 from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,18 @@ class Job:
     uid: str
     spec: Spec
     requests: Mapping[str, RangeRequest]
+
+    def is_for(self, workload: Workload) -> bool:
+        """Whether it is for this very object, and asks what the object asks now: edits come while a job is done."""
+        queries = workload.queries
+        asked = {unit: (each.query, each.endpoint, each.headers) for unit, each in self.requests.items()}
+        asks = {unit: (query, queries.endpoint, queries.headers) for unit, query in queries.demand.items()}
+        return self.uid == workload.autoscaler.metadata.uid and asked == asks
+
+    def failed(self, failure: SourceError) -> Rebuilt:
+        """What becomes of it where it can't be done."""
+        start_s = next(iter(self.requests.values())).start_s - self.spec.bin_s
+        return Rebuilt(self, State.start(self.spec), start_s, failure=failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +90,33 @@ def _spread_bins(key: ObjectKey, bin_s: float) -> int:
 
 
 def rebuild(source: MetricsSource, jobs: Sequence[Job]) -> list[Rebuilt]:
-    """Ask for the histories of `jobs` together and make a state of each."""
+    """Ask for the histories of `jobs` together and make a state of each. Raises what the source raises."""
     answers = source.fetch([request for job in jobs for request in job.requests.values()])
-    return [_rebuilt(job, {unit: answers[request] for unit, request in job.requests.items()}) for job in jobs]
+    return [_guarded(job, {unit: answers[request] for unit, request in job.requests.items()}) for job in jobs]
+
+
+def defect(job: Job, problem: Exception) -> Rebuilt:
+    """A job that a defect of the program spoilt: it is logged, tried again, and spoils no other."""
+    log.error("the history of %s", job.key, exc_info=problem)
+    said = f"the history of {job.key} can't be used: {type(problem).__name__}: {problem}"
+    return job.failed(SourceError(Failure.BAD_ANSWER, " ".join(said.split())))
+
+
+def _guarded(job: Job, answers: Mapping[str, RangeAnswer | SourceError]) -> Rebuilt:
+    try:
+        return _rebuilt(job, answers)
+    except Exception as problem:
+        return defect(job, problem)
 
 
 def _rebuilt(job: Job, answers: Mapping[str, RangeAnswer | SourceError]) -> Rebuilt:
     """A state of the answers, from the first bin that is known; one without history where none is."""
-    request = next(iter(job.requests.values()))
-    start_s = request.start_s - job.spec.bin_s
     demand_rps: dict[str, FloatArray] = {}
     for unit, answer in answers.items():
         if isinstance(answer, SourceError):
-            return Rebuilt(job, State.start(job.spec), start_s, failure=answer)
+            return job.failed(answer)
         demand_rps[unit] = answer.values
+    start_s = next(iter(job.requests.values())).start_s - job.spec.bin_s
     known = np.flatnonzero(~np.isnan(np.fmax.reduce(list(demand_rps.values()))))
     if len(known) == 0:
         return Rebuilt(job, State.start(job.spec), start_s)

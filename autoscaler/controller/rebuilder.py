@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from threading import local
 from typing import Protocol
 
-from autoscaler.controller.rebuild import Job, Rebuilt, rebuild
+from autoscaler.controller.rebuild import Job, Rebuilt, defect, rebuild
 from autoscaler.sources.ranges import MetricsSource
 
 # 16 objects of 20,160 bins are 2.6 MB of answers at a time, and one batched query where they differ by a label.
@@ -53,19 +53,14 @@ class ThreadedRebuilder:
         self._local = local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="history")
         self._done: SimpleQueue[list[Rebuilt]] = SimpleQueue()
-        self._failed: SimpleQueue[BaseException] = SimpleQueue()
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """See Rebuilder."""
         for first in range(0, len(jobs), _GROUP):
-            self._pool.submit(self._run, list(jobs[first : first + _GROUP])).add_done_callback(self._note)
+            self._pool.submit(self._run, list(jobs[first : first + _GROUP]))
 
     def finished(self) -> list[Rebuilt]:
-        """See Rebuilder; raises what a job raised, which is a defect of the program."""
-        try:
-            raise self._failed.get_nowait()
-        except Empty:
-            pass
+        """See Rebuilder."""
         done: list[Rebuilt] = []
         while not self._done.empty():
             done.extend(self._done.get_nowait())
@@ -76,11 +71,12 @@ class ThreadedRebuilder:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, jobs: list[Job]) -> None:
-        source = getattr(self._local, "source", None)
-        if source is None:
-            source = self._local.source = self._make_source()
-        self._done.put(rebuild(source, jobs))
-
-    def _note(self, future: Future[None]) -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
-            self._failed.put(error)
+        try:
+            source = getattr(self._local, "source", None)
+            if source is None:
+                source = self._local.source = self._make_source()
+            done = rebuild(source, jobs)
+        except Exception as problem:
+            # Each job comes to an end: its object would wait for it for good.
+            done = [defect(job, problem) for job in jobs]
+        self._done.put(done)
