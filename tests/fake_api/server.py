@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -299,7 +301,7 @@ class FakeApi:
     def page(self, kind: Kind, namespace: str, query: dict[str, str]) -> Object:
         with self._changed:
             found = [
-                deepcopy(body)
+                body
                 for (plural, where, _), body in sorted(self._objects.items())
                 if plural == kind.plural and namespace in ("", where) and selected(body, query.get("labelSelector", ""))
             ]
@@ -318,7 +320,8 @@ class FakeApi:
             "kind": f"{kind.kind}List",
             "apiVersion": f"{kind.group}/{kind.version}".lstrip("/"),
             "metadata": about,
-            "items": found[begin : begin + limit],
+            # Stored objects are replaced whole, never changed in place.
+            "items": deepcopy(found[begin : begin + limit]),
         }
 
     def events(self, kind: Kind, namespace: str, query: dict[str, str]) -> Iterator[Object]:
@@ -334,12 +337,12 @@ class FakeApi:
         try:
             while time.monotonic() < end_s:
                 with self._changed:
-                    if not any(version > seen for version, *_ in self._history):
+                    if not (self._history and self._history[-1][0] > seen):
                         self._changed.wait(self.bookmark_s)
                     if self._cuts != cuts:
                         return
                     expired = seen < self._forgotten
-                    news = [entry for entry in self._history if entry[0] > seen]
+                    news = self._history[bisect_right(self._history, seen, key=itemgetter(0)) :]
                     now = self._version
                 if expired:
                     yield {"type": "ERROR", "object": status(410, "Expired", f"too old resource version: {seen}")}

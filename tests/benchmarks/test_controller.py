@@ -1,0 +1,150 @@
+"""Whether the live controller reaches what it must: `make benchmark-controller`, about nine minutes on two cores.
+
+The process is `headstart run`, as users start it. The API server and Prometheus are HTTP stand-ins in processes of
+their own (`api_stand_in`, `prometheus_stand_in`); the latter answers in 20 ms. Objects have ten pods each, two weeks of
+history in bins of a minute, and six queries.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fleet import name_of
+from processes import Controller, StandIn
+
+from autoscaler.controller.warm import warm_kernels
+
+pytestmark = pytest.mark.timeout(1_200)
+
+OBJECTS = 1_000
+TICK_S = 15.0
+INTERVAL_S = 60.0
+MEASURED_TICKS = 16
+# Objects whose demand stays level, until it doubles at these times after a bin's end.
+CHANGES_S = {8: 1.0, 9: 15.0, 10: 30.0, 11: 45.0, 12: 55.0}
+CORES_MAX = 1.0
+RSS_MIB_MAX = 1_024.0
+TICK_S_MAX = 10.0
+READY_S_MAX = 60.0
+
+
+@pytest.fixture(scope="module")
+def table(capsys_of_module) -> Iterator[list[tuple[str, str, str]]]:
+    rows: list[tuple[str, str, str]] = []
+    yield rows
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    with capsys_of_module():
+        print()
+        for row in [("", "measured", "target"), *rows]:
+            print("  ".join(cell.ljust(max(width, 8)) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@pytest.fixture(scope="module")
+def capsys_of_module(request):
+    return request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
+
+
+@contextmanager
+def running(folder: Path, objects: int, cache: Path | None = None) -> Iterator[tuple[Controller, StandIn, StandIn]]:
+    with (
+        StandIn("prometheus_stand_in.py") as prometheus,
+        StandIn("api_stand_in.py", objects) as api,
+        Controller(
+            folder, kubeconfig=api.about["kubeconfig"], prometheus_url=prometheus.about["url"], cache=cache
+        ) as controller,
+    ):
+        yield controller, api, prometheus
+
+
+def test_ready_with_100_objects(tmp_path, table):
+    warm_kernels()
+    with running(tmp_path, 100) as (controller, _, _):
+        ready_s = controller.wait_until_ready(300)
+        used = controller.usage()
+    table.append(("100 objects: process start to /readyz", f"{ready_s:.1f} s", f"below {READY_S_MAX:.0f} s"))
+    table.append(("  its CPU time", f"{used.cpu_s:.1f} s", ""))
+    assert ready_s < READY_S_MAX
+
+
+def test_ready_with_100_objects_after_installation(tmp_path, table):
+    with running(tmp_path, 100, cache=tmp_path / "cache") as (controller, _, _):
+        ready_s = controller.wait_until_ready(600)
+        used = controller.usage()
+    table.append(("  with kernels to compile", f"{ready_s:.1f} s", ""))
+    table.append(("  its CPU time", f"{used.cpu_s:.1f} s", ""))
+
+
+def test_a_thousand_objects(tmp_path, table):
+    with running(tmp_path, OBJECTS) as (controller, api, prometheus):
+        ready_s = controller.wait_until_ready(900)
+        ready = controller.usage()
+        table.append((f"{OBJECTS:,} objects: process start to /readyz", f"{ready_s:.0f} s", ""))
+        table.append(("  its CPU time", f"{ready.cpu_s:.0f} s", ""))
+        wait_for_pods_of_first_decisions()
+        ticks, asked, cores = measure(controller, api)
+        waits_s = wait_for_patches(api, prometheus)
+        end = controller.usage()
+    longest_s = max(sum(tick.values()) for tick in ticks)
+    table.append((f"  longest of {len(ticks)} ticks", f"{longest_s:.2f} s", f"p99 below {TICK_S_MAX:.0f} s"))
+    for step in sorted(ticks[0]):
+        each_s = [tick[step] for tick in ticks]
+        table.append((f"    {step}", f"mean {sum(each_s) / len(each_s):.3f} s, longest {max(each_s):.3f} s", ""))
+    table.append(("  cores, on average", f"{cores:.3f}", f"below {CORES_MAX:.0f}"))
+    table.append(("  memory (RSS)", f"{end.rss_mib:.0f} MiB, at most {end.rss_peak_mib:.0f}", f"{RSS_MIB_MAX:.0f} MiB"))
+    for what, count in sorted(asked.items()):
+        table.append((f"  {what}", f"{count}", ""))
+    unchanged = sum(count for what, count in asked.items() if "without a change" in what)
+    reads = sum(count for what, count in asked.items() if what.startswith(("GET", "LIST")) and "leases" not in what)
+    table.append(("  writes without a change; reads", f"{unchanged}; {reads}", "none"))
+    slowest_s = max(waits_s)
+    table.append(
+        ("  from a change in Prometheus to the patch", f"at most {slowest_s:.1f} s", f"{INTERVAL_S:.0f} s + 1 s")
+    )
+    assert longest_s < TICK_S_MAX
+    assert cores < CORES_MAX
+    assert end.rss_peak_mib < RSS_MIB_MAX
+    assert unchanged == reads == 0
+    assert slowest_s < INTERVAL_S + 1.0 + TICK_S_MAX
+
+
+def wait_for_pods_of_first_decisions() -> None:
+    """Replicas that were ordered at the start load for a minute."""
+    time.sleep(2 * INTERVAL_S)
+
+
+def measure(controller: Controller, api: StandIn) -> tuple[list[dict[str, float]], Counter[str], float]:
+    """Seconds by step of each tick, what the API was asked for meanwhile, and the cores used; scraped once per tick."""
+    ticks: list[dict[str, float]] = []
+    api.ask()
+    begin = controller.usage()
+    before = steps_of(controller)
+    for _ in range(MEASURED_TICKS):
+        # Half a tick away from the ticks themselves.
+        now_s = time.time()
+        time.sleep(TICK_S - (now_s - TICK_S / 2) % TICK_S)
+        after = steps_of(controller)
+        ticks.append({step: after[step] - before[step] for step in after})
+        before = after
+    cores = controller.usage().cores_since(begin)
+    return ticks, Counter(api.ask()["asked"]), cores
+
+
+def steps_of(controller: Controller) -> dict[str, float]:
+    samples = controller.scrape().items()
+    return {labels: value for (name, labels), value in samples if name == "headstart_tick_seconds_sum"}
+
+
+def wait_for_patches(api: StandIn, prometheus: StandIn) -> list[float]:
+    """Seconds from a doubling of demand to the patch, for objects that it meets at different times of a bin."""
+    end_s = (time.time() // INTERVAL_S + 1) * INTERVAL_S
+    changes_s = {name_of(number): end_s + after_s for number, after_s in CHANGES_S.items()}
+    for service, from_s in changes_s.items():
+        prometheus.ask(service=service, from_s=from_s, factor=2.0)
+    time.sleep(end_s + INTERVAL_S + TICK_S - time.time())
+    scaled_s = api.ask()["scaled_s"]
+    return [scaled_s[service] - from_s for service, from_s in changes_s.items()]
