@@ -8,7 +8,7 @@ programs printed is shown with a test that fails.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cluster import binaries, control_plane, definitions, prometheus_server
 from cluster.control_plane import ControlPlane
+from cluster.controllers import Controller
 from cluster.exporter import Exporter
 from cluster.fake_nodes import Kwok
 from cluster.faulty_prometheus import FaultyPrometheus
+from cluster.live_objects import LiveObjects
 from cluster.processes import Process
 from cluster.prometheus_server import PrometheusServer
 from cluster.waiting import wait_until
@@ -131,3 +133,33 @@ def faulty_prometheus(prometheus: PrometheusServer) -> Iterator[FaultyPrometheus
     proxy = FaultyPrometheus(prometheus.url)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def headstart(cluster: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Callable[..., Controller]]:
+    """Make `headstart run` for the test's namespace: `headstart("one", prometheus_url=..., options=[...])`."""
+    made: list[Controller] = []
+
+    def make(name: str, *, prometheus_url: str, options: Sequence[str | Path] = ()) -> Controller:
+        controller = Controller(
+            name,
+            tmp_path,
+            kubeconfig=cluster.kubeconfig,
+            prometheus_url=prometheus_url,
+            namespace=namespace,
+            options=options,
+        )
+        made.append(controller)
+        started.append(controller.process)
+        return controller
+
+    yield make
+    for controller in made:
+        controller.end(kill=True)
+        started.remove(controller.process)
+
+
+@pytest.fixture
+def live(api: client.ApiClient, namespace: str) -> LiveObjects:
+    """What the test's namespace holds."""
+    return LiveObjects(api, namespace)

@@ -46,11 +46,14 @@ class Process:
                 start_new_session=True,
             )
 
-    def stop(self, *, kill: bool = False, timeout_s: float = 10.0) -> None:
-        """End the program: asked by SIGTERM first, by SIGKILL at once with `kill` or after `timeout_s`."""
+    def stop(self, *, kill: bool = False, timeout_s: float = 10.0) -> int | None:
+        """End the program: asked by SIGTERM first, by SIGKILL at once with `kill` or after `timeout_s`.
+
+        Returns its exit code, negative where a signal ended it; None where it didn't run.
+        """
         running, self._running = self._running, None
         if running is None:
-            return
+            return None
         if running.poll() is None and not kill:
             os.killpg(running.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -58,7 +61,7 @@ class Process:
         # The leader may have ended and left children in its group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
-        running.wait(timeout_s)
+        return running.wait(timeout_s)
 
     def is_running(self) -> bool:
         """Whether the program was started and has not ended."""
