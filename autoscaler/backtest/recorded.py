@@ -51,12 +51,10 @@ def make_again(lines: Iterable[str], *, name: str) -> Iterator[MadeAgain]:
         if text.startswith(HISTORY):
             history = from_history_line(text, where=where)
             key = f"{history.namespace}/{history.name}"
-            before = states.get(key)
             state = State.start(history.spec)
             if history.demand_rps:
                 state = replayed(history.spec, start_s=history.start_s, demand_rps=history.demand_rps)
-            if before is not None:
-                state = replace(state, backlog_rs=before.backlog_rs, serving=before.serving)
+            state = replace(state, backlog_rs=history.backlog_rs, serving=history.serving)
             states[key] = state
         elif text.startswith(DECISION):
             record = from_line(text, where=where)

@@ -6,48 +6,43 @@ history and makes the same decision.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from threading import Event
-from typing import TypeVar
 
-from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.outcome import Action
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
-from autoscaler.controller import status as status_of_object
+from autoscaler.controller.histories import Histories
+from autoscaler.controller.isolation import each
 from autoscaler.controller.ports import Actuator, Clock, Cluster, Elector
-from autoscaler.controller.pull import Pulled, pull_for, read
-from autoscaler.controller.rebuild import Rebuilt, job_for
+from autoscaler.controller.pull import Pull, Pulled, pull_for, read
 from autoscaler.controller.rebuilder import Rebuilder
-from autoscaler.controller.sentence import decision_sentence
-from autoscaler.controller.step import Made, decide_between, decide_on, wants_rebuild
+from autoscaler.controller.step import Made, decide_between, decide_on
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, key_of, new_workload, target_key
+from autoscaler.controller.writing import Writing
 from autoscaler.errors import UsageError
 from autoscaler.kube.facts import Target
-from autoscaler.sources.presets import resolve
+from autoscaler.sources.presets import ResolvedQueries, resolve
 from autoscaler.sources.ranges import MetricsSource
+
+log = logging.getLogger(__name__)
 
 # Bins without data after which the history is asked for again: the outage may have been the way to Prometheus only.
 _OUTAGE_BINS = 5
-# A failed history is asked for again so often.
-_HISTORY_RETRY_S = 60.0
-_WRITERS = 8
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 # Ticks fall so long after the clock's even times: a bin's last scrape has arrived by then.
 SETTLE_S = 1.0
+# What another history is read for.
+_OF_HISTORY = ("demand", "history", "prometheus")
 
 
-_NOT_LEADING = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
-_OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
-
-
-def _is_open(workload: Workload) -> bool:
-    """Whether there is something to try that isn't a fresh decision."""
-    if workload.autoscaler.metadata.deletion_timestamp is not None:
-        return True
-    return workload.decision is not None and (workload.outcome is None or workload.outcome.action in _OPEN)
+def _resolved(autoscaler: PredictiveAutoscaler) -> tuple[ResolvedQueries | None, str]:
+    """The object's queries, or why it has none."""
+    try:
+        return resolve(autoscaler.spec), ""
+    except UsageError as problem:
+        return None, str(problem)
 
 
 class Controller:
@@ -69,7 +64,6 @@ class Controller:
         """Nothing is read or written before the first tick."""
         self._cluster = cluster
         self._source = source
-        self._rebuilder = rebuilder
         self._actuator = actuator
         self._elector = elector
         self._clock = clock
@@ -80,14 +74,19 @@ class Controller:
         self._led = False
         # Of the last tick; the first one is what finds the objects.
         self._settled = False
-        self._history_asked_s = -math.inf
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+        self._sweep_due = False
+        self._histories = Histories(rebuilder, teller)
+        self._writing = Writing(actuator, elector, teller)
 
     def run(self, stop: Event) -> None:
         """Tick until `stop` is set, then put back what was written."""
         try:
             while not stop.is_set():
-                self.tick()
+                try:
+                    self.tick()
+                except Exception:
+                    # The next one may do better. /healthz fails where none does: the heart beats at a tick's end.
+                    log.exception("a defect of Headstart in a tick")
                 self._clock.wait_until(self._next_tick_s(), stop)
         finally:
             self.stop()
@@ -117,19 +116,18 @@ class Controller:
         with step("targets"):
             self._look_at_targets()
         with step("history"):
-            self._go_on_with_history(now_s)
+            self._histories.go_on(self._workloads, now_s - self._settle_s)
         with step("pull"):
             pulled = self._pull(now_s)
         with step("decide"):
-            made = {key: self._decide(self._workloads[key], each) for key, each in pulled.items()}
+            made = each("decide", self._of(pulled), lambda one: self._decide(one, pulled[one.key]))
         with step("write"):
-            self._write(made, now_s, leads=leads)
+            self._writing.write(self._workloads, {key for key, some in made.items() if some}, now_s, leads=leads)
         with step("tell"):
-            for key, decisions in made.items():
-                self._teller.decided(self._workloads[key], decisions, now_s)
+            each("tell", self._of(made), lambda one: self._teller.decided(one, made[one.key], now_s))
         with step("status"):
-            self._store_status(now_s, leads=leads)
-        self._settled = all(workload.state is not None for workload in self._workloads.values())
+            self._writing.store_status(self._workloads.values(), now_s, leads=leads)
+        self._settled = all(workload.state is not None or workload.problem for workload in self._workloads.values())
         self._teller.ticked(self._workloads, leads=leads)
 
     def stop(self) -> None:
@@ -139,127 +137,110 @@ class Controller:
             floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
             if floors:
                 held = self._actuator.held()
-                self._all(lambda each: self._actuator.restore(each, held), floors)
-        self._writers.shutdown(wait=True, cancel_futures=True)
+                self._writing.all(lambda floor: self._actuator.restore(floor, held), floors)
+        self._writing.close()
 
     @property
     def workloads(self) -> Iterable[Workload]:
         """What it looks after."""
         return self._workloads.values()
 
+    def _of(self, keys: Iterable[ObjectKey]) -> list[Workload]:
+        return [self._workloads[key] for key in keys]
+
     # What changed.
 
     def _take_in_objects(self) -> None:
-        seen: dict[ObjectKey, PredictiveAutoscaler] = {key_of(each): each for each in self._cluster.objects()}
+        seen: dict[ObjectKey, PredictiveAutoscaler] = {key_of(one): one for one in self._cluster.objects()}
         gone = [self._workloads.pop(key).autoscaler for key in self._workloads.keys() - seen.keys()]
         if self._led:
             # One from the API was let go by its finalizer; one from a file just isn't there any more.
-            self._all(self._actuator.restore, [each for each in gone if each.spec.mode is Mode.FLOOR])
+            self._writing.all(self._actuator.restore, [one for one in gone if one.spec.mode is Mode.FLOOR])
         for key, autoscaler in seen.items():
             workload = self._workloads.get(key)
             if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
                 self._add(autoscaler)
-            elif workload.autoscaler is not autoscaler:
+            elif workload.seen is not autoscaler:
                 self._take_in_edit(workload, autoscaler)
         self._actuator.keep(seen.values())
 
     def _add(self, autoscaler: PredictiveAutoscaler) -> None:
-        try:
-            queries = resolve(autoscaler.spec)
-        except UsageError as problem:
-            self._teller.unusable(autoscaler, str(problem))
-            return
-        self._workloads[key_of(autoscaler)] = new_workload(autoscaler, queries)
-        for warning in queries.warnings:
-            self._tell(autoscaler, warning=True, reason="QueryWarning", message=warning)
+        queries, problem = _resolved(autoscaler)
+        workload = self._workloads[key_of(autoscaler)] = new_workload(autoscaler, queries or ResolvedQueries({}))
+        self._note_problem(workload, problem)
+        for warning in workload.queries.warnings:
+            self._writing.tell(autoscaler, warning=True, reason="QueryWarning", message=warning)
 
     def _take_in_edit(self, workload: Workload, autoscaler: PredictiveAutoscaler) -> None:
-        """A new spec takes effect now; a status is our own, or the leader's."""
-        edited = workload.autoscaler.spec != autoscaler.spec
-        demand_edited = edited and workload.autoscaler.spec.demand != autoscaler.spec.demand
-        workload.autoscaler = autoscaler
+        """A new spec takes effect now, unless it can't be served; a status is our own, or the leader's."""
+        before = workload.autoscaler.spec
+        workload.seen = workload.autoscaler = autoscaler
         if not self._led:
             workload.status = autoscaler.status
-        if not edited:
+        if autoscaler.spec == before:
             return
-        workload.outcome = None
-        try:
-            workload.queries = resolve(autoscaler.spec)
-        except UsageError as problem:
-            self._teller.unusable(autoscaler, str(problem))
+        queries, problem = _resolved(autoscaler)
+        self._note_problem(workload, problem)
+        if queries is None:
+            workload.autoscaler = autoscaler.model_copy(update={"spec": before})
             return
-        workload.history_missing = workload.history_missing or demand_edited
+        workload.queries, workload.outcome = queries, None
+        if autoscaler.spec.scale_target_ref != before.scale_target_ref:
+            workload.forget_target()
+        workload.retry_s = -math.inf
+        if any(getattr(autoscaler.spec, name) != getattr(before, name) for name in _OF_HISTORY):
+            workload.history_missing = True
+
+    def _note_problem(self, workload: Workload, problem: str) -> None:
+        if problem and problem != workload.problem:
+            self._teller.unusable(workload.autoscaler, problem)
+            self._writing.tell(workload.autoscaler, warning=True, reason="InvalidSpec", message=problem)
+        workload.problem = problem
 
     def _take_in_leadership(self) -> bool:
         """Whether this replica leads; a new leader puts back floors that nobody claims."""
         leads = self._elector.is_leader()
-        if leads and not self._led:
+        self._sweep_due = leads and (self._sweep_due or not self._led)
+        # An object that isn't listed yet claims its floor none the less.
+        if self._sweep_due and self._cluster.synced() and not self._cluster.errors():
             spared = {f"{namespace}/{name}" for namespace, name in self._cluster.problems()}
             autoscalers = [workload.autoscaler for workload in self._workloads.values()]
-            for outcome in self._actuator.sweep(autoscalers, spared):
+            outcomes = self._actuator.sweep(autoscalers, spared)
+            for outcome in outcomes:
                 self._teller.swept(outcome)
+            self._sweep_due = any(outcome.action is Action.FAILED for outcome in outcomes)
         self._led = leads
         return leads
 
     def _look_at_targets(self) -> None:
-        for workload in self._workloads.values():
-            workload.target = self._cluster.target(target_key(workload.autoscaler))
-            if isinstance(workload.target, Target):
-                workload.loads = workload.loads.with_pods(workload.target.pods)
+        each("target", self._workloads.values(), self._look_at_target)
 
-    # History.
-
-    def _go_on_with_history(self, now_s: float) -> None:
-        for rebuilt in self._rebuilder.finished():
-            self._join(rebuilt)
-        retry = now_s - self._history_asked_s >= _HISTORY_RETRY_S
-        jobs = []
-        for workload in self._workloads.values():
-            spec = wants_rebuild(workload)
-            wanted = workload.state is None or spec is not None or (workload.history_missing and retry)
-            if wanted and not workload.rebuilding:
-                jobs.append(job_for(workload, spec or workload.spec, now_s - self._settle_s))
-                workload.rebuilding = True
-        if jobs:
-            self._history_asked_s = now_s
-            self._rebuilder.submit(jobs)
-            for rebuilt in self._rebuilder.finished():
-                self._join(rebuilt)
-
-    def _join(self, rebuilt: Rebuilt) -> None:
-        workload = self._workloads.get(rebuilt.job.key)
-        if workload is None or workload.autoscaler.metadata.uid != rebuilt.job.uid:
-            return
-        workload.rebuilding = False
-        workload.history_missing = rebuilt.failure is not None
-        if rebuilt.failure is not None:
-            self._teller.prometheus_failed(rebuilt.failure)
-        if rebuilt.failure is not None and workload.state is not None:
-            return
-        workload.go_on_with(rebuilt.job.spec, rebuilt.state)
-        self._teller.rebuilt(rebuilt)
+    def _look_at_target(self, workload: Workload) -> None:
+        workload.target = self._cluster.target(target_key(workload.autoscaler))
+        if isinstance(workload.target, Target):
+            workload.loads = workload.loads.with_pods(workload.target.pods)
 
     # Decisions.
 
     def _pull(self, now_s: float) -> dict[ObjectKey, Pulled]:
-        pulls = {}
-        for key, workload in self._workloads.items():
-            if workload.fleet is None and not isinstance(workload.target, Target):
-                continue
-            ends_s = workload.bin_ends_due(now_s - self._settle_s)
-            early_s = workload.early_s(now_s - self._settle_s, self._tick_s)
-            if ends_s:
-                pulls[key] = pull_for(workload, ends_s)
-            elif early_s is not None:
-                pulls[key] = pull_for(workload, (early_s,), early=True)
+        asked = each("pull", self._workloads.values(), lambda one: self._pull_for(one, now_s - self._settle_s))
+        pulls = {key: pull for key, pull in asked.items() if pull is not None}
         answers = self._source.fetch([request for pull in pulls.values() for request in pull.requests])
         self._teller.answered(answers.values())
-        pulled = {key: read(pull, answers) for key, pull in pulls.items()}
-        for key, each in pulled.items():
+        pulled = each("read", self._of(pulls), lambda one: read(pulls[one.key], answers))
+        for key, some in pulled.items():
             workload = self._workloads[key]
-            if workload.outage_bins >= _OUTAGE_BINS and each.bins[-1].known and not each.early:
+            if workload.outage_bins >= _OUTAGE_BINS and some.bins[-1].known and not some.early:
                 workload.history_missing = True
         return pulled
+
+    def _pull_for(self, workload: Workload, now_s: float) -> Pull | None:
+        if workload.fleet is None and not isinstance(workload.target, Target):
+            return None
+        if ends_s := workload.bin_ends_due(now_s):
+            return pull_for(workload, ends_s)
+        early_s = workload.early_s(now_s, self._tick_s)
+        return None if early_s is None else pull_for(workload, (early_s,), early=True)
 
     def _decide(self, workload: Workload, pulled: Pulled) -> list[Made]:
         if pulled.early:
@@ -268,71 +249,11 @@ class Controller:
         made = decide_on(workload, pulled)
         if workload.metrics_reason != reason:
             if workload.metrics_reason:
-                self._tell(
+                self._writing.tell(
                     workload.autoscaler, warning=True, reason=workload.metrics_reason, message=workload.metrics_message
                 )
             else:
-                self._tell(workload.autoscaler, warning=False, reason="MetricsBack", message="demand is known again")
+                self._writing.tell(
+                    workload.autoscaler, warning=False, reason="MetricsBack", message="demand is known again"
+                )
         return made
-
-    def _write(self, made: dict[ObjectKey, list[Made]], now_s: float, *, leads: bool) -> None:
-        """Carry out what was just decided, and try again what wasn't done before."""
-        fresh = {key for key, each in made.items() if each}
-        if not leads:
-            for key in fresh:
-                self._workloads[key].outcome = _NOT_LEADING
-            return
-        busy = [workload for key, workload in self._workloads.items() if key in fresh or _is_open(workload)]
-        outcomes = self._all(
-            lambda workload: self._carry_out(workload, now_s, fresh=workload.key in fresh),
-            busy,
-        )
-        for workload, outcome in zip(busy, outcomes, strict=True):
-            self._take_in_outcome(workload, outcome)
-
-    def _carry_out(self, workload: Workload, now_s: float, *, fresh: bool) -> Outcome:
-        autoscaler, target, decision = workload.autoscaler, workload.target, workload.decision
-        if autoscaler.metadata.deletion_timestamp is not None:
-            return self._actuator.restore(autoscaler)
-        if decision is None:
-            return Outcome(Action.WAITING, "NoDecisionYet", "the first bin isn't over")
-        if not isinstance(target, Target):
-            reason, message = (target.reason, target.message) if target else ("NotReadYet", "")
-            return Outcome(Action.WAITING, reason, message)
-        if not fresh and autoscaler.spec.mode is Mode.SCALE and target.replicas != decision.current:
-            # Someone scaled it since: what was decided stood on other facts.
-            return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
-        return self._actuator.apply(autoscaler, target, decision.desired, now_s=now_s)
-
-    def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
-        before, workload.outcome = workload.outcome, outcome
-        if outcome.action is Action.PATCHED and workload.decision is not None:
-            message = f"{outcome.message}; {decision_sentence(workload.spec, workload.decision)}"
-            self._tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
-        elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):
-            self._tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
-        if outcome.action is Action.FAILED:
-            self._teller.api_failed(outcome.reason)
-
-    def _store_status(self, now_s: float, *, leads: bool) -> None:
-        if not leads:
-            return
-        due = []
-        for workload in self._workloads.values():
-            status = status_of_object.status_of(workload, now_s)
-            if status_of_object.is_due(workload.status, status, now_s - workload.status_stored_s):
-                due.append((workload, status))
-        stored = self._all(lambda each: self._actuator.write_status(each[0].autoscaler, each[1]), due)
-        for (workload, status), done in zip(due, stored, strict=True):
-            if done:
-                workload.status, workload.status_stored_s = status, now_s
-
-    def _tell(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
-        if self._elector.is_leader():
-            self._actuator.tell(autoscaler, warning=warning, reason=reason, message=message)
-
-    def _all(self, do: Callable[[_Item], _Result], each: list[_Item]) -> list[_Result]:
-        """Do it for each, several at a time: a slow API server holds up eight of them, not all."""
-        if len(each) <= 1:
-            return [do(item) for item in each]
-        return list(self._writers.map(do, each))

@@ -33,6 +33,10 @@ class Cluster(Protocol):
         """All objects, those being deleted included."""
         ...
 
+    def synced(self) -> bool:
+        """Whether everything has been listed once."""
+        ...
+
     def problems(self) -> Mapping[tuple[str, str], str]:
         """Objects that can't be read, by namespace and name, and why."""
         ...

@@ -19,20 +19,20 @@ class Pull:
 
     Attributes:
         ends_s: ends of the bins, oldest first.
-        demand: unit -> request.
+        demand: unit -> request, for each unit that is planned with; None where an edit took its query away.
         engine: field of EngineBin -> request.
         early: whether the last bin isn't over: it is the time of one bin before `ends_s`.
     """
 
     ends_s: tuple[float, ...]
-    demand: Mapping[str, RangeRequest]
+    demand: Mapping[str, RangeRequest | None]
     engine: Mapping[str, RangeRequest]
     early: bool = False
 
     @property
     def requests(self) -> list[RangeRequest]:
         """All of them."""
-        return [*self.demand.values(), *self.engine.values()]
+        return [*(request for request in self.demand.values() if request is not None), *self.engine.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,15 @@ def pull_for(workload: Workload, ends_s: tuple[float, ...], *, early: bool = Fal
         "gpu_utilization": queries.gpu_utilization,
     }
 
-    def request(query: str) -> RangeRequest:
+    def request(query: str | None) -> RangeRequest | None:
+        if query is None:
+            return None
         return queries.request(query, start_s=ends_s[0], stop_s=ends_s[-1], step_s=step_s)
 
     return Pull(
         ends_s,
-        {unit: request(query) for unit, query in queries.demand.items()},
-        {name: request(query) for name, query in engine.items() if query is not None},
+        {unit: request(queries.demand.get(unit)) for unit in workload.spec.capacity_rps},
+        {name: asked for name, query in engine.items() if (asked := request(query)) is not None},
         early,
     )
 
@@ -80,12 +82,15 @@ def read(pull: Pull, answers: Answers) -> Pulled:
     bins = tuple(
         BinData(
             end_s,
-            {unit: _value(answers[request], k) for unit, request in pull.demand.items()},
-            EngineBin(**{name: _value(answers[request], k) for name, request in pull.engine.items()}),
+            {unit: _value(answers, request, k) for unit, request in pull.demand.items()},
+            EngineBin(**{name: _value(answers, request, k) for name, request in pull.engine.items()}),
         )
         for k, end_s in enumerate(pull.ends_s)
     )
     for unit, request in pull.demand.items():
+        if request is None:
+            message = f"there is no query for {unit} any more; the history of what is asked now is being read"
+            return Pulled(bins, "DemandEdited", message, pull.early)
         answer = answers[request]
         if isinstance(answer, SourceError):
             return Pulled(bins, str(answer.failure), str(answer), pull.early)
@@ -96,5 +101,6 @@ def read(pull: Pull, answers: Answers) -> Pulled:
     return Pulled(bins, "", "", pull.early)
 
 
-def _value(answer: RangeAnswer | SourceError, k: int) -> float:
-    return math.nan if isinstance(answer, SourceError) else float(answer.values[k])
+def _value(answers: Answers, request: RangeRequest | None, k: int) -> float:
+    answer = None if request is None else answers[request]
+    return float(answer.values[k]) if isinstance(answer, RangeAnswer) else math.nan

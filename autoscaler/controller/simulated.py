@@ -111,6 +111,10 @@ class SimulatedWorld:
         """The one object."""
         return (self._autoscaler,)
 
+    def synced(self) -> bool:
+        """Always."""
+        return True
+
     def problems(self) -> Mapping[tuple[str, str], str]:
         """None."""
         return {}

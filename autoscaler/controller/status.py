@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.api.status import (
@@ -23,9 +23,16 @@ from autoscaler.controller.workload import Workload
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.kube.facts import Unavailable
 
-# What moves every minute is stored this often at most: a thousand objects would be 17 writes a second otherwise.
+# What moves every minute is stored this often at most: a thousand objects would be 17 writes a second otherwise. So are
+# messages, which count seconds: 'nothing was heard for 65 s'; a new reason is stored at once.
 _VOLATILE_EVERY_S = 300.0
-_VOLATILE = {"forecast_peak", "late_share", "load_latency", "capacity"}
+_VOLATILE: Any = {
+    "forecast_peak": True,
+    "late_share": True,
+    "load_latency": True,
+    "capacity": True,
+    "conditions": {"__all__": {"message": True}},
+}
 _STATUS: Mapping[bool | None, Literal["True", "False", "Unknown"]] = {True: "True", False: "False", None: "Unknown"}
 _ACTS = {Action.NONE, Action.PATCHED, Action.CONFLICT}
 
@@ -64,7 +71,7 @@ def is_due(stored: PredictiveAutoscalerStatus | None, status: PredictiveAutoscal
 
 
 def _forecast_peak(workload: Workload, decision: Decision) -> ForecastPeak | None:
-    if math.isnan(decision.peak_until_lead):
+    if not math.isfinite(decision.peak_until_lead):
         return None
     at_s = decision.now_s + decision.lead_bins * workload.spec.bin_s
     return ForecastPeak(replicas=round(decision.peak_until_lead, 2), time=time_text(at_s))
@@ -89,7 +96,7 @@ def _capacity(workload: Workload) -> tuple[LearnedCapacity, ...]:
         LearnedCapacity(
             unit=unit,
             samples=len(samples.recent_rps),
-            per_second=used if (used := workload.spec.capacity_rps[unit]) != stated[unit] else None,
+            per_second=used if (used := workload.spec.capacity_rps.get(unit)) != stated[unit] else None,
             recent_per_second=tuple(float(f"{value:.4g}") for value in samples.recent_rps),
         )
         for unit, samples in workload.capacities.items()
@@ -136,10 +143,14 @@ _Made = tuple[ConditionType, bool | None, str, str]
 
 def _ready(workload: Workload) -> _Made:
     kind = ConditionType.READY
+    trouble = {"InvalidSpec": workload.problem, "InternalError": next(iter(workload.defects.values()), "")}
     if isinstance(workload.target, Unavailable):
-        return kind, False, workload.target.reason, workload.target.message
+        trouble[workload.target.reason] = workload.target.message
     if workload.state is None:
-        return kind, False, "LoadingHistory", "its history is being read from Prometheus"
+        trouble["LoadingHistory"] = "its history is being read from Prometheus"
+    for reason, message in trouble.items():
+        if message:
+            return kind, False, reason, message
     if workload.decision is None:
         return kind, False, "NoDecisionYet", "the first bin isn't over"
     if Reason.NO_HISTORY in workload.decision.reasons:

@@ -115,7 +115,8 @@ def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation
 
 def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
     """Lateness of the bin that ended, which the fleet before served, and the capacity where that was saturated."""
-    if workload.fleet is None:
+    if workload.fleet is None or (workload.bin is not None and data.end_s <= workload.bin.end_s):
+        # A history that joined late has bins decided on again; they taught already.
         return
     spec, unit = workload.spec, workload.request_unit
     demand = max((rate / spec.capacity_rps[unit] for unit, rate in data.demand_rps.items()), default=math.nan)

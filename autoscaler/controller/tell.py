@@ -69,11 +69,13 @@ class Teller:
             self._metrics.decided(record, forecast_rps)
         self._metrics.late(*workload.key, workload.lateness.late_share)
 
-    def rebuilt(self, rebuilt: Rebuilt) -> None:
+    def rebuilt(self, workload: Workload, rebuilt: Rebuilt) -> None:
         """Tell of a history that decisions stand on from now on."""
-        if self._recording is not None:
-            job = rebuilt.job
-            record = HistoryRecord(*job.key, job.spec, rebuilt.start_s, rebuilt.demand_rps)
+        if self._recording is not None and workload.state is not None:
+            state, job = workload.state, rebuilt.job
+            record = HistoryRecord(
+                *job.key, job.spec, rebuilt.start_s, rebuilt.demand_rps, state.backlog_rs, state.serving
+            )
             self._recording.write(to_history_line(record))
 
     def answered(self, answers: Iterable[RangeAnswer | SourceError]) -> None:
@@ -97,7 +99,7 @@ class Teller:
         self._log.warning(str(error))
 
     def unusable(self, autoscaler: PredictiveAutoscaler, problem: str) -> None:
-        """Log that an object can't be served."""
+        """Log that an object can't be served as it is."""
         self._log.warning(f"PredictiveAutoscaler {key_of(autoscaler)}: {problem}")
 
     def swept(self, outcome: Outcome) -> None:

@@ -24,6 +24,12 @@ from autoscaler.core.state import State
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 from autoscaler.sources.presets import ResolvedQueries
 
+# Bins that are decided on one after the other; after a longer sleep of the process the history is asked for instead,
+# beside the tick: 120 bins of a thousand objects take half a minute.
+_CATCH_UP_BINS = 120
+# A clock that was set back by less is waited for.
+_SET_BACK_S = 60.0
+
 
 class ObjectKey(NamedTuple):
     """Names a PredictiveAutoscaler."""
@@ -51,12 +57,15 @@ class Workload:
     """Mutable; only the tick's thread touches it.
 
     Attributes:
-        autoscaler: the object as last read.
+        autoscaler: the object as last read; where its spec can't be served, with the last one that could.
+        seen: the object as last read.
         queries: what is asked of Prometheus for it.
         spec: what the core plans with: what was stated, and what was learned.
         state: the core's; None until the first history was asked for.
+        problem: why the object, as edited last, can't be served; '' where it can.
+        defects: step of the tick -> what went wrong in it by a defect of Headstart.
         rebuilding: whether a history is on its way.
-        history_missing: whether the last one failed and is to be asked for again.
+        history_missing: whether the last one failed and is to be asked for again, not before `retry_s`.
         loads, capacities, lateness: what was learned.
         target: the workload as last read.
         fleet: what was ready and loading at the last decision.
@@ -68,11 +77,15 @@ class Workload:
     """
 
     autoscaler: PredictiveAutoscaler
+    seen: PredictiveAutoscaler
     queries: ResolvedQueries
     spec: Spec
     state: State | None = None
+    problem: str = ""
+    defects: dict[str, str] = field(default_factory=dict)
     rebuilding: bool = False
     history_missing: bool = False
+    retry_s: float = -math.inf
     loads: LoadTimes = field(default_factory=LoadTimes)
     capacities: dict[str, CapacitySamples] = field(default_factory=dict)
     lateness: Lateness = field(default_factory=Lateness)
@@ -98,14 +111,25 @@ class Workload:
         return "requests" if "requests" in self.spec.capacity_rps else None
 
     def bin_ends_due(self, now_s: float) -> tuple[float, ...]:
-        """Ends of the bins that are over and not decided on yet, oldest first."""
-        bin_s = self.spec.bin_s
-        latest_s = math.floor(now_s / bin_s) * bin_s
-        if self.state is None:
+        """Ends of the bins that are over and not decided on yet, oldest first; none where it has lapsed."""
+        if self.state is None or self.lapsed(now_s):
             return ()
-        first_s = latest_s if self.state.next_start_s is None else self.state.next_start_s
-        count = round((latest_s - first_s) / bin_s) + 1
-        return tuple(first_s + k * bin_s for k in range(max(0, count)))
+        first_s, latest_s = self._first_and_latest_s(self.state, now_s)
+        count = round((latest_s - first_s) / self.spec.bin_s) + 1
+        return tuple(first_s + k * self.spec.bin_s for k in range(max(0, count)))
+
+    def lapsed(self, now_s: float) -> bool:
+        """Whether the state belongs to another time: the process slept long, or the clock was set."""
+        if self.state is None:
+            return False
+        bin_s = self.spec.bin_s
+        first_s, latest_s = self._first_and_latest_s(self.state, now_s)
+        return not -max(bin_s, _SET_BACK_S) <= latest_s + bin_s - first_s <= _CATCH_UP_BINS * bin_s
+
+    def _first_and_latest_s(self, state: State, now_s: float) -> tuple[float, float]:
+        """Ends of the first bin that wasn't decided on, and of the last that is over."""
+        latest_s = math.floor(now_s / self.spec.bin_s) * self.spec.bin_s
+        return latest_s if state.next_start_s is None else state.next_start_s, latest_s
 
     def early_s(self, now_s: float, tick_s: float) -> float | None:
         """The time to look at demand before its bin is over; None at a bin's end, or where no history is known."""
@@ -121,6 +145,11 @@ class Workload:
             state = replace(state, backlog_rs=self.state.backlog_rs, serving=self.state.serving)
         self.spec, self.state = spec, state
 
+    def forget_target(self) -> None:
+        """Another workload is scaled from now on: what was seen, learned and decided was of the one before."""
+        self.loads, self.capacities = LoadTimes(), {}
+        self.target = self.fleet = self.bin = self.decision = self.outcome = None
+
 
 def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> Workload:
     """A workload that remembers what its object's status says was learned."""
@@ -131,6 +160,7 @@ def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> 
     }
     return Workload(
         autoscaler=autoscaler,
+        seen=autoscaler,
         queries=queries,
         spec=stated_spec(autoscaler.spec),
         loads=loads,

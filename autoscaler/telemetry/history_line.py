@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class HistoryRecord:
         spec: what was planned with.
         start_s: start of the first bin, seconds since the epoch.
         demand_rps: unit -> work per second, shape (n,), NaN where it is missing; empty where none was to be had.
+        backlog_rs, serving: of the state before, which it goes on with; 0 and None where there was none.
     """
 
     namespace: str
@@ -32,6 +34,8 @@ class HistoryRecord:
     spec: Spec
     start_s: float
     demand_rps: Mapping[str, FloatArray]
+    backlog_rs: float = 0.0
+    serving: int | None = None
 
 
 def to_history_line(record: HistoryRecord) -> str:
@@ -45,6 +49,8 @@ def to_history_line(record: HistoryRecord) -> str:
         "demand_rps": {
             unit: [number_content(value) for value in values.tolist()] for unit, values in record.demand_rps.items()
         },
+        "backlog_rs": number_content(record.backlog_rs),
+        "serving": record.serving,
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
@@ -52,11 +58,24 @@ def to_history_line(record: HistoryRecord) -> str:
 def from_history_line(text: str, *, where: str) -> HistoryRecord:
     """The record that `to_history_line` wrote. UsageError, which begins with `where`, for anything else."""
     line = Fields.parse(text, where)
+    if (kind := line.text("kind")) != "History":
+        line.refuse("kind", f"must be 'History', not {kind!r:.40}")
+    spec = read_spec(line.fields("spec"))
     demand = line.fields("demand_rps")
+    demand_rps = {unit: np.array(demand.numbers(unit)) for unit in demand.content}
+    if demand_rps and (
+        set(demand_rps) != set(spec.capacity_rps) or len({len(each) for each in demand_rps.values()}) > 1
+    ):
+        line.refuse("demand_rps", "must have the units of spec.capacity_rps, equally many bins each")
+    start_s = line.number("start_s")
+    if not math.isfinite(start_s):
+        line.refuse("start_s", "must be a number of seconds")
     return HistoryRecord(
         namespace=line.text("namespace"),
         name=line.text("name"),
-        spec=read_spec(line.fields("spec")),
-        start_s=line.number("start_s"),
-        demand_rps={unit: np.array(demand.numbers(unit)) for unit in demand.content},
+        spec=spec,
+        start_s=start_s,
+        demand_rps=demand_rps,
+        backlog_rs=line.number("backlog_rs"),
+        serving=line.integer_or_none("serving"),
     )

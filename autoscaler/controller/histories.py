@@ -1,0 +1,70 @@
+"""Whose history is asked for, and when; what becomes of it joins between two decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autoscaler.controller.isolation import each
+from autoscaler.controller.rebuild import Job, Rebuilt, job_for
+from autoscaler.controller.rebuilder import Rebuilder
+from autoscaler.controller.step import wants_rebuild
+from autoscaler.controller.tell import Teller
+from autoscaler.controller.workload import ObjectKey, Workload
+
+# A failed history is asked for again so often.
+_RETRY_S = 60.0
+
+
+class Histories:
+    """Called by the tick's thread only."""
+
+    def __init__(self, rebuilder: Rebuilder, teller: Teller) -> None:
+        """Ask for nothing yet."""
+        self._rebuilder = rebuilder
+        self._teller = teller
+
+    def go_on(self, workloads: Mapping[ObjectKey, Workload], now_s: float) -> None:
+        """Take in the histories that came, and ask for those that are wanted; `now_s` is when the last bin settled."""
+        self._join_finished(workloads, now_s)
+        jobs = [job for job in each("history", workloads.values(), lambda one: _job(one, now_s)).values() if job]
+        if jobs:
+            for job in jobs:
+                workloads[job.key].rebuilding = True
+            self._rebuilder.submit(jobs)
+            self._join_finished(workloads, now_s)
+
+    def _join_finished(self, workloads: Mapping[ObjectKey, Workload], now_s: float) -> None:
+        for rebuilt in self._rebuilder.finished():
+            workload = workloads.get(rebuilt.job.key)
+            if workload is not None:
+                self._join(workload, rebuilt, now_s)
+
+    def _join(self, workload: Workload, rebuilt: Rebuilt, now_s: float) -> None:
+        workload.rebuilding = False
+        if not rebuilt.job.is_for(workload):
+            # Edited, or made anew, since it was asked for: what it asks now is asked next.
+            return
+        workload.history_missing = rebuilt.failure is not None
+        if rebuilt.failure is not None:
+            self._teller.prometheus_failed(rebuilt.failure)
+            workload.retry_s = now_s + _RETRY_S
+            if workload.state is not None and not workload.lapsed(now_s):
+                return
+        workload.go_on_with(rebuilt.job.spec, rebuilt.state)
+        # Bounds and objective are those of now, whatever they were when the job began.
+        wants_rebuild(workload)
+        self._teller.rebuilt(workload, rebuilt)
+
+
+def _job(workload: Workload, now_s: float) -> Job | None:
+    """The history that is to be asked for now, if any."""
+    spec = wants_rebuild(workload)
+    if workload.rebuilding or not workload.queries.demand:
+        return None
+    if workload.state is None or workload.lapsed(now_s):
+        return job_for(workload, spec or workload.spec, now_s)
+    # A clock that was set back doesn't put it off for longer.
+    waits = 0.0 < workload.retry_s - now_s <= _RETRY_S
+    if (spec is None and not workload.history_missing) or waits:
+        return None
+    return job_for(workload, spec or workload.spec, now_s)

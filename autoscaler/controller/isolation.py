@@ -1,0 +1,34 @@
+"""A defect that one object brings to light stops that object, for that time, and no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from autoscaler.controller.workload import ObjectKey, Workload
+
+log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+
+def each(step: str, workloads: Iterable[Workload], do: Callable[[Workload], _Result]) -> dict[ObjectKey, _Result]:
+    """Do a step of the tick for each; those that it fails for are left out, and their status says so."""
+    results = {}
+    for workload in workloads:
+        try:
+            results[workload.key] = do(workload)
+        except Exception as problem:
+            note_defect(step, workload, problem)
+        else:
+            workload.defects.pop(step, None)
+    return results
+
+
+def note_defect(step: str, workload: Workload, problem: Exception) -> str:
+    """Log it, and remember it until the step succeeds; returns it in one line."""
+    said = " ".join(f"{type(problem).__name__}: {problem}".split())
+    log.error("%s: a defect of Headstart in the step %s", workload.key, step, exc_info=problem)
+    workload.defects[step] = f"a defect of Headstart in the step {step}: {said}"
+    return workload.defects[step]

@@ -1,0 +1,156 @@
+"""What the leader writes: decisions carried out, statuses, Events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.controller.isolation import each, note_defect
+from autoscaler.controller.ports import Actuator, Elector
+from autoscaler.controller.sentence import decision_sentence
+from autoscaler.controller.status import is_due, status_of
+from autoscaler.controller.tell import Teller
+from autoscaler.controller.workload import ObjectKey, Workload, target_key
+from autoscaler.core.decision import Decision
+from autoscaler.kube.facts import Target, TargetKey
+
+_WRITERS = 8
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_NOT_LEADING = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
+_OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
+
+
+class Writing:
+    """Writes in threads of its own, while the tick waits for them."""
+
+    def __init__(self, actuator: Actuator, elector: Elector, teller: Teller) -> None:
+        """Write nothing yet."""
+        self._actuator = actuator
+        self._elector = elector
+        self._teller = teller
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._writers.shutdown(wait=True, cancel_futures=True)
+
+    def write(
+        self, workloads: Mapping[ObjectKey, Workload], fresh: Collection[ObjectKey], now_s: float, *, leads: bool
+    ) -> None:
+        """Carry out what was just decided, for the objects in `fresh`, and try again what wasn't done before."""
+        if not leads:
+            for key in fresh:
+                workloads[key].outcome = _NOT_LEADING
+            return
+        scalers = _scalers(workloads.values())
+        busy = [workload for key, workload in workloads.items() if key in fresh or _is_open(workload)]
+
+        def carry_out(workload: Workload) -> Outcome:
+            try:
+                return self._carry_out(workload, scalers, now_s, fresh=workload.key in fresh)
+            except Exception as problem:
+                return Outcome(Action.FAILED, "InternalError", note_defect("write", workload, problem))
+
+        for workload, outcome in zip(busy, self.all(carry_out, busy), strict=True):
+            self._take_in_outcome(workload, outcome)
+
+    def _carry_out(
+        self, workload: Workload, scalers: Mapping[TargetKey, list[str]], now_s: float, *, fresh: bool
+    ) -> Outcome:
+        if not self._elector.is_leader():
+            # The lease was lost while others of this tick were written.
+            return _NOT_LEADING
+        autoscaler, target, decision = workload.autoscaler, workload.target, workload.decision
+        if autoscaler.metadata.deletion_timestamp is not None:
+            return self._actuator.restore(autoscaler)
+        if decision is None:
+            return Outcome(Action.WAITING, "NoDecisionYet", "the first bin isn't over")
+        if not isinstance(target, Target):
+            reason, message = (target.reason, target.message) if target else ("NotReadYet", "")
+            return Outcome(Action.WAITING, reason, message)
+        others = _scaled_by_others(workload, target, decision, scalers.get(target.key, ()), fresh=fresh)
+        return others or self._actuator.apply(autoscaler, target, decision.desired, now_s=now_s)
+
+    def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
+        before, workload.outcome = workload.outcome, outcome
+        if outcome.reason != "InternalError":
+            workload.defects.pop("write", None)
+        if outcome.action is Action.PATCHED and workload.decision is not None:
+            message = f"{outcome.message}; {decision_sentence(workload.spec, workload.decision)}"
+            self.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
+        elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):
+            self.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
+        if outcome.action is Action.FAILED:
+            self._teller.api_failed(outcome.reason)
+
+    def store_status(self, workloads: Collection[Workload], now_s: float, *, leads: bool) -> None:
+        """Store the statuses that are due."""
+        if not leads:
+            return
+        due: list[tuple[Workload, PredictiveAutoscalerStatus]] = []
+
+        def look(workload: Workload) -> None:
+            status = status_of(workload, now_s)
+            if is_due(workload.status, status, now_s - workload.status_stored_s):
+                due.append((workload, status))
+
+        each("status", workloads, look)
+        for (workload, status), stored in zip(due, self.all(self._store, due), strict=True):
+            if stored:
+                workload.status, workload.status_stored_s = status, now_s
+
+    def _store(self, item: tuple[Workload, PredictiveAutoscalerStatus]) -> bool:
+        workload, status = item
+        try:
+            return self._elector.is_leader() and self._actuator.write_status(workload.autoscaler, status)
+        except Exception as problem:
+            note_defect("status", workload, problem)
+            return False
+
+    def tell(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
+        """Tell of something on the object, if this replica leads."""
+        if self._elector.is_leader():
+            self._actuator.tell(autoscaler, warning=warning, reason=reason, message=message)
+
+    def all(self, do: Callable[[_Item], _Result], items: list[_Item]) -> list[_Result]:
+        """Do it for each, several at a time: a slow API server holds up eight of them, not all."""
+        if len(items) <= 1:
+            return [do(item) for item in items]
+        return list(self._writers.map(do, items))
+
+
+def _scaled_by_others(
+    workload: Workload, target: Target, decision: Decision, scalers: Collection[str], *, fresh: bool
+) -> Outcome | None:
+    """Why replicas aren't written: another one writes them."""
+    if workload.autoscaler.spec.mode is not Mode.SCALE:
+        return None
+    if len(scalers) > 1:
+        message = f"{' and '.join(scalers)} all scale {target.key}; leave one of them in mode Scale"
+        return Outcome(Action.REFUSED, "SharedTarget", message)
+    if not fresh and target.replicas != decision.current:
+        # What was decided stood on other facts.
+        return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
+    return None
+
+
+def _is_open(workload: Workload) -> bool:
+    """Whether there is something to try that isn't a fresh decision."""
+    if workload.autoscaler.metadata.deletion_timestamp is not None:
+        return True
+    return workload.decision is not None and (workload.outcome is None or workload.outcome.action in _OPEN)
+
+
+def _scalers(workloads: Iterable[Workload]) -> dict[TargetKey, list[str]]:
+    """Who would write the replicas of each target: two of them would undo each other's work for good."""
+    scalers: dict[TargetKey, list[str]] = {}
+    for workload in workloads:
+        about = workload.autoscaler
+        if about.spec.mode is Mode.SCALE and about.metadata.deletion_timestamp is None:
+            scalers.setdefault(target_key(about), []).append(str(workload.key))
+    return scalers
