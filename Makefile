@@ -13,7 +13,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format notebooks benchmark-speed control-plane wheel constraints clean
+.PHONY: help demo test check format proto proto-check notebooks benchmark-speed control-plane wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -23,6 +23,7 @@ help:
 	@echo "make test             run the tests"
 	@echo "make check            lint, types and import layers"
 	@echo "make format           lay out the code as make check wants it"
+	@echo "make proto            generate the gRPC code from autoscaler/keda/externalscaler.proto"
 	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
@@ -35,7 +36,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.installed-lint
+check: $(VENV)/.installed-lint proto-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,6 +45,19 @@ check: $(VENV)/.installed-lint
 format: $(VENV)/.installed-lint
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+# Generated from the root, so that the modules import each other by the package's name.
+PROTOC = $(BIN)/python -m grpc_tools.protoc -I . autoscaler/keda/externalscaler.proto
+
+proto: $(VENV)/.installed-lint
+	$(PROTOC) --python_out=. --pyi_out=. --grpc_python_out=.
+
+proto-check: $(VENV)/.installed-lint
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(PROTOC) --python_out="$$fresh" --pyi_out="$$fresh" --grpc_python_out="$$fresh" && \
+	for file in "$$fresh"/autoscaler/keda/*; do \
+	  diff -u "autoscaler/keda/$${file##*/}" "$$file" || { echo "autoscaler/keda: generated code is not what externalscaler.proto gives; run make proto" >&2; exit 1; }; \
+	done
 
 notebooks: $(VENV)/.installed-test
 	for notebook in notebooks/*.ipynb; do $(BIN)/python notebooks/execute.py "$$notebook" || exit 1; done
