@@ -72,8 +72,8 @@ class Controller:
         self._settle_s = settle_s
         self._workloads: dict[ObjectKey, Workload] = {}
         self._led = False
-        # Of the last tick; the first one is what finds the objects.
-        self._settled = False
+        # Of the last tick, and of any; the first one is what finds the objects.
+        self._settled = self._was_settled = False
         self._sweep_due = False
         self._histories = Histories(rebuilder, teller)
         self._writing = Writing(actuator, elector, teller)
@@ -93,8 +93,11 @@ class Controller:
 
     @property
     def settled(self) -> bool:
-        """Whether every object's history was asked for, and answered or refused; any thread may ask."""
-        return self._settled
+        """Whether every object's history was once asked for, and answered or refused; any thread may ask.
+
+        Objects that come later don't take it back: a replica that scales a thousand stays ready while one is new.
+        """
+        return self._was_settled
 
     def _next_tick_s(self) -> float:
         if not self._settled:
@@ -128,6 +131,7 @@ class Controller:
         with step("status"):
             self._writing.store_status(self._workloads.values(), now_s, leads=leads)
         self._settled = all(workload.state is not None or workload.problem for workload in self._workloads.values())
+        self._was_settled = self._was_settled or self._settled
         self._teller.ticked(self._workloads, leads=leads)
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from autoscaler.controller.isolation import each
@@ -28,9 +29,9 @@ class Histories:
         self._join_finished(workloads, now_s)
         jobs = [job for job in each("history", workloads.values(), lambda one: _job(one, now_s)).values() if job]
         if jobs:
+            self._rebuilder.submit(jobs)
             for job in jobs:
                 workloads[job.key].rebuilding = True
-            self._rebuilder.submit(jobs)
             self._join_finished(workloads, now_s)
 
     def _join_finished(self, workloads: Mapping[ObjectKey, Workload], now_s: float) -> None:
@@ -50,6 +51,8 @@ class Histories:
             workload.retry_s = now_s + _RETRY_S
             if workload.state is not None and not workload.lapsed(now_s):
                 return
+        if workload.lapsed(now_s):
+            workload.taught_s = -math.inf
         workload.go_on_with(rebuilt.job.spec, rebuilt.state)
         # Bounds and objective are those of now, whatever they were when the job began.
         wants_rebuild(workload)

@@ -120,6 +120,6 @@ def _rebuilt(job: Job, answers: Mapping[str, RangeAnswer | SourceError]) -> Rebu
     known = np.flatnonzero(~np.isnan(np.fmax.reduce(list(demand_rps.values()))))
     if len(known) == 0:
         return Rebuilt(job, State.start(job.spec), start_s)
-    start_s += known[0] * job.spec.bin_s
+    start_s += int(known[0]) * job.spec.bin_s
     demand_rps = {unit: values[known[0] :] for unit, values in demand_rps.items()}
     return Rebuilt(job, replayed(job.spec, start_s=start_s, demand_rps=demand_rps), start_s, demand_rps)

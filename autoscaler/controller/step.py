@@ -115,11 +115,12 @@ def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation
 
 def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
     """Lateness of the bin that ended, which the fleet before served, and the capacity where that was saturated."""
-    if workload.fleet is None or (workload.bin is not None and data.end_s <= workload.bin.end_s):
+    if workload.fleet is None or data.end_s <= workload.taught_s:
         # A history that joined late has bins decided on again; they taught already.
         return
     spec, unit = workload.spec, workload.request_unit
     demand = max((rate / spec.capacity_rps[unit] for unit, rate in data.demand_rps.items()), default=math.nan)
+    workload.taught_s = data.end_s
     backlog_rs = data.backlog_rs(spec.capacity_rps[unit]) if unit else None
     workload.lateness = workload.lateness.with_bin(
         spec, demand_replicas=demand if data.known else math.nan, ready=workload.fleet.ready, backlog_rs=backlog_rs

@@ -66,7 +66,7 @@ class Workload:
         defects: step of the tick -> what went wrong in it by a defect of Headstart.
         rebuilding: whether a history is on its way.
         history_missing: whether the last one failed and is to be asked for again, not before `retry_s`.
-        loads, capacities, lateness: what was learned.
+        loads, capacities, lateness: what was learned, of bins that end up to `taught_s`.
         target: the workload as last read.
         fleet: what was ready and loading at the last decision.
         bin: the last bin's data.
@@ -91,6 +91,7 @@ class Workload:
     lateness: Lateness = field(default_factory=Lateness)
     target: Target | Unavailable | None = None
     fleet: Fleet | None = None
+    taught_s: float = -math.inf
     bin: BinData | None = None
     outage_bins: int = 0
     metrics_reason: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.controller import Controller
@@ -26,7 +27,7 @@ from autoscaler.traces.trace import Trace
 BIN_S = 600.0
 
 
-def make_object(**spec: Any) -> PredictiveAutoscaler:
+def make_object(*, name: str = "chat", uid: str = "1", deleting: bool = False, **spec: Any) -> PredictiveAutoscaler:
     stated = {
         "scaleTargetRef": {"name": "chat"},
         "mode": "Scale",
@@ -40,7 +41,13 @@ def make_object(**spec: Any) -> PredictiveAutoscaler:
         {
             "apiVersion": "headstart.dev/v1alpha1",
             "kind": "PredictiveAutoscaler",
-            "metadata": {"name": "chat", "namespace": "llm", "uid": "1", "generation": 1},
+            "metadata": {
+                "name": name,
+                "namespace": "llm",
+                "uid": uid,
+                "generation": 1,
+                "deletionTimestamp": "2026-01-01T00:00:00Z" if deleting else None,
+            },
             "spec": stated | spec,
         }
     )
@@ -53,6 +60,23 @@ class FaultyWorld(SimulatedWorld):
     empty = False
     hidden = False
     leads = True
+    listed = True
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.given: PredictiveAutoscaler | None = None  # an edit of the object; the world goes by the first one
+        self.others: list[PredictiveAutoscaler] = []  # objects beside the one that scales, which write nothing
+        self.told: list[str] = []  # reasons of Events
+        self.restored: list[str] = []
+        self.swept: list[list[str]] = []  # names that were said to hold floors, of each sweep
+        self.sweep_fails = False
+        self.statuses = 0
+
+    def objects(self):
+        return (self.given or self._autoscaler, *self.others)
+
+    def synced(self):
+        return self.listed
 
     def fetch(self, requests):
         if self.failure is not None:
@@ -64,6 +88,26 @@ class FaultyWorld(SimulatedWorld):
 
     def target(self, key: TargetKey):
         return Unavailable(key, "ClusterStale", "not heard of") if self.hidden else super().target(key)
+
+    def apply(self, autoscaler, target, desired, *, now_s):
+        if autoscaler.metadata.name != self._autoscaler.metadata.name:
+            return Outcome(Action.NONE, "Unchanged", "another's")
+        return super().apply(autoscaler, target, desired, now_s=now_s)
+
+    def tell(self, autoscaler, *, warning, reason, message):
+        self.told.append(reason)
+
+    def restore(self, autoscaler, held=None):
+        self.restored.append(autoscaler.metadata.name)
+        return super().restore(autoscaler, held)
+
+    def sweep(self, autoscalers, spared):
+        self.swept.append([each.metadata.name for each in autoscalers])
+        return [Outcome(Action.FAILED, "Timeout", "no answer")] if self.sweep_fails else []
+
+    def write_status(self, autoscaler, status):
+        self.statuses += 1
+        return True
 
     def is_leader(self) -> bool:
         return self.leads
@@ -79,6 +123,7 @@ class Run:
     logged: list[str]
     next_bin: int = 0
     replicas: list[int] = field(default_factory=list)
+    broken: bool = False  # whether the test brings a defect about
 
     def tick(self, bins: int = 1) -> None:
         for _ in range(bins):
@@ -86,6 +131,7 @@ class Run:
             self.clock.wait_until(at_s, Event())
             self.world.begin(at_s)
             self.controller.tick()
+            assert self.broken or not any(workload.defects for workload in self.controller.workloads)
             self.next_bin += 1
             self.replicas.append(len(self.world.target(None).pods) if not self.world.hidden else -1)
 

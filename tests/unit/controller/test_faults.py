@@ -1,0 +1,418 @@
+"""What a year brings: edits at the wrong moment, clocks that jump, defects, an unlisted cluster, lost leases."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import numpy as np
+import pytest
+
+from autoscaler.controller.rebuilder import InlineRebuilder
+from autoscaler.kube.errors import KubeError, KubeFailure
+from autoscaler.sources.ranges import Failure, RangeAnswer
+
+BIN_S = 600.0
+LONG = 200
+LONGER = {"prior": "3000s", "learn": False}
+
+
+@pytest.fixture
+def falling():
+    return np.linspace(30.0, 5.0, LONG)
+
+
+def ready(run):
+    return next(each for each in run.workload.status.conditions if each.type == "Ready")
+
+
+class LateRebuilder(InlineRebuilder):
+    """Histories arrive when the test says so."""
+
+    def __init__(self, source):
+        super().__init__(source)
+        self.jobs, self.held = [], True
+
+    def submit(self, jobs):
+        self.jobs += jobs
+
+    def finished(self):
+        if self.held:
+            return []
+        jobs, self.jobs = self.jobs, []
+        super().submit(jobs)
+        return super().finished()
+
+
+@pytest.fixture
+def late_run(start_run, falling):
+    run = start_run(falling)
+    run.rebuilder = run.controller._histories._rebuilder = LateRebuilder(run.world)
+    run.rebuilder.held = False
+    run.tick(50)
+    run.rebuilder.held = True
+    return run
+
+
+# Edits.
+
+
+def test_an_edit_of_the_unit_holds_the_replicas_until_its_history_is_read(late_run, object_of):
+    before = late_run.replicas[-1]
+    late_run.world._units["tokens"] = "requests"
+    late_run.world.given = object_of(demand=[{"unit": "tokens", "query": "tokens", "capacity": 1.0}])
+    late_run.tick(30)
+    assert min(late_run.replicas[-30:]) >= before
+    assert late_run.workload.metrics_reason == "DemandEdited"
+    late_run.rebuilder.held = False
+    late_run.tick(5)
+    assert late_run.workload.metrics_reason == ""
+    assert set(late_run.workload.spec.capacity_rps) == {"tokens"}
+    assert late_run.replicas[-1] < before
+
+
+def test_a_query_edited_while_its_history_is_read_is_asked_again(late_run, object_of):
+    late_run.world._units["other"] = "requests"
+    late_run.world.given = object_of(loadLatency=LONGER)
+    late_run.tick(1)
+    late_run.world.given = object_of(loadLatency=LONGER, demand=[{"query": "other", "capacity": 1.0}])
+    late_run.tick(1)
+    assert [request.query for job in late_run.rebuilder.jobs for request in job.requests.values()] == ["requests"]
+    late_run.rebuilder.held = False
+    late_run.tick(1)  # what comes is of the old query: it is dropped, and the new one is asked
+    late_run.tick(1)
+    assert not late_run.workload.history_missing
+    assert not late_run.workload.rebuilding
+    assert late_run.workload.state.lead_bins == 5
+
+
+def test_bounds_edited_while_a_history_is_read_are_those_of_now(late_run, object_of):
+    late_run.world.given = object_of(loadLatency=LONGER)
+    late_run.tick(1)
+    late_run.world.given = object_of(loadLatency=LONGER, maxReplicas=3)
+    late_run.rebuilder.held = False
+    late_run.tick(1)
+    assert late_run.replicas[-1] == 3
+
+
+@pytest.mark.parametrize("edit", [{"history": "48h"}, {"prometheus": {"serverAddress": "http://other:9090"}}])
+def test_where_and_how_far_back_to_look_is_looked_up_anew(late_run, object_of, edit):
+    late_run.world.given = object_of(**edit)
+    late_run.tick(1)
+    assert len(late_run.rebuilder.jobs) == 1
+
+
+def test_a_history_that_comes_late_teaches_nothing_twice(late_run, object_of):
+    late_run.world.given = object_of(history="48h")
+    late_run.tick(6)
+    arrived_rs = late_run.workload.lateness.arrived_rs
+    late_run.rebuilder.held = False
+    late_run.tick(1)
+    # The six bins since it was asked for are decided on again, and one is new.
+    assert late_run.workload.lateness.arrived_rs < arrived_rs + 1.5 * 30.0 * BIN_S
+
+
+def test_another_target_begins_without_what_was_seen_of_the_one_before(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(60)
+    assert run.workload.loads.recent_s
+    run.world.given = object_of(scaleTargetRef={"name": "other"})
+    run.world.hidden = True
+    run.tick(3)
+    assert run.workload.target.key.name == "other"
+    assert (run.workload.fleet, run.workload.decision) == (None, None)
+    assert run.workload.loads.recent_s == ()
+
+
+def test_an_object_that_is_made_anew_begins_anew(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(60)
+    before = run.workload
+    run.world.given = object_of(uid="2")
+    run.tick(1)
+    assert run.workload is not before
+    assert run.workload.autoscaler.metadata.uid == "2"
+    assert run.workload.state.bins == 60
+
+
+NONSENSE = {"demand": [{"preset": "vllm", "unit": "sheep", "capacity": 1.0}]}
+
+
+def test_an_edit_into_nonsense_is_told_and_what_was_before_stays_in_force(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(60)
+    run.world.given = object_of(**NONSENSE, minReplicas=500)
+    run.tick(5)
+    assert run.replicas[-1] < 40
+    assert run.world.told.count("InvalidSpec") == 1
+    assert (ready(run).status, ready(run).reason) == ("False", "InvalidSpec")
+    assert "no query for sheep" in ready(run).message
+    run.world.given = object_of(minReplicas=50)
+    run.tick(1)
+    assert ready(run).status == "True"
+    assert run.replicas[-1] == 50
+
+
+def test_an_object_that_cannot_be_served_is_told_and_served_once_it_is_mended(start_run, falling, object_of):
+    run = start_run(falling)
+    run.world.given = object_of(**NONSENSE)
+    run.tick(5)
+    assert run.world.told == ["InvalidSpec"]
+    assert ready(run).reason == "InvalidSpec"
+    assert run.controller.settled  # it holds up nobody
+    assert run.replicas == [0] * 5
+    run.world.given = object_of()
+    run.tick(3)
+    assert ready(run).status == "True"
+    assert run.replicas[-1] > 0
+
+
+def test_two_that_scale_one_target_are_refused_and_named(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(20)
+    before = run.replicas[-1]
+    run.world.others = [object_of(name="twin", uid="2")]
+    run.tick(30)
+    assert run.replicas[-1] == before
+    assert run.workload.outcome.reason == "SharedTarget"
+    assert "llm/chat and llm/twin all scale Deployment llm/chat" in run.workload.outcome.message
+    run.world.others = [object_of(name="twin", uid="2", mode="Shadow")]
+    run.tick(1)
+    assert run.replicas[-1] != before
+
+
+def test_objects_that_come_later_leave_the_process_ready(late_run, object_of):
+    assert late_run.controller.settled
+    late_run.world.others = [object_of(name="new", uid="2", mode="Shadow")]
+    late_run.tick(1)
+    assert late_run.controller.settled
+
+
+# Clocks.
+
+
+def test_a_clock_set_back_by_hours_does_not_stop_decisions(start_run, falling):
+    run = start_run(falling)
+    run.tick(100)
+    run.next_bin = 60
+    run.clock._jumped_s = run.world._now_s = 59 * BIN_S
+    run.tick(5)
+    assert run.workload.decision.now_s == 64 * BIN_S
+    assert run.workload.state.bins < 70  # from the history, as it is now
+
+
+def test_a_step_back_of_a_bin_is_waited_for(start_run, falling):
+    run = start_run(falling)
+    run.tick(100)
+    state = run.workload.state
+    run.next_bin = 99
+    run.clock._jumped_s = run.world._now_s = 98 * BIN_S
+    run.tick(1)
+    assert run.workload.state is state
+    run.tick(1)
+    assert run.workload.state.bins == state.bins + 1
+
+
+def test_after_a_long_sleep_the_history_is_asked_for_instead_of_bin_by_bin(start_run):
+    run = start_run(np.full(2_000, 10.0))
+    run.tick(50)
+    for _ in range(1_000):  # the world goes on without the process
+        run.next_bin += 1
+        run.world.begin(run.next_bin * BIN_S)
+    decided = []
+    run.controller._teller.decided = lambda workload, made, now_s: decided.extend(made)
+    run.tick(2)
+    assert len(decided) == 2
+    assert run.workload.state.bins == run.next_bin - 1  # and nothing of it is missing
+    assert run.replicas[-1] >= 10
+
+
+def test_a_short_sleep_is_made_up_for_bin_by_bin(start_run):
+    run = start_run(np.full(400, 10.0))
+    run.tick(50)
+    for _ in range(30):
+        run.next_bin += 1
+        run.world.begin(run.next_bin * BIN_S)
+    decided = []
+    run.controller._teller.decided = lambda workload, made, now_s: decided.extend(made)
+    run.tick(1)
+    assert [each.newest for each in decided] == [False] * 30 + [True]
+
+
+# Histories that fail.
+
+
+def test_a_history_that_fails_is_not_asked_for_at_each_tick(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(20)
+    asked = []
+    rebuilder = run.controller._histories._rebuilder
+    submit = rebuilder.submit
+    rebuilder.submit = lambda jobs: (asked.extend(jobs), submit(jobs))
+    run.world.failure = Failure.UNREACHABLE
+    run.world.given = object_of(loadLatency=LONGER)  # wants a history with a longer lead
+    for _ in range(8):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(asked) == 2  # in two minutes
+    run.world.failure = None
+    for _ in range(4):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert run.workload.state.lead_bins == 5
+
+
+# Defects.
+
+
+@pytest.fixture
+def run_of_two(start_run, falling, object_of):
+    run = start_run(falling)
+    run.world.others = [object_of(name="bad", uid="2", mode="Shadow", demand=[{"query": "bad", "capacity": 1.0}])]
+    run.world._units["bad"] = "requests"
+    run.tick(60)
+    return run
+
+
+def test_a_defect_in_one_object_stops_no_other(run_of_two, caplog):
+    run, fetch = run_of_two, run_of_two.world.fetch
+
+    def torn(requests):
+        answers = fetch(requests)
+        return {
+            request: RangeAnswer(np.zeros(0)) if request.query == "bad" else answer
+            for request, answer in answers.items()
+        }
+
+    run.broken, run.world.fetch = True, torn
+    before = run.replicas[-1]
+    run.tick(30)
+    good, bad = run.controller.workloads
+    assert run.replicas[-1] < before  # the good one goes on
+    assert not good.defects
+    reason = next(each for each in bad.status.conditions if each.type == "Ready")
+    assert (reason.status, reason.reason) == ("False", "InternalError")
+    assert "IndexError" in reason.message
+    assert "llm/bad: a defect of Headstart in the step read" in caplog.text
+    run.world.fetch = fetch
+    run.tick(3)
+    assert not bad.defects
+    assert bad.decision.now_s == good.decision.now_s
+
+
+@pytest.mark.parametrize("port", ["apply", "write_status"])
+def test_a_write_that_breaks_is_a_failure_of_its_object(run_of_two, port):
+    run = run_of_two
+    kept = getattr(run.world, port)
+
+    def breaks(autoscaler, *args, **kwargs):
+        if autoscaler.metadata.name == "bad":
+            raise ZeroDivisionError
+        return kept(autoscaler, *args, **kwargs)
+
+    setattr(run.world, port, breaks)
+    run.broken = True
+    run.tick(30)
+    good, bad = run.controller.workloads
+    assert bad.defects
+    assert not good.defects
+    assert good.outcome.reason != "InternalError"
+    setattr(run.world, port, kept)
+    run.tick(3)
+    assert not bad.defects
+
+
+def test_the_loop_outlives_a_tick_that_breaks(start_run, falling, caplog):
+    run, stop = start_run(falling), Event()
+    fetch, breaks = run.world.fetch, [RuntimeError("no room")] * 2
+
+    def sometimes(requests):
+        if breaks:
+            raise breaks.pop()
+        return fetch(requests)
+
+    def wait_until(at_s, _stop):
+        run.clock._jumped_s = max(run.clock._jumped_s, at_s)
+        run.world.begin(at_s)
+        if at_s > 20 * BIN_S:
+            stop.set()
+
+    run.clock.wait_until, run.world.fetch = wait_until, sometimes
+    run.controller.run(stop)
+    assert run.workload.decision is not None
+    assert [record.message for record in caplog.records] == ["a defect of Headstart in a tick"] * 2
+
+
+# Leadership.
+
+
+def test_floors_are_not_swept_before_the_cluster_is_listed(start_run, falling):
+    run = start_run(falling)
+    run.world.listed = False
+    run.tick(2)
+    assert run.world.swept == []
+    run.world.listed = True
+    run.world.errors = lambda: [KubeError("no answer", kind=KubeFailure.TIMEOUT)]
+    run.tick(2)
+    assert run.world.swept == []
+    run.world.errors = lambda: ()
+    run.tick(3)
+    assert run.world.swept == [["chat"]]
+
+
+def test_a_sweep_that_fails_is_tried_again(start_run, falling):
+    run = start_run(falling)
+    run.world.sweep_fails = True
+    run.tick(3)
+    run.world.sweep_fails = False
+    run.tick(3)
+    assert len(run.world.swept) == 4
+
+
+def test_what_cannot_be_served_keeps_its_floor(start_run, falling, object_of):
+    run = start_run(falling, object_of(**NONSENSE, mode="Floor"))
+    run.tick(1)
+    assert run.world.swept == [["chat"]]  # among those that hold theirs
+
+
+def test_each_new_term_begins_with_a_sweep(start_run, falling):
+    run = start_run(falling)
+    for leads in (True, False, False, True, False, True):
+        run.world.leads = leads
+        run.tick(1)
+    assert len(run.world.swept) == 3
+
+
+def test_nothing_is_written_once_the_lease_is_lost_within_a_tick(start_run, falling):
+    run = start_run(falling)
+    run.tick(20)
+    fetch, before, statuses = run.world.fetch, run.replicas[-1], run.world.statuses
+
+    def lose_the_lease(requests):
+        run.world.leads = False
+        return fetch(requests)
+
+    run.world.fetch = lose_the_lease
+    run.tick(1)
+    assert run.workload.outcome.reason == "NotLeading"
+    run.world.fetch = fetch
+    run.tick(30)
+    assert (run.replicas[-1], run.world.statuses) == (before, statuses)
+    run.world.leads = True
+    run.tick(1)
+    assert run.replicas[-1] < before
+
+
+def test_an_object_is_let_go_although_it_was_never_decided_on(start_run, falling, object_of):
+    run = start_run(falling)
+    run.world.others = [object_of(name="gone", uid="2", mode="Floor", deleting=True, **NONSENSE)]
+    run.tick(1)
+    assert run.world.restored == ["gone"]
+
+
+def test_the_end_puts_back_floors_of_the_leader_only(start_run, falling, object_of):
+    for leads in (True, False):
+        run = start_run(falling, object_of(mode="Floor"))
+        run.tick(5)
+        run.world.leads = leads
+        run.controller.stop()
+        assert run.world.restored == (["chat"] if leads else [])
