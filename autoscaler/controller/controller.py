@@ -234,8 +234,10 @@ class Controller:
         pulled = each("read", self._of(pulls), lambda one: read(pulls[one.key], answers))
         for key, some in pulled.items():
             workload = self._workloads[key]
-            if workload.outage_bins >= _OUTAGE_BINS and some.bins[-1].known and not some.early:
-                workload.history_missing = True
+            if workload.outage_bins and some.bins[-1].known and not some.early:
+                # What failed for the outage needn't wait for its time.
+                workload.retry_s = -math.inf if workload.history_missing else workload.retry_s
+                workload.history_missing = workload.history_missing or workload.outage_bins >= _OUTAGE_BINS
         return pulled
 
     def _pull_for(self, workload: Workload, now_s: float) -> Pull | None:

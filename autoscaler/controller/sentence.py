@@ -18,6 +18,8 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
         return f"{head}no demand is known yet, so they are held"
     if Reason.DEMAND_MISSING in decision.reasons and decision.desired >= decision.current:
         why = f"the last demand is unknown, so none is released; {decision.high_at_lead:.1f} forecast in {lead}"
+    elif Reason.HISTORY_MISSING in decision.reasons and decision.desired == decision.current:
+        why = f"the history couldn't be read, so none is released; {decision.high_at_lead:.1f} forecast in {lead}"
     elif decision.desired > decision.current:
         why = f"{decision.high_at_lead:.1f} needed in {lead} ({_percent(decision.order_level)} quantile)"
     elif decision.desired < decision.current:

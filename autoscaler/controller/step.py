@@ -110,7 +110,9 @@ def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) ->
 def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation:
     unit = workload.request_unit
     backlog_rs = data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
-    return Observation(data.end_s, data.demand_rps, fleet.ready, fleet.due_bins, backlog_rs)
+    return Observation(
+        data.end_s, data.demand_rps, fleet.ready, fleet.due_bins, backlog_rs, history_missing=workload.history_unknown
+    )
 
 
 def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:

@@ -29,6 +29,8 @@ from autoscaler.sources.presets import ResolvedQueries
 _CATCH_UP_BINS = 120
 # A clock that was set back by less is waited for.
 _SET_BACK_S = 60.0
+# Where no history can be had at all, so much of what is seen instead is enough to release replicas on.
+_SEEN_ENOUGH_S = 3_600.0
 
 
 class ObjectKey(NamedTuple):
@@ -110,6 +112,14 @@ class Workload:
     def request_unit(self) -> str | None:
         """The unit that engines count their queues in; None where the object doesn't count requests."""
         return "requests" if "requests" in self.spec.capacity_rps else None
+
+    @property
+    def history_unknown(self) -> bool:
+        """Whether demand before couldn't be read, and less than an hour of it was seen since."""
+        if not self.history_missing or self.state is None:
+            return False
+        known = min(forecast.history.bins_known for forecast in self.state.forecasts.values())
+        return known * self.spec.bin_s < _SEEN_ENOUGH_S
 
     def bin_ends_due(self, now_s: float) -> tuple[float, ...]:
         """Ends of the bins that are over and not decided on yet, oldest first; none where it has lapsed."""

@@ -95,14 +95,15 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
 def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     """Steps 4, 7 and 8: replicas for an outlook and what is ready and loading, with the reasons."""
     need = _weigh(spec, outlook, observation)
-    wanted = _wanted(outlook, need)
+    held = outlook.missing or outlook.early or observation.history_missing
+    wanted = _wanted(outlook, need, held=held)
     desired = min(max(wanted, spec.replicas_min), spec.replicas_max)
     return Decision(
         now_s=observation.now_s,
         desired=desired,
         current=need.current,
         ready=observation.ready,
-        reasons=_reasons(outlook, need, wanted, desired),
+        reasons=_reasons(outlook, need, wanted, desired, history_missing=observation.history_missing),
         lead_bins=outlook.lead_bins,
         median_at_lead=float(outlook.needs[0, MEDIAN]),
         low_at_lead=float(outlook.needs[0, LOW]),
@@ -139,7 +140,7 @@ def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:
     )
 
 
-def _wanted(outlook: Outlook, need: _Need) -> int:
+def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
     """Steps 6 and 7: order what is needed, release what isn't; before any forecast, hold and have at least one."""
     if math.isnan(need.at_lead):
         return max(need.current, 1)
@@ -151,13 +152,13 @@ def _wanted(outlook: Outlook, need: _Need) -> int:
             need.backlog_at_lead_rs,
             outlook.drain_s,
             need.current,
-            outlook.missing or outlook.early,
+            held,
             is_idle(outlook.demand_replicas, outlook.backlog_rs),
         )
     )
 
 
-def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int) -> tuple[Reason, ...]:
+def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int, *, history_missing: bool) -> tuple[Reason, ...]:
     """Step 8: why, most important first."""
     reasons = []
     if desired > wanted:
@@ -168,6 +169,8 @@ def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int) -> tuple[
         return (*reasons, Reason.NO_HISTORY)
     if outlook.missing:
         reasons.append(Reason.DEMAND_MISSING)
+    if history_missing:
+        reasons.append(Reason.HISTORY_MISSING)
     if outlook.early:
         reasons.append(Reason.EARLY)
     if need.backlog_at_lead_rs > outlook.drain_s:
@@ -176,7 +179,7 @@ def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int) -> tuple[
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif need.at_lead <= need.current - 1 and not outlook.missing:
+    elif need.at_lead <= need.current - 1 and not outlook.missing and not history_missing:
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)

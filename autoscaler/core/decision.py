@@ -12,6 +12,7 @@ class Reason(StrEnum):
     NO_HISTORY = "NoHistory"
     SHORT_HISTORY = "ShortHistory"
     DEMAND_MISSING = "DemandMissing"
+    HISTORY_MISSING = "HistoryMissing"
     EARLY = "BetweenIntervals"
     ORDERED_AHEAD = "OrderedAhead"
     BACKLOG = "Backlog"

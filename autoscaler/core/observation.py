@@ -19,6 +19,8 @@ class Observation:
         due_bins: per loading replica, bins until it is expected to serve, each at least 1; shape (loading,).
         backlog_rs: work queued, in replica-seconds, where it is measured; None, or what is no finite number >= 0, lets
             the core estimate it from demand and ready replicas.
+        history_missing: whether demand before was asked for and couldn't be read, and little was seen since: nothing
+            is released on what one quiet bin tells.
     """
 
     now_s: float
@@ -26,3 +28,4 @@ class Observation:
     ready: int
     due_bins: IntArray
     backlog_rs: float | None = None
+    history_missing: bool = False

@@ -19,6 +19,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.NO_HISTORY: "No demand has been seen yet, so there is no forecast: the replicas stay, or one is ordered.",
     Reason.SHORT_HISTORY: "The history is still too short to choose the risk from it, so a cautious one is used.",
     Reason.DEMAND_MISSING: "The demand of the last bin is unknown, so nothing is released.",
+    Reason.HISTORY_MISSING: "The history couldn't be read, and little was seen since, so nothing is released.",
     Reason.EARLY: "Demand rose before its interval was over: more replicas are ordered at once, and none is released.",
     Reason.ORDERED_AHEAD: "More replicas are ordered now, so that they have loaded by the time they are needed.",
     Reason.BACKLOG: "Work would still be queued when a replica ordered now serves: some are added to work it off.",

@@ -165,6 +165,7 @@ def _observation_content(observation: Observation) -> dict[str, Any]:
         "due_bins": [[int(due), len(list(same))] for due, same in itertools.groupby(observation.due_bins.tolist())],
         # A backlog that was not measured is null, so one that was measured as NaN can't be.
         "backlog_rs": None if backlog_rs is None else "NaN" if math.isnan(backlog_rs) else number_content(backlog_rs),
+        "history_missing": bool(observation.history_missing),
     }
 
 
@@ -181,6 +182,7 @@ def _observation(content: Fields) -> Observation:
         ready=content.integer("ready"),
         due_bins=_due_bins(content),
         backlog_rs=backlog_rs,
+        history_missing=content.boolean("history_missing"),
     )
 
 

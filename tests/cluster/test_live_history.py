@@ -1,0 +1,52 @@
+"""Starting while Prometheus is down: nothing is released on the first bin that comes back, but on the history."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import pytest
+from cluster.controllers import Controller
+from cluster.exporter import Exporter
+from cluster.live_objects import LiveObjects
+from cluster.prometheus_server import PrometheusServer
+from cluster.waiting import wait_until
+from cluster.workloads import predictive_autoscaler
+
+from autoscaler.core.decision import Reason
+
+pytestmark = pytest.mark.usefixtures("predictive_autoscalers")
+
+BIN_S = 2
+HISTORY_S = 3_600
+# What is needed at times; the moment of the start is a quiet one.
+USUAL, QUIET = 9.0, 2.0
+QUIET_S = 60
+
+
+def test_a_controller_that_starts_without_prometheus_waits_for_its_history(
+    live: LiveObjects, prometheus: PrometheusServer, exporter: Exporter, headstart: Callable[..., Controller]
+) -> None:
+    start_s = math.floor(time.time() / BIN_S) * BIN_S - HISTORY_S
+    demand = [USUAL] * ((HISTORY_S - QUIET_S) // BIN_S) + [QUIET] * (QUIET_S // BIN_S)
+    prometheus.backfill({"demand": demand}, start_s=start_s, step_s=BIN_S)
+    exporter.set("demand", QUIET)
+    live.create_deployment("chat", replicas=12)
+    live.create_autoscaler(predictive_autoscaler("chat", target="chat", query="sum(demand)", history="1h"))
+
+    controller = headstart("one", prometheus_url=prometheus.url)
+    # Ready all the same: what serves the workload now is left alone, and the probe isn't about Prometheus.
+    controller.start_until_ready()
+    wait_until(
+        lambda: live.condition("chat", "MetricsAvailable") == ("False", "Unreachable"), timeout_s=60, what="the outage"
+    )
+    first_s = controller.decisions()[-1].observation.now_s
+    controller.wait_for_decision(first_s + 2 * BIN_S)
+    assert live.condition("chat", "Ready") == ("False", "NoHistory")
+
+    prometheus.start()
+    wait_until(lambda: live.condition("chat", "Ready") == ("True", "Deciding"), timeout_s=90, what="the history")
+    known = [each for each in controller.decisions() if Reason.NO_HISTORY not in each.decision.reasons]
+    assert not [each.observation.now_s for each in known if Reason.SHORT_HISTORY in each.decision.reasons]
+    assert controller.end() == 0
