@@ -26,7 +26,8 @@ def replay(
         raise UsageError(f"{recording}: there is no such file; record one with headstart run --record {recording}")
     count = 0
     objects: set[str] = set()
-    with progress(f"replaying {recording.name}"), recording.open(encoding="utf-8") as lines:
+    # What is no text is a damaged line, and told as one.
+    with progress(f"replaying {recording.name}"), recording.open(encoding="utf-8", errors="replace") as lines:
         for made in make_again(lines, name=str(recording)):
             count += 1
             objects.add(made.record.object_name)

@@ -43,6 +43,7 @@ def run_simulated(
     from autoscaler.telemetry.line_writer import LineWriter
     from autoscaler.telemetry.log import Log
     from autoscaler.telemetry.metrics import Metrics
+    from autoscaler.telemetry.recording import appending
     from autoscaler.traces.read import read_trace
 
     if not capacity:
@@ -62,8 +63,8 @@ def run_simulated(
         metrics = Metrics(version=version("headstart-gpu"), now_s=clock.now_s)
         recording = None
         if record is not None:
-            file = ending.enter_context(record.open("ab"))
-            recording = LineWriter(file.fileno(), on_drop=metrics.line_dropped)
+            descriptor = ending.enter_context(appending(record))
+            recording = LineWriter(descriptor, on_drop=metrics.line_dropped)
             ending.callback(recording.close)
         log = Log(lambda line: console.print(line, highlight=False, markup=False))
         teller = Teller(metrics, log, recording=recording)

@@ -30,6 +30,7 @@ from autoscaler.sources.prometheus import PrometheusSource
 from autoscaler.telemetry.line_writer import LineWriter
 from autoscaler.telemetry.log import ForwardingHandler, Log
 from autoscaler.telemetry.metrics import Metrics
+from autoscaler.telemetry.recording import appending
 from autoscaler.telemetry.server import Heartbeat, Pages, TelemetryServer
 
 # A pull may take so much of a tick; the rest is for deciding and writing.
@@ -173,8 +174,8 @@ def _teller(settings: Settings, metrics: Metrics, log: Log, heartbeat: Heartbeat
     ending.callback(decisions.close)
     recording = None
     if settings.record is not None:
-        file = ending.enter_context(settings.record.open("ab"))
-        recording = LineWriter(file.fileno(), on_drop=metrics.line_dropped)
+        descriptor = ending.enter_context(appending(settings.record))
+        recording = LineWriter(descriptor, on_drop=metrics.line_dropped)
         ending.callback(recording.close)
     return Teller(metrics, log, decisions=decisions, recording=recording, on_tick=heartbeat.beat)
 
