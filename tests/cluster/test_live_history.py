@@ -15,6 +15,7 @@ from cluster.waiting import wait_until
 from cluster.workloads import predictive_autoscaler
 
 from autoscaler.core.decision import Reason
+from autoscaler.telemetry.record import Record
 
 pytestmark = pytest.mark.usefixtures("predictive_autoscalers")
 
@@ -23,6 +24,7 @@ HISTORY_S = 3_600
 # What is needed at times; the moment of the start is a quiet one.
 USUAL, QUIET = 9.0, 2.0
 QUIET_S = 60
+SHORT = {Reason.NO_HISTORY, Reason.SHORT_HISTORY}
 
 
 def test_a_controller_that_starts_without_prometheus_waits_for_its_history(
@@ -46,7 +48,13 @@ def test_a_controller_that_starts_without_prometheus_waits_for_its_history(
     assert live.condition("chat", "Ready") == ("False", "NoHistory")
 
     prometheus.start()
-    wait_until(lambda: live.condition("chat", "Ready") == ("True", "Deciding"), timeout_s=90, what="the history")
-    known = [each for each in controller.decisions() if Reason.NO_HISTORY not in each.decision.reasons]
-    assert not [each.observation.now_s for each in known if Reason.SHORT_HISTORY in each.decision.reasons]
+    held: list[Record] = []
+
+    def stands_on_history() -> bool:
+        held[:] = [each for each in controller.decisions() if SHORT & set(each.decision.reasons)]
+        return len(held) < len(controller.decisions())
+
+    wait_until(stands_on_history, timeout_s=90, what="a decision that stands on the history")
+    assert live.condition("chat", "Ready") == ("True", "Deciding")
+    assert all(each.decision.desired == 12 for each in held)
     assert controller.end() == 0
