@@ -9,10 +9,19 @@ from pathlib import Path
 
 import pytest
 
-MODULE = Path(__file__).resolve().parent / "control-plane"
-BUILT = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
+FOLDER = Path(__file__).resolve().parent
+# Programs by the make target that builds them, from the Go module in the folder of the same name.
+BUILT = {
+    **dict.fromkeys(
+        ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"), "control-plane"
+    ),
+    **dict.fromkeys(("keda-operator", "keda-adapter"), "keda"),
+}
 REMEDY = {
-    **dict.fromkeys(BUILT, "run `make control-plane` (needs Go 1.26), or name their folder in KUBEBUILDER_ASSETS"),
+    **{
+        name: f"run `make {target}` (needs Go 1.26), or name their folder in KUBEBUILDER_ASSETS"
+        for name, target in BUILT.items()
+    },
     "etcd": "on Debian: apt-get install etcd-server",
     "prometheus": "on Debian: apt-get install prometheus",
     "promtool": "on Debian: apt-get install prometheus",
@@ -21,22 +30,23 @@ REMEDY = {
 }
 
 
-def built_folder() -> Path:
-    """Where `make control-plane` puts its programs: one folder per content of go.mod and go.sum.
+def built_folder(target: str) -> Path:
+    """Where `make control-plane` or `make keda` puts what it builds: one folder per content of go.mod and go.sum.
 
     It lies outside of the checkout, so that a fresh clone on the same machine needs no second build of 5 minutes.
     """
-    digest = hashlib.sha256((MODULE / "go.mod").read_bytes() + (MODULE / "go.sum").read_bytes()).hexdigest()[:16]
+    module = FOLDER / target
+    digest = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:16]
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "headstart" / "control-plane" / digest
+    return Path(cache) / "headstart" / target / digest
 
 
 def find(name: str) -> Path | None:
-    """The program `name`: of `$KUBEBUILDER_ASSETS`, else as `make control-plane` built it, else of the PATH.
+    """The program `name`: of `$KUBEBUILDER_ASSETS`, else as its make target built it, else of the PATH.
 
-    A Kubernetes program is never taken from the PATH: which version that is, no one knows.
+    A program that we build is never taken from the PATH: which version that is, no one knows.
     """
-    folders = [built_folder()]
+    folders = [built_folder(BUILT[name])] if name in BUILT else []
     if os.environ.get("KUBEBUILDER_ASSETS"):
         folders.insert(0, Path(os.environ["KUBEBUILDER_ASSETS"]))
     for folder in folders:
