@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 # Bins without data after which the history is asked for again: the outage may have been the way to Prometheus only.
 _OUTAGE_BINS = 5
+# A standby looks at the lease every 2 s.
+_HAND_OVER_S = 5.0
+# While histories are read, a tick pauses for so many times as long as it took.
+_PAUSES_PER_TICK = 4.0
 # Ticks fall so long after the clock's even times: a bin's last scrape has arrived by then.
 SETTLE_S = 1.0
 # What another history is read for.
@@ -75,6 +79,7 @@ class Controller:
         # Of the last tick, and of any; the first one is what finds the objects.
         self._settled = self._was_settled = False
         self._sweep_due = False
+        self._took_s = 0.0
         self._histories = Histories(rebuilder, teller)
         self._writing = Writing(actuator, elector, teller)
 
@@ -100,11 +105,12 @@ class Controller:
         return self._was_settled
 
     def _next_tick_s(self) -> float:
-        if not self._settled:
-            # What waits for a history decides as soon as it is there.
-            return self._clock.now_s() + 1.0
-        now_s = self._clock.now_s() - self._settle_s
-        return (math.floor(now_s / self._tick_s) + 1) * self._tick_s + self._settle_s
+        now_s = self._clock.now_s()
+        regular_s = (math.floor((now_s - self._settle_s) / self._tick_s) + 1) * self._tick_s + self._settle_s
+        if self._settled:
+            return regular_s
+        # What waits for a history decides soon after it is there; reading a thousand gets most of the time.
+        return min(regular_s, now_s + max(1.0, _PAUSES_PER_TICK * self._took_s))
 
     def tick(self) -> None:
         """One round over all objects."""
@@ -133,15 +139,19 @@ class Controller:
         self._settled = all(workload.state is not None or workload.problem for workload in self._workloads.values())
         self._was_settled = self._was_settled or self._settled
         self._teller.ticked(self._workloads, leads=leads)
+        self._took_s = self._clock.now_s() - now_s
 
     def stop(self) -> None:
-        """Put the user's own bounds back, if this replica leads; then write nothing more."""
-        if self._elector.is_leader():
-            everything = (workload.autoscaler for workload in self._workloads.values())
-            floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
-            if floors:
-                held = self._actuator.held()
-                self._writing.all(lambda floor: self._actuator.restore(floor, held), floors)
+        """Put the user's own bounds back, unless another replica takes them over; then write nothing more.
+
+        In a rolling update the next leader holds the floors on. Put back and raised again, they would let an HPA that
+        syncs in between release what was ordered ahead.
+        """
+        everything = (workload.autoscaler for workload in self._workloads.values())
+        floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
+        if self._elector.is_leader() and floors and not self._elector.hand_over(within_s=_HAND_OVER_S):
+            held = self._actuator.held()
+            self._writing.all(lambda floor: self._actuator.restore(floor, held), floors)
         self._writing.close()
 
     @property
@@ -246,7 +256,11 @@ class Controller:
         if ends_s := workload.bin_ends_due(now_s):
             return pull_for(workload, ends_s)
         early_s = workload.early_s(now_s, self._tick_s)
-        return None if early_s is None else pull_for(workload, (early_s,), early=True)
+        if early_s is None:
+            return None
+        # While histories are read there is a tick each second.
+        workload.looked_s = early_s
+        return pull_for(workload, (early_s,), early=True)
 
     def _decide(self, workload: Workload, pulled: Pulled) -> list[Made]:
         if pulled.early:

@@ -85,6 +85,10 @@ class Alone:
         """Always."""
         return True
 
+    def hand_over(self, *, within_s: float) -> bool:  # noqa: ARG002 - there is nobody to wait for
+        """To nobody."""
+        return False
+
 
 def run_live(settings: Settings, stop: Event, *, on_start: Callable[[int], object] = lambda _port: None) -> None:
     """Run until `stop` is set; then put back what was written, give up the lease and end.

@@ -91,3 +91,7 @@ class Elector(Protocol):
     def is_leader(self) -> bool:
         """Whether this process may write now."""
         ...
+
+    def hand_over(self, *, within_s: float) -> bool:
+        """Cease to lead for good; whether another process took over in time."""
+        ...

@@ -204,3 +204,7 @@ class SimulatedWorld:
     def is_leader(self) -> bool:
         """There is no other."""
         return True
+
+    def hand_over(self, *, within_s: float) -> bool:
+        """To nobody."""
+        return False

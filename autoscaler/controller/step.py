@@ -120,9 +120,9 @@ def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
     if workload.fleet is None or data.end_s <= workload.taught_s:
         # A history that joined late has bins decided on again; they taught already.
         return
+    workload.taught_s = data.end_s
     spec, unit = workload.spec, workload.request_unit
     demand = max((rate / spec.capacity_rps[unit] for unit, rate in data.demand_rps.items()), default=math.nan)
-    workload.taught_s = data.end_s
     backlog_rs = data.backlog_rs(spec.capacity_rps[unit]) if unit else None
     workload.lateness = workload.lateness.with_bin(
         spec, demand_replicas=demand if data.known else math.nan, ready=workload.fleet.ready, backlog_rs=backlog_rs

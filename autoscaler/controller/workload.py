@@ -72,6 +72,7 @@ class Workload:
         target: the workload as last read.
         fleet: what was ready and loading at the last decision.
         bin: the last bin's data.
+        looked_s: when demand was last looked at before a bin was over.
         outage_bins: bins in a row without known demand.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
@@ -91,10 +92,11 @@ class Workload:
     loads: LoadTimes = field(default_factory=LoadTimes)
     capacities: dict[str, CapacitySamples] = field(default_factory=dict)
     lateness: Lateness = field(default_factory=Lateness)
+    taught_s: float = -math.inf
     target: Target | Unavailable | None = None
     fleet: Fleet | None = None
-    taught_s: float = -math.inf
     bin: BinData | None = None
+    looked_s: float = math.nan
     outage_bins: int = 0
     metrics_reason: str = ""
     metrics_message: str = ""
@@ -143,12 +145,13 @@ class Workload:
         return latest_s if state.next_start_s is None else state.next_start_s, latest_s
 
     def early_s(self, now_s: float, tick_s: float) -> float | None:
-        """The time to look at demand before its bin is over; None at a bin's end, or where no history is known."""
+        """The time to look at demand before its bin is over, once a tick; None at its end, or without a history."""
         at_s = math.floor(now_s / tick_s) * tick_s
         state = self.state
         if state is None or state.next_start_s is None or np.isnan(state.needs).any():
             return None
-        return at_s if state.next_start_s - self.spec.bin_s < at_s < state.next_start_s else None
+        inside = state.next_start_s - self.spec.bin_s < at_s < state.next_start_s
+        return at_s if inside and at_s != self.looked_s else None
 
     def go_on_with(self, spec: Spec, state: State) -> None:
         """Plan with another spec, on a history made for it; the queue is the same."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from kubernetes.leaderelection import electionconfig, leaderelection
@@ -25,6 +26,7 @@ from autoscaler.kube.lease_lock import LeaseLock, Term, TermOverError
 LEASE_S = 10
 RENEW_DEADLINE_S = 7
 RETRY_S = 2
+_HAND_OVER_POLL_S = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +85,14 @@ class LeaderElection:
         self._end_term()
         self._term.close()
         self._lock.release()
+
+    def hand_over(self, *, within_s: float) -> bool:
+        """`stop`, and wait until another candidate holds the lease; False where none took it in time."""
+        self.stop()
+        deadline_s = time.monotonic() + within_s
+        while (holder := self._lock.read_holder()) in {"", self._lock.identity} and time.monotonic() < deadline_s:
+            time.sleep(_HAND_OVER_POLL_S)
+        return holder not in {None, "", self._lock.identity}
 
     def _take_part(self) -> None:
         while not self._term.closed.is_set():

@@ -170,6 +170,15 @@ class LeaseLock:
             except KubeError as problem:
                 _log.warning("the lease isn't released and ends by itself within %d s: %s", self._lease_s, problem)
 
+    def read_holder(self) -> str | None:
+        """Who holds the lease now, '' for nobody; None where it can't be read."""
+        try:
+            lease = self._kube.get(LEASES, namespace=self.namespace, name=self.name, timeout_s=self._timeout_s)
+        except KubeError as problem:
+            _log.warning("the lease can't be read: %s", problem)
+            return None
+        return str((lease.get("spec") or {}).get("holderIdentity") or "")
+
     def _write(self, send: Callable[[], dict[str, Any]]) -> bool:
         with self._writing:
             if self._term.is_over():

@@ -83,6 +83,16 @@ def test_a_standby_takes_over_at_once_when_the_leader_stops(api: FakeApi, kubeco
     assert holder(api) == ""
 
 
+def test_a_leader_hands_over_or_learns_that_nobody_is_there(api: FakeApi, kubeconfig: Path) -> None:
+    with candidate(kubeconfig, "a") as leader:
+        assert leader.started.wait(5.0)
+        with candidate(kubeconfig, "b") as standby:
+            assert leader.election.hand_over(within_s=10.0)
+            assert standby.election.is_leader()
+            assert not standby.election.hand_over(within_s=0.5)
+    assert holder(api) == ""
+
+
 def test_leading_ends_within_the_deadline_while_the_server_hangs_and_begins_again(
     api: FakeApi, kubeconfig: Path
 ) -> None:
