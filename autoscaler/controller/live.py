@@ -16,7 +16,6 @@ from autoscaler.controller.clock import SystemClock
 from autoscaler.controller.config_files import ConfigFiles
 from autoscaler.controller.controller import Controller
 from autoscaler.controller.kube_actuator import KubeActuator
-from autoscaler.controller.ports import Elector
 from autoscaler.controller.rebuilder import ThreadedRebuilder
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.warm import warm_kernels
@@ -81,6 +80,12 @@ class Settings:
 class Alone:
     """The only replica leads."""
 
+    def start(self) -> None:
+        """There is nothing to elect."""
+
+    def stop(self) -> None:
+        """There is nothing to give up."""
+
     def is_leader(self) -> bool:
         """Always."""
         return True
@@ -114,7 +119,7 @@ def run_live(settings: Settings, stop: Event, *, on_start: Callable[[int], objec
         ending.callback(rebuilder.close)
         events = EventRecorder(kube, instance=_instance(settings))
         ending.callback(events.stop)
-        elector = _elector(kube, settings, log, ending)
+        elector = _elector(kube, settings, log)
         controller = Controller(
             cluster=cluster,
             source=PrometheusSource(settings.connection, fetch_timeout_s=_PULL_SHARE * settings.tick_s),
@@ -146,6 +151,9 @@ def run_live(settings: Settings, stop: Event, *, on_start: Callable[[int], objec
         warm.set()
         if not cluster.wait_synced(_SYNC_TIMEOUT_S):
             log.warning(f"the cluster isn't listed after {_SYNC_TIMEOUT_S:g} s; going on with what is known")
+        # Not before: a leader that compiles kernels for a minute would write nothing for as long.
+        elector.start()
+        ending.callback(elector.stop)
         controller.run(stop)
 
 
@@ -157,10 +165,10 @@ def _forward_logging(log: Log, ending: ExitStack) -> None:
     ending.callback(root.removeHandler, handler)
 
 
-def _elector(kube: Kube, settings: Settings, log: Log, ending: ExitStack) -> Elector:
+def _elector(kube: Kube, settings: Settings, log: Log) -> LeaderElection | Alone:
     if settings.lease is None:
         return Alone()
-    election = LeaderElection(
+    return LeaderElection(
         kube,
         namespace=settings.lease.namespace,
         name=settings.lease.name,
@@ -168,9 +176,6 @@ def _elector(kube: Kube, settings: Settings, log: Log, ending: ExitStack) -> Ele
         on_started=lambda: log.info("this replica leads now"),
         on_stopped=lambda: log.warning("this replica doesn't lead any more"),
     )
-    election.start()
-    ending.callback(election.stop)
-    return election
 
 
 def _teller(settings: Settings, metrics: Metrics, log: Log, heartbeat: Heartbeat, ending: ExitStack) -> Teller:
