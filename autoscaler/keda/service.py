@@ -54,8 +54,8 @@ class ExternalScalerService(ExternalScalerServicer):
 
     def __init__(self, board: Board, guests: Guests, options: Options | None = None) -> None:
         """Answer from the board, and note in guests what triggers describe."""
-        self._options = options or Options()
-        self._answers = Answers(board, guests, allow_cross_namespace=self._options.allow_cross_namespace)
+        self.options = options or Options()
+        self._answers = Answers(board, guests, allow_cross_namespace=self.options.allow_cross_namespace)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = 0
         self._waiting: dict[Key, set[asyncio.Event]] = {}
@@ -71,6 +71,11 @@ class ExternalScalerService(ExternalScalerServicer):
         for events in self._waiting.values():
             for event in events:
                 event.set()
+
+    @property
+    def streams_open(self) -> int:
+        """Streams that are open now."""
+        return self._open
 
     async def GetMetricSpec(self, request: ScaledObjectRef, context: grpc.aio.ServicerContext) -> GetMetricSpecResponse:
         """The metric and its target."""
@@ -113,7 +118,7 @@ class ExternalScalerService(ExternalScalerServicer):
         """
         try:
             asked = self._answers.asked(request)
-            if self._open >= self._options.streams_max:
+            if self._open >= self.options.streams_max:
                 raise RefusedError(
                     grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._open:,} streams are open, and no more are served"
                 )
@@ -129,7 +134,7 @@ class ExternalScalerService(ExternalScalerServicer):
     async def _push(self, asked: Named | Inline, event: asyncio.Event, context: grpc.aio.ServicerContext) -> None:
         """Write what a stream pushes, until it is long enough."""
         loop = asyncio.get_running_loop()
-        ends_s = loop.time() + self._options.stream_s
+        ends_s = loop.time() + self.options.stream_s
         repeat_s = loop.time()
         was_active = False
         while self._loop is loop and (now_s := loop.time()) < ends_s:
@@ -137,9 +142,9 @@ class ExternalScalerService(ExternalScalerServicer):
             active = self._is_active(asked)
             if active and (not was_active or now_s >= repeat_s):
                 await context.write(IsActiveResponse(result=True))
-                repeat_s = now_s + self._options.repeat_s
+                repeat_s = now_s + self.options.repeat_s
             was_active = active
-            wake_s = min(ends_s, repeat_s if active else now_s + self._options.repeat_s)
+            wake_s = min(ends_s, repeat_s if active else now_s + self.options.repeat_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(wake_s):
                     await event.wait()
