@@ -132,7 +132,8 @@ def test_the_help_of_generate_says_where_recipes_are() -> None:
 def test_the_help_lists_every_command() -> None:
     shown = headstart("--help")
     assert (shown.returncode, shown.stderr) == (0, "")
-    for name in ("backtest", "forecast", "trace", "demo", "validate"):
+    commands = ("run", "replay", "explain", "history", "crd", "backtest", "forecast", "trace", "demo", "validate")
+    for name in commands:
         assert f"│ {name}" in shown.stdout
 
 

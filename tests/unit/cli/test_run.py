@@ -1,0 +1,155 @@
+"""`headstart run --simulate` and `headstart replay`: a run told line by line, recorded, and made again."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from autoscaler.cli import app as command_line
+
+BINS = 120
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "day.csv"
+    demand = 1_800 + 1_500 * np.sin(2 * np.pi * np.arange(BINS) / BINS)
+    times = np.datetime64("2026-03-02T00:00:00") + np.arange(BINS) * np.timedelta64(600, "s")
+    lines = [f"{time}Z,{value:.0f}" for time, value in zip(times, demand, strict=True)]
+    path.write_text("timestamp,requests\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def recorded(trace):
+    """What a run printed, and its recording."""
+    recording = trace.with_name("recording.jsonl")
+    arguments = ["run", "--simulate", trace, "--capacity", "1", "--load-latency", "30m", "--speed", "max"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")
+        assert command_line.run([*map(str, arguments), "--record", str(recording)]) == 0
+    return recording
+
+
+def headstart(capsys, *arguments):
+    capsys.readouterr()
+    code = command_line.run([str(argument) for argument in arguments])
+    return code, capsys.readouterr()
+
+
+def test_a_simulated_run_tells_each_change_and_what_it_came_to(trace, capsys):
+    code, printed = headstart(
+        capsys, "run", "--simulate", trace, "--capacity", "1", "--load-latency", "30m", "--speed", "max"
+    )
+    assert (code, printed.err) == (0, "")
+    *changes, summary = printed.out.splitlines()
+    assert len(changes) > 10
+    assert all(re.match(r"2026-03-02 \d\d:\d0 +\d+ -> \d+ +\d+ replicas? \(", line) for line in changes)
+    assert re.fullmatch(r"120 of 120 bins: \d+ replica-hours, \d+\.\d\d% of the work waited longer than 10 s", summary)
+
+
+def test_a_run_is_recorded_and_made_again(recorded, capsys):
+    kinds = [json.loads(line)["kind"] for line in recorded.read_text().splitlines()]
+    assert kinds[0] == "History"
+    assert kinds.count("Decision") == BINS
+    code, printed = headstart(capsys, "replay", recorded)
+    assert (code, printed.err) == (0, "")
+    assert printed.out == f"{recorded}: 120 decisions of 1 objects made again, all equal byte for byte\n"
+
+
+def test_a_second_run_records_on_to_the_same_file(trace, recorded, tmp_path, capsys):
+    twice = tmp_path / "twice.jsonl"
+    twice.write_bytes(recorded.read_bytes())
+    code, _ = headstart(
+        capsys,
+        "run",
+        "--simulate",
+        trace,
+        "--capacity",
+        "2",
+        "--load-latency",
+        "30m",
+        "--speed",
+        "max",
+        "--record",
+        twice,
+    )
+    assert code == 0
+    code, printed = headstart(capsys, "replay", twice)
+    assert code == 0
+    assert "240 decisions" in printed.out
+
+
+def damaged(recorded, tmp_path, change):
+    path = tmp_path / "damaged.jsonl"
+    lines = recorded.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(change(lines)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        (lambda lines: [], 2, "holds no decisions; record some with headstart run --record"),
+        (lambda lines: [b"\xff\xfe\x00binary\x80" * 50], 2, "holds no decisions"),
+        (lambda lines: [*lines[:50], lines[50][:-300]], 2, "line 51: is not whole JSON"),
+        (lambda lines: [lines[0][:-40], b"\n", *lines[1:]], 2, "line 1: is not whole JSON"),
+        (lambda lines: [lines[0], lines[1].replace(b'"mode"', b'"m\xffde"')], 2, "line 2: mode is missing"),
+        (lambda lines: lines[1:], 2, "line 1: no history of simulated/simulated comes before it"),
+        (
+            lambda lines: [*lines[:60], re.sub(rb'"ready":\d+', b'"ready":4711', lines[60], count=1), *lines[61:]],
+            1,
+            "line 61: the decision of simulated/simulated comes out otherwise",
+        ),
+    ],
+)
+def test_a_damaged_recording_is_told_in_one_line(recorded, tmp_path, capsys, change, code, told):
+    path = damaged(recorded, tmp_path, change)
+    came, printed = headstart(capsys, "replay", path)
+    assert came == code
+    assert printed.err.startswith(f"headstart: {path}")
+    assert told in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run"], "--prometheus: is missing; give the server's address"),
+        (["run", "--prometheus", "http://127.0.0.1:1", "--listen", "8080"], "--listen: must be HOST:PORT"),
+        (["run", "--prometheus", "http://127.0.0.1:1", "--listen", ":70000"], "--listen: must be HOST:PORT"),
+        (["run", "--prometheus", "http://127.0.0.1:1", "--capacity", "1"], "--capacity: is for --simulate"),
+        (["run", "--prometheus", "http://127.0.0.1:1", "--tick", "0s"], "--tick: '0s' is no time at all"),
+        (["run", "--simulate", "TRACE"], "--capacity: is missing"),
+        (["run", "--simulate", "/none.csv", "--capacity", "1"], "/none.csv: no such file"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--speed", "0"], "--speed: '0' is not above 0"),
+        (["run", "--simulate", "TRACE", "--capacity", "tokens=1"], "tokens"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--record", "/none/r.jsonl"], "/none does not exist"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--prometheus", "http://x"], "--prometheus: counts for"),
+        (["replay", "/none.jsonl"], "/none.jsonl: there is no such file"),
+        (["replay"], "RECORDING: is missing"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(trace, capsys, monkeypatch, arguments, told):
+    monkeypatch.delenv("HEADSTART_PROMETHEUS_URL", raising=False)
+    code, printed = headstart(capsys, *(str(trace) if each == "TRACE" else each for each in arguments))
+    assert code == 2
+    assert told in printed.err
+    assert printed.err.startswith("headstart: ")
+    assert printed.err.count("\n") == 1
+
+
+def test_without_a_cluster_it_says_so() -> None:
+    command = "from autoscaler.cli.app import main; main()"
+    arguments = ["run", "--prometheus", "http://127.0.0.1:1", "--kubeconfig", "/none"]
+    shown = subprocess.run(
+        [sys.executable, "-W", "error", "-c", command, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr == "headstart: /none: there is no such kubeconfig; name one with --kubeconfig\n"
