@@ -13,6 +13,9 @@ WINDOW = 50
 SAMPLES_MIN = 10
 # One waiting request per replica at both ends of a bin: every replica had work all the time.
 _WAITING_PER_REPLICA = 1.0
+# What leaves came in before. A query that counts the completions of other engines too finds more, and would teach a
+# capacity that lets replicas go; a fifth is for rates over windows that don't end together.
+_COMPLETED_MAX = 1.2
 # A quarter of the bins did less per replica than this: short prompts of one hour don't set the size of the fleet.
 _QUARTILE = 0
 # What is used changes by a tenth at least, since each change forecasts the history anew.
@@ -55,9 +58,19 @@ class SaturatedBin:
         done_rps = self.completed_rps
         if math.isnan(done_rps):
             done_rps = self.arrived_rps - (self.in_system - self.in_system_before) / self.bin_s
+        elif not done_rps <= _COMPLETED_MAX * self._available_rps:
+            return None
         if not math.isfinite(done_rps) or done_rps <= 0:
             return None
         return done_rps / self.ready
+
+    @property
+    def _available_rps(self) -> float:
+        """Work per second that arrived, or had been queued and isn't any more; NaN where it is unknown."""
+        left = self.in_system_before - self.in_system
+        if math.isnan(left):
+            left = self.waiting_before - self.waiting
+        return self.arrived_rps + max(0.0, left) / self.bin_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,13 @@ def test_completions_are_believed_before_the_difference_of_queues():
     assert a_bin(completed_rps=9.0).per_replica_rps == pytest.approx(4.5)
 
 
+@pytest.mark.parametrize("in_system", [NAN, 160.0])
+def test_a_queue_that_is_worked_off_is_completed_too(in_system):
+    drained = {"waiting_before": 220.0, "waiting": 100.0, "in_system_before": in_system + 120.0, "in_system": in_system}
+    assert a_bin(completed_rps=12.0, **drained).per_replica_rps == 6.0
+    assert a_bin(completed_rps=15.0, **drained).per_replica_rps is None
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -52,6 +59,9 @@ def test_completions_are_believed_before_the_difference_of_queues():
         {"in_system": NAN},
         {"in_system": 5_000.0},  # more stayed than arrived
         {"completed_rps": 0.0},
+        {"completed_rps": 30.0},  # of three engines: only ten a second arrived at this one
+        {"completed_rps": 9.0, "arrived_rps": NAN},  # nothing to hold it against
+        {"completed_rps": math.inf},
     ],
 )
 def test_bins_that_teach_nothing(changes):
