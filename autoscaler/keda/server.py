@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from autoscaler.keda.tls import Certificates, TlsFiles
 SERVICE = externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name
 
 _START_TIMEOUT_S = 10.0
+_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,9 @@ class GrpcServer:
             limits: what is taken at most.
 
         Raises:
-            UsageError: the certificates can't be used.
+            UsageError: the address is none, or the certificates can't be used.
         """
+        _check_address(address)
         self._service = service
         self._address = address
         self._limits = limits or Limits()
@@ -162,8 +165,8 @@ class GrpcServer:
             )
         except RuntimeError as error:
             raise UsageError(
-                f"{self._address}: can't be listened on; it must be HOST:PORT of this machine, with a port that nothing"
-                " else has"
+                f"{self._address}: can't be listened on; it must be an address of this machine, with a port that"
+                " nothing else has"
             ) from error
         self._service.begin()
         await self._set_serving(True)
@@ -181,6 +184,14 @@ class GrpcServer:
         self._service.end()
         if self._server is not None:
             await self._server.stop(grace_s)
+
+
+def _check_address(address: str) -> None:
+    match = re.fullmatch(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})", address)
+    if match is None or int(match[1]) > _PORT_MAX:
+        raise UsageError(
+            f"{address!r} is no address to listen on; it must be HOST:PORT, such as 0.0.0.0:9090 or [::]:9090"
+        )
 
 
 def _ms(duration_s: float) -> int:

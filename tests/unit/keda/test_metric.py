@@ -34,7 +34,7 @@ def reachable(current: int) -> set[int]:
     new = (ratio >= 1.0 - TOLERANCE) & (ratio <= 1.0 + TOLERANCE)
     old = np.abs(1.0 - ratio) <= TOLERANCE
     both = np.where(new, current, np.ceil(milli / 1_000.0))[new == old]
-    return set(np.unique(both).astype(int).tolist())
+    return set(both[np.flatnonzero(np.diff(both, prepend=-1.0))].astype(int).tolist())
 
 
 def test_up_the_hpa_wants_what_was_decided_or_the_least_that_it_can_be_made_to_want_above_it() -> None:

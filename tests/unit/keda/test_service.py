@@ -5,10 +5,10 @@ from itertools import islice
 
 import grpc
 import pytest
+from keda_client import DEADLINE_S, INLINE, Serve, Served, posted, ref, unusable
 
 from autoscaler.keda.metadata import Inline, read_metadata
 from autoscaler.keda.service import Options
-from tests.unit.keda.conftest import DEADLINE_S, INLINE, Serve, Served, posted, ref, unusable
 
 Code = grpc.StatusCode
 NAMED = {"predictiveAutoscaler": "chat", "scalerAddress": "headstart.headstart:9090"}
