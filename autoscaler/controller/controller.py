@@ -13,6 +13,7 @@ from threading import Event
 
 from autoscaler.actuators.outcome import Action
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.controller.follow import follow
 from autoscaler.controller.histories import Histories
 from autoscaler.controller.isolation import each
 from autoscaler.controller.ports import Actuator, Clock, Cluster, Elector
@@ -190,7 +191,7 @@ class Controller:
         before = workload.autoscaler.spec
         workload.seen = workload.autoscaler = autoscaler
         if not self._led:
-            workload.status = autoscaler.status
+            follow(workload, autoscaler.status)
         if autoscaler.spec == before:
             return
         queries, problem = _resolved(autoscaler)
