@@ -163,8 +163,8 @@ def run(
     the bounds that it raised are put back.
     """
     stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: _end(stop))
     if simulate is not None:
         from autoscaler.cli.run_simulated import run_simulated
 
@@ -211,6 +211,12 @@ def run(
     run_live(
         settings, stop, on_start=lambda at: typer.echo(f"headstart: /metrics, /healthz, /readyz on port {at}", err=True)
     )
+
+
+def _end(stop: Event) -> None:
+    """End in order; whoever interrupts once more doesn't want to wait for that."""
+    stop.set()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -36,7 +36,7 @@ from autoscaler.telemetry.server import Heartbeat, Pages, TelemetryServer
 _PULL_SHARE = 0.6
 # 14 days for 16 objects are 3 chunks of half a second each; a loaded server takes ten times as long.
 _HISTORY_TIMEOUT_S = 60.0
-_SYNC_TIMEOUT_S = 60.0
+_SYNC_S = 60
 _SILENT_TICKS = 5
 _START_LIMIT_S = 300.0
 
@@ -149,12 +149,21 @@ def run_live(settings: Settings, stop: Event, *, on_start: Callable[[int], objec
         on_start(server.port)
         warm_kernels()
         warm.set()
-        if not cluster.wait_synced(_SYNC_TIMEOUT_S):
-            log.warning(f"the cluster isn't listed after {_SYNC_TIMEOUT_S:g} s; going on with what is known")
+        _wait_synced(cluster, log, stop)
+        if stop.is_set():
+            return
         # Not before: a leader that compiles kernels for a minute would write nothing for as long.
         elector.start()
         ending.callback(elector.stop)
         controller.run(stop)
+
+
+def _wait_synced(cluster: KubeCluster, log: Log, stop: Event) -> None:
+    """Wait for the cluster's lists, a minute at most, and not once it is to end."""
+    for _ in range(_SYNC_S):
+        if stop.is_set() or cluster.wait_synced(1.0):
+            return
+    log.warning(f"the cluster isn't listed after {_SYNC_S} s; going on with what is known")
 
 
 def _forward_logging(log: Log, ending: ExitStack) -> None:
