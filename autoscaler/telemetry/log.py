@@ -9,7 +9,9 @@ import json
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 _EVERY_S = 60.0
 # Lines in that time, of 300 bytes: 0.1 GB in a day of an outage. Those beyond are counted.
@@ -70,7 +72,7 @@ class Log:
 
 
 class ForwardingHandler(logging.Handler):
-    """Hands what goes through `logging` to a Log: one line each, without tracebacks."""
+    """Hands what goes through `logging` to a Log: one line each, of tracebacks where they ended."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -80,5 +82,11 @@ class ForwardingHandler(logging.Handler):
         """See logging.Handler."""
         message = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
-            message = f"{message}: {record.exc_info[1]!r}"
+            message = f"{message}: {record.exc_info[1]!r}{_place(record.exc_info[1])}"
         self._log_to.warning(f"{record.name}: {' '.join(message.split())}")
+
+
+def _place(problem: BaseException) -> str:
+    """Where it was raised: ' at demand.py:74'; '' where it wasn't."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
