@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from cluster.controllers import Controller
@@ -13,7 +15,7 @@ from cluster.exporter import Exporter
 from cluster.live_objects import LiveObjects
 from cluster.prometheus_server import PrometheusServer
 from cluster.waiting import wait_until
-from cluster.workloads import predictive_autoscaler
+from cluster.workloads import horizontal_pod_autoscaler, predictive_autoscaler
 
 from autoscaler.telemetry.record import Record
 
@@ -31,8 +33,8 @@ def leads(controller: Controller) -> bool:
 
 
 def by_bin(controller: Controller) -> dict[float, Record]:
-    """Its last decision about each bin: a history that was read anew is caught up on."""
-    return {each.observation.now_s: each for each in controller.decisions()}
+    """Its last decision about each bin of "chat": a history that was read anew is caught up on."""
+    return {each.observation.now_s: each for each in controller.decisions() if each.name == "chat"}
 
 
 def same_decisions(one: Controller, other: Controller, *, bins: int = 4) -> bool:
@@ -43,8 +45,29 @@ def same_decisions(one: Controller, other: Controller, *, bins: int = 4) -> bool
 
 
 def acted(controller: Controller) -> list[Record]:
-    """Decisions made while it led."""
-    return [each for each in controller.decisions() if each.done.reason not in {"NotLeading", "CaughtUp"}]
+    """Decisions on "chat" that it made while it led."""
+    passive = {"NotLeading", "CaughtUp"}
+    return [each for each in controller.decisions() if each.name == "chat" and each.done.reason not in passive]
+
+
+@contextmanager
+def watching(look: Callable[[], int]) -> Iterator[list[int]]:
+    """Look again and again; gives all that was seen."""
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.append(look())
+            stop.wait(0.05)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join(15)
 
 
 def test_another_replica_takes_over_and_goes_on_as_the_first_would_have(
@@ -58,6 +81,9 @@ def test_another_replica_takes_over_and_goes_on_as_the_first_would_have(
     live.create_autoscaler(
         predictive_autoscaler("chat", target="chat", query="sum(demand)", history=f"{HISTORY_S // 3_600}h")
     )
+    live.create_deployment("held", replicas=1)
+    live.create_hpa(horizontal_pod_autoscaler("held", target="held", minimum=1, maximum=20))
+    live.create_autoscaler(predictive_autoscaler("held", target="held", query="sum(demand)", mode="Floor"))
     first = headstart("first", prometheus_url=prometheus.url)
     second = headstart("second", prometheus_url=prometheus.url)
     first.start_until_ready()
@@ -78,13 +104,19 @@ def test_another_replica_takes_over_and_goes_on_as_the_first_would_have(
 
     third = headstart("third", prometheus_url=prometheus.url)
     third.start_until_ready()
+    wait_until(lambda: live.hpa("held")[0] >= 9, timeout_s=60, what="the second to raise the floor")
     ended_s = time.time()
-    assert second.end() == 0
-    wait_until(lambda: acted(third), timeout_s=60, what="the third to act")
+    with watching(lambda: live.hpa("held")[0]) as floors:
+        assert second.end() == 0
+        wait_until(lambda: acted(third), timeout_s=60, what="the third to act")
+    # Not for a moment had the HPA leave to release what was ordered ahead.
+    assert min(floors) >= 9
     # A lease that is given up is taken at the next look, before it would have ended.
     assert acted(third)[0].time_s - ended_s < LEASE_S
     third.wait_for_decision(acted(third)[0].observation.now_s)
     assert third.end() == 0
+    # Nobody was there to hand it to.
+    assert live.hpa("held") == (1, {})
 
     # Each change of the replicas is one that an Event tells: none twice, none by someone else.
     told = [re.findall(r"replicas (\d+) -> (\d+)", each.message) * each.count for each in live.events("chat", "Scaled")]
