@@ -35,12 +35,14 @@ class ObjectSeries:
             series.forecast_rps = {unit: quantiles[QUANTILE_INDICES] for unit, quantiles in forecast_rps.items()}
             if not outlook.missing:
                 series.known_s = now_s
-            series.accuracy.decided(
-                now_s=now_s,
-                actual=math.nan if outlook.missing else outlook.demand_replicas,
-                quantiles=outlook.needs[0, QUANTILE_INDICES],
-                lead_bins=outlook.lead_bins,
-            )
+            if not outlook.early:
+                # The bin's own decision scores it.
+                series.accuracy.decided(
+                    now_s=now_s,
+                    actual=math.nan if outlook.missing else outlook.demand_replicas,
+                    quantiles=outlook.needs[0, QUANTILE_INDICES],
+                    lead_bins=outlook.lead_bins,
+                )
             series.reasons.update(str(reason) for reason in record.decision.reasons)
             outcome = (record.done.action, record.done.reason)
             if outcome in series.outcomes or len(series.outcomes) < _OUTCOMES_MAX:

@@ -133,6 +133,23 @@ def test_a_forecast_is_scored_by_the_decision_after_its_bin(scraped: Scraped) ->
     assert samples["coverage_ratio", "chat", "shop", "0.99"] == 1
 
 
+def test_decisions_before_a_bin_is_over_score_nothing_and_hide_nothing(scraped: Scraped) -> None:
+    lead = 2
+    for i in range(lead + 3):
+        outlook = make_outlook(
+            needs=np.full((2, len(LEVELS)), 10.0 + i + lead), demand_replicas=10.0 + i - 1, lead_bins=lead
+        )
+        at_s = MORNING_S + i * BIN_S
+        scraped.decided(make_record(now_s=at_s, outlook=outlook))
+        for share in (0.25, 0.5, 0.75):
+            early = replace(outlook, demand_replicas=99.0, early=True)
+            scraped.decided(make_record(now_s=at_s + share * BIN_S, outlook=early))
+    samples = scraped.samples()
+    assert samples["forecasts_scored_total", "chat", "shop"] == 2
+    assert samples["pinball_loss_replicas_total", "chat", "shop", "0.5"] == 0
+    assert samples["demand_replicas", "chat", "shop"] == 99.0
+
+
 def test_another_interval_starts_the_scores_anew_and_keeps_the_counts(scraped: Scraped) -> None:
     for i in range(8):
         scraped.decided(make_record(now_s=MORNING_S + i * BIN_S))
