@@ -181,6 +181,7 @@ def run(
         )
         return
     from autoscaler.controller.live import Settings, run_live
+    from autoscaler.controller.process import Process
 
     if capacity:
         raise UsageError("--capacity: is for --simulate; in a cluster each object states its own")
@@ -197,16 +198,12 @@ def run(
         headers=headers,
     )
     settings = Settings(
+        process=Process(connection=connection, tick_s=tick_s, host=host, port=port, record=record),
         kubeconfig=kubeconfig,
         context=kube_context,
-        connection=connection,
         namespace=namespace,
         config=config,
-        tick_s=tick_s,
-        host=host,
-        port=port,
         lease=_lease(lease_namespace, lease_name) if leader_election else None,
-        record=record,
     )
     run_live(
         settings, stop, on_start=lambda at: typer.echo(f"headstart: /metrics, /healthz, /readyz on port {at}", err=True)

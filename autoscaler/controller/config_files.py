@@ -15,12 +15,19 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 class ConfigFiles:
     """The objects of a file or folder."""
 
-    def __init__(self, path: Path, log: Log) -> None:
-        """Read them; UsageError where they can't be used, which later edits that are wrong only log."""
+    def __init__(self, path: Path, log: Log, namespace: str | None = None) -> None:
+        """Read them; UsageError where they can't be used, which later edits that are wrong only log.
+
+        Args:
+            path: the file or folder.
+            log: for what happens later.
+            namespace: the only one that is looked after; None for all.
+        """
         self._path = path
         self._log = log
+        self._namespace = namespace
         self._stamp = self._stamped()
-        self._objects = load_autoscalers(path)
+        self._objects = self._loaded()
 
     def __call__(self) -> tuple[PredictiveAutoscaler, ...]:
         """The objects as they are now."""
@@ -28,11 +35,22 @@ class ConfigFiles:
             stamp = self._stamped()
             if stamp != self._stamp:
                 self._stamp = stamp
-                self._objects = load_autoscalers(self._path)
+                self._objects = self._loaded()
                 self._log.info(f"{self._path}: read again, {len(self._objects)} objects")
         except (UsageError, OSError) as problem:
             self._log.warning(f"{problem}; what was read before stays in force")
         return self._objects
+
+    def _loaded(self) -> tuple[PredictiveAutoscaler, ...]:
+        objects = load_autoscalers(self._path)
+        for each in objects:
+            about = each.metadata
+            if self._namespace not in (None, about.namespace):
+                raise UsageError(
+                    f"{self._path}: {about.namespace}/{about.name} is outside --namespace {self._namespace}; correct"
+                    " metadata.namespace, or leave the option out"
+                )
+        return objects
 
     def _stamped(self) -> Stamp:
         """Names, inodes, sizes and times: a mounted ConfigMap changes by a link to another folder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from autoscaler.actuators.outcome import Action, Outcome
@@ -33,7 +33,8 @@ class Teller:
         *,
         decisions: LineWriter | None = None,
         recording: LineWriter | None = None,
-        on_tick: Callable[[], object] = lambda: None,
+        on_decided: Callable[[Workload], object] = lambda _workload: None,
+        on_tick: Callable[[Collection[ObjectKey]], object] = lambda _keys: None,
     ) -> None:
         """Where to tell it.
 
@@ -42,12 +43,14 @@ class Teller:
             log: for what an operator should read.
             decisions: for one line per decision; None for none.
             recording: for the same lines and the histories that they stand on; None for none.
-            on_tick: called after each tick.
+            on_decided: called with each workload that was decided on.
+            on_tick: called after each tick with the objects that exist.
         """
         self._metrics = metrics
         self._log = log
         self._decisions = decisions
         self._recording = recording
+        self._on_decided = on_decided
         self._on_tick = on_tick
 
     def step(self, name: str) -> AbstractContextManager[None]:
@@ -68,6 +71,8 @@ class Teller:
                         writer.write(line)
             self._metrics.decided(record, forecast_rps)
         self._metrics.late(*workload.key, workload.lateness.late_share)
+        if made:
+            self._on_decided(workload)
 
     def rebuilt(self, workload: Workload, rebuilt: Rebuilt) -> None:
         """Tell of a history that decisions stand on from now on."""
@@ -111,7 +116,7 @@ class Teller:
         """A tick is over."""
         self._metrics.watched(workloads.keys())
         self._metrics.leads(leads)
-        self._on_tick()
+        self._on_tick(workloads.keys())
 
 
 def _record(workload: Workload, made: Made, now_s: float) -> Record:
