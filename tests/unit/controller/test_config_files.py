@@ -42,3 +42,16 @@ def test_a_file_that_is_wrong_from_the_start_is_refused(tmp_path):
     (tmp_path / "chat.yaml").write_text("kind: [")
     with pytest.raises(UsageError, match="chat.yaml:1"):
         ConfigFiles(tmp_path, Log(lambda line: None))
+
+
+def test_an_object_of_another_namespace_is_refused_and_later_only_logged(tmp_path):
+    logged = []
+    file = tmp_path / "chat.yaml"
+    file.write_text(YAML)
+    with pytest.raises(UsageError, match="llm/chat is outside --namespace other; correct metadata.namespace"):
+        ConfigFiles(tmp_path, Log(logged.append), "other")
+    read = ConfigFiles(tmp_path, Log(logged.append), "llm")
+    file.write_text(YAML.replace("namespace: llm", "namespace: elsewhere"))
+    assert read()[0].metadata.namespace == "llm"
+    assert "llm/chat" not in logged[-1]
+    assert "elsewhere/chat is outside --namespace llm" in logged[-1]
