@@ -48,7 +48,9 @@ def value_to_publish(desired: int, replicas: int | None, *, tolerance: float) ->
     return max(desired, math.floor(below * (1.0 + tolerance + _PAST)) + 1)
 
 
-def hpa_wants(value: float, *, target: float, replicas: int, tolerance: float) -> int:
+def hpa_wants(
+    value: float, *, target: float, replicas: int, tolerance: float, tolerance_down: float | None = None
+) -> int:
     """What a HorizontalPodAutoscaler wants for an external metric with an AverageValue, before its bounds and behavior.
 
     From pkg/controller/podautoscaler/replica_calculator.go of Kubernetes 1.33 and later; before, the edge of the
@@ -58,11 +60,13 @@ def hpa_wants(value: float, *, target: float, replicas: int, tolerance: float) -
         value: the metric, summed over what was returned.
         target: its averageValue, above 0.
         replicas: status.replicas of the scale subresource.
-        tolerance: the share of change that it ignores, both ways.
+        tolerance: the share of change that it ignores.
+        tolerance_down: that of change downwards, where it is another.
     """
     value_milli, target_milli = round(value * 1_000), round(target * 1_000)
     if replicas > 0:
         ratio = value_milli / (target_milli * replicas)
-        if 1.0 - tolerance <= ratio <= 1.0 + tolerance:
+        down = tolerance if tolerance_down is None else tolerance_down
+        if 1.0 - down <= ratio <= 1.0 + tolerance:
             return replicas
     return math.ceil(value_milli / target_milli)

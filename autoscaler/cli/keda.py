@@ -1,0 +1,124 @@
+"""`headstart keda`: Headstart as KEDA's external scaler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from autoscaler.keda.scaled_object import ScaledObject
+
+app = typer.Typer(help="Be an external scaler for KEDA, and check its triggers.", no_args_is_help=True)
+
+_CLUSTER, _ENDPOINT = "Cluster", "Endpoint"
+
+
+@app.command("check")
+def check(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="YAML with ScaledObjects; other objects in it are passed over."),
+    ] = None,
+    *,
+    scaled_object: Annotated[
+        str | None,
+        typer.Option(
+            "--scaledobject",
+            metavar="NAMESPACE/NAME",
+            help="One in the cluster, instead of a file.",
+            rich_help_panel=_CLUSTER,
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Default: the pod's service account, else $KUBECONFIG.", rich_help_panel=_CLUSTER
+        ),
+    ] = None,
+    kube_context: Annotated[
+        str | None, typer.Option("--context", help="Of the kubeconfig.", rich_help_panel=_CLUSTER)
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            metavar="NUMBER",
+            show_default=False,
+            help="Replicas that the workload has, for what the HorizontalPodAutoscaler makes of the answer. Default:"
+            " what the cluster says, with --scaledobject.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Call this instead of the trigger's scalerAddress, such as a forwarded port.",
+            rich_help_panel=_ENDPOINT,
+        ),
+    ] = None,
+    ca_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The TriggerAuthentication's caCert: TLS.", rich_help_panel=_ENDPOINT),
+    ] = None,
+    client_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its tlsClientCert: mutual TLS.", rich_help_panel=_ENDPOINT),
+    ] = None,
+    client_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its tlsClientKey.", rich_help_panel=_ENDPOINT)
+    ] = None,
+) -> None:
+    """Read a ScaledObject as KEDA does, call its external triggers, and say what the HPA would do with the answers.
+
+    The exit code is 2 if the ScaledObject can't be used, and 1 if a trigger got no answer.
+    """
+    from autoscaler.errors import UsageError
+    from autoscaler.keda.check import Client, check_trigger, to_lines, warnings
+    from autoscaler.keda.scaled_object import read_scaled_objects
+
+    if (file is None) == (scaled_object is None):
+        raise UsageError("give either a FILE or --scaledobject NAMESPACE/NAME")
+    if file is not None:
+        found = tuple((each, replicas) for each in read_scaled_objects(file))
+    else:
+        found = (_of_cluster(str(scaled_object), kubeconfig, kube_context, replicas),)
+    failed = False
+    client = Client(address, ca_cert, client_cert, client_key)
+    for scaled, there_are in found:
+        for trigger in scaled.triggers:
+            checked = check_trigger(scaled, trigger, client)
+            failed |= bool(checked.failure)
+            for line in to_lines(scaled, checked, there_are):
+                typer.echo(line)
+            for warning in warnings(scaled, trigger):
+                typer.echo(f"{trigger.place}: warning: {warning}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _of_cluster(
+    named: str, kubeconfig: Path | None, context: str | None, replicas: int | None
+) -> tuple[ScaledObject, int | None]:
+    """A ScaledObject of the cluster, and the replicas of its workload."""
+    from autoscaler.errors import UsageError
+    from autoscaler.keda.scaled_object import path_text, scaled_object_of
+    from autoscaler.kube.connect import connect
+    from autoscaler.kube.facts import OwnerKind
+
+    namespace, slash, name = named.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise UsageError(f"--scaledobject: {named!r} must be NAMESPACE/NAME")
+    kube = connect(kubeconfig, context)
+    try:
+        manifest = kube.read_owner(OwnerKind.SCALED_OBJECT, namespace=namespace, name=name)
+        scaled = scaled_object_of(manifest, lambda path: f"ScaledObject {named}: {path_text(path)}")
+        if not scaled.triggers:
+            raise UsageError(f"ScaledObject {named}: has no trigger of type external or external-push")
+        if replicas is None:
+            replicas = kube.read_scale(scaled.target).status_replicas
+    finally:
+        kube.close()
+    return scaled, replicas
