@@ -33,7 +33,7 @@ def told():
         Log(logged.append, now_s=lambda: 0.0),
         decisions=decisions,
         recording=recorded,
-        on_tick=lambda: beats.append(1),
+        on_tick=lambda _keys: beats.append(1),
     )
     teller.seen = metrics, logged, decisions, recorded, beats
     return teller
