@@ -4,16 +4,18 @@ VENV := .venv
 CONSTRAINTS := .ci/constraints.txt
 BIN := $(VENV)/bin
 # Outside of the checkout and named by what it is built from, so that a fresh clone uses the same build.
+built = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/$(notdir $(1))/$(shell cat $(1)/go.mod $(1)/go.sum | sha256sum | cut -c 1-16)
 CONTROL_PLANE_MODULE := tests/cluster/control-plane
-CONTROL_PLANE_SOURCES := $(CONTROL_PLANE_MODULE)/go.mod $(CONTROL_PLANE_MODULE)/go.sum
-CONTROL_PLANE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/control-plane/$(shell cat $(CONTROL_PLANE_SOURCES) | sha256sum | cut -c 1-16)
+CONTROL_PLANE := $(call built,$(CONTROL_PLANE_MODULE))
+KEDA_MODULE := tests/cluster/keda
+KEDA := $(call built,$(KEDA_MODULE))
 
 # Both names, since pip read the first for build requirements too until 25.3, and reads the second since.
 export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format proto proto-check notebooks benchmark-speed control-plane wheel constraints clean
+.PHONY: help demo test check format proto proto-check notebooks benchmark-speed benchmark-controller control-plane keda wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -26,7 +28,9 @@ help:
 	@echo "make proto            generate the gRPC code from autoscaler/keda/externalscaler.proto"
 	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
+	@echo "make benchmark-controller  run the live controller with 1,000 objects (nine minutes)"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
+	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; KEDA_MINUTES, once)"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
 
@@ -65,6 +69,9 @@ notebooks: $(VENV)/.installed-test
 benchmark-speed: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
 
+benchmark-controller: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/benchmarks/test_controller.py
+
 control-plane: $(CONTROL_PLANE)/kube-apiserver
 
 # Built aside and moved as a whole: who finds the folder finds all programs in it.
@@ -76,6 +83,20 @@ $(CONTROL_PLANE)/kube-apiserver:
 	CGO_ENABLED=0 go build -trimpath -o "$$partial/" \
 	  -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" tool && \
 	rm -rf $(CONTROL_PLANE) && mv -T "$$partial" $(CONTROL_PLANE)
+
+keda: $(KEDA)/keda-operator
+
+# KEDA's packages are large: two compilers at a time fit into 4 GB of memory. Its CRDs are kept beside the programs, so
+# that the tests need neither Go nor its cache of modules.
+$(KEDA)/keda-operator:
+	@command -v go >/dev/null || { echo "make keda needs Go 1.26 or newer, and there is no go (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+	mkdir -p $(dir $(KEDA))
+	partial=$$(mktemp -d $(KEDA).XXXXXX) && trap 'rm -rf "$$partial"' EXIT && chmod 755 "$$partial" && \
+	cd $(KEDA_MODULE) && CGO_ENABLED=0 nice -n 19 go build -p 2 -trimpath -o "$$partial/" -ldflags "-s -w" tool && \
+	mv "$$partial/operator" "$$partial/keda-operator" && mv "$$partial/adapter" "$$partial/keda-adapter" && \
+	sources=$$(go list -m -f '{{.Dir}}' github.com/kedacore/keda/v2) && \
+	install -D -m 644 -t "$$partial/crds" "$$sources"/config/crd/bases/*.yaml && \
+	rm -rf $(KEDA) && mv -T "$$partial" $(KEDA)
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,7 +1,7 @@
 """An API server stand-in for the controller's benchmark, in a process of its own: `fake_api` with a fleet in it.
 
 Deployments get the pods that they order, which are ready after a minute. Commands are JSON lines on standard input:
-`{}` asks for what was requested since the last time, by verb and resource.
+`{}` asks for what was requested since the last time, by verb and resource, and for when each Deployment was scaled.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class FleetApi(FakeApi):
     def __init__(self, objects: int) -> None:
         super().__init__(bookmark_s=15.0)
         self.asked: Counter[str] = Counter()
-        self.scaled_s: dict[str, float] = {}
+        self.scaled_s: dict[str, list[float]] = {}
         self._pods: dict[int, list[int]] = {}
         self._loading: list[tuple[float, int, int]] = []
         self._next_pod = fleet.PODS
@@ -53,7 +53,7 @@ class FleetApi(FakeApi):
             if verb != "GET" and self._version == before:
                 self.asked[f"{what} without a change"] += 1
             if sub == "scale" and verb == "PATCH":
-                self.scaled_s[name] = time.time()
+                self.scaled_s.setdefault(name, []).append(time.time())
             return answer
 
     def page(self, kind: Kind, namespace: str, query: dict[str, str]) -> Object:
@@ -88,14 +88,18 @@ class FleetApi(FakeApi):
             self.remove("pods", gone["metadata"]["name"])
 
 
+def say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 def main(objects: int) -> None:
     with FleetApi(objects) as api:
-        print(json.dumps({"kubeconfig": api.kubeconfig()}), flush=True)
+        say({"kubeconfig": api.kubeconfig()})
         threading.Thread(target=api.run_kubelets, daemon=True).start()
         for _ in sys.stdin:
             asked, api.asked = api.asked, Counter()
-            answer: dict[str, Any] = {"asked": dict(asked), "scaled_s": api.scaled_s}
-            print(json.dumps(answer), flush=True)
+            say({"asked": dict(asked), "scaled_s": api.scaled_s})
 
 
 if __name__ == "__main__":

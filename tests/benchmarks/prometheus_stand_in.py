@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
-    def do_GET(self) -> None:  # noqa: N802 - as the base class wants it
+    def do_GET(self) -> None:
         due_s = time.monotonic() + ANSWERS_IN_S
         type(self).asked += 1
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
@@ -116,17 +116,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     _Handler.demand = Demand()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(json.dumps({"url": f"http://127.0.0.1:{server.server_address[1]}"}), flush=True)
+    say({"url": f"http://127.0.0.1:{server.server_address[1]}"})
     for line in sys.stdin:
         step = json.loads(line)
         if step:
             _Handler.demand.steps[step["service"]] = (step["from_s"], step["factor"])
-        print(json.dumps({"asked": _Handler.asked}), flush=True)
+        say({"asked": _Handler.asked})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ history in bins of a minute, and six queries.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from fleet import name_of
 from processes import Controller, StandIn
 
+from autoscaler.controller.controller import SETTLE_S
 from autoscaler.controller.warm import warm_kernels
 
 pytestmark = pytest.mark.timeout(1_200)
@@ -26,27 +28,25 @@ TICK_S = 15.0
 INTERVAL_S = 60.0
 MEASURED_TICKS = 16
 # Objects whose demand stays level, until it doubles at these times after a bin's end.
-CHANGES_S = {8: 1.0, 9: 15.0, 10: 30.0, 11: 45.0, 12: 55.0}
+CHANGES_S = {8: 0.5, 9: 8.0, 10: 15.5, 11: 30.5, 12: 45.5}
 CORES_MAX = 1.0
 RSS_MIB_MAX = 1_024.0
 TICK_S_MAX = 10.0
 READY_S_MAX = 60.0
 
 
+Row = tuple[str, str, str]
+
+
 @pytest.fixture(scope="module")
-def table(capsys_of_module) -> Iterator[list[tuple[str, str, str]]]:
-    rows: list[tuple[str, str, str]] = []
+def table(request) -> Iterator[list[Row]]:
+    """Rows of what was measured and its target, shown at the end."""
+    rows: list[Row] = [("", "measured", "must be")]
     yield rows
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    with capsys_of_module():
-        print()
-        for row in [("", "measured", "target"), *rows]:
-            print("  ".join(cell.ljust(max(width, 8)) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-@pytest.fixture(scope="module")
-def capsys_of_module(request):
-    return request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        sys.stdout.write("\n" + "\n".join(lines) + "\n")
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def test_a_thousand_objects(tmp_path, table):
     assert cores < CORES_MAX
     assert end.rss_peak_mib < RSS_MIB_MAX
     assert unchanged == reads == 0
-    assert slowest_s < INTERVAL_S + 1.0 + TICK_S_MAX
+    assert slowest_s < TICK_S + SETTLE_S + longest_s
 
 
 def wait_for_pods_of_first_decisions() -> None:
@@ -143,8 +143,8 @@ def wait_for_patches(api: StandIn, prometheus: StandIn) -> list[float]:
     """Seconds from a doubling of demand to the patch, for objects that it meets at different times of a bin."""
     end_s = (time.time() // INTERVAL_S + 1) * INTERVAL_S
     changes_s = {name_of(number): end_s + after_s for number, after_s in CHANGES_S.items()}
-    for service, from_s in changes_s.items():
-        prometheus.ask(service=service, from_s=from_s, factor=2.0)
+    for name, from_s in changes_s.items():
+        prometheus.ask(service=name, from_s=from_s, factor=2.0)
     time.sleep(end_s + INTERVAL_S + TICK_S - time.time())
     scaled_s = api.ask()["scaled_s"]
-    return [scaled_s[service] - from_s for service, from_s in changes_s.items()]
+    return [min(at_s for at_s in scaled_s[name] if at_s > from_s) - from_s for name, from_s in changes_s.items()]
