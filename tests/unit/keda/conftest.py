@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from certificates_made import make_authority, make_certificate
 from keda_client import Hand, Serve, Served
 
 from autoscaler.keda.board import Board
@@ -49,3 +51,24 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture
 def served(serve: Serve) -> Served:
     return serve()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two authorities, a server's certificate of each, and a client's of the first."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make certificates")
+    folder = tmp_path_factory.mktemp("made")
+    for authority in ("ca", "other-ca"):
+        make_authority(folder, authority)
+    for name, authority in (("server", "ca"), ("rotated", "other-ca"), ("client", "ca"), ("stranger", "other-ca")):
+        make_certificate(folder, name, authority)
+    return folder
+
+
+@pytest.fixture
+def files(made: Path, tmp_path: Path) -> TlsFiles:
+    """The server's files, in a folder where a test may replace them."""
+    for name in ("server.pem", "server.key", "ca.pem"):
+        shutil.copy(made / name, tmp_path / name)
+    return TlsFiles(tmp_path / "server.pem", tmp_path / "server.key")

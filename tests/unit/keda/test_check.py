@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from keda_client import INLINE, Served, posted, unusable
+from keda_client import INLINE, Serve, Served, posted, unusable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -13,6 +13,7 @@ from fake_api.objects import deployment
 from fake_api.server import FakeApi
 
 from autoscaler.cli.app import run
+from autoscaler.keda.tls import TlsFiles
 
 __all__ = ["api", "kube", "kubeconfig"]
 
@@ -199,6 +200,19 @@ def test_certificates_that_cannot_be_read_are_one_line(file: Path, capsys: pytes
     file.write_text(manifest(None, predictiveAutoscaler="chat"))
     assert run(["keda", "check", str(file), "--ca-cert", str(file.parent / "ca.pem")]) == 2
     assert "ca.pem: can't be read: No such file or directory" in shown(capsys)[1]
+
+
+def test_it_speaks_mutual_tls_with_what_the_trigger_authentication_holds(
+    serve: Serve, made: Path, files: TlsFiles, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = serve(tls=TlsFiles(files.cert, files.key, client_ca=made / "ca.pem"))
+    served.board.post(CHAT, posted(2))
+    file.write_text(manifest(served, predictiveAutoscaler="chat", enableTLS="true"))
+    authority = ["--ca-cert", str(made / "ca.pem")]
+    ours = ["--client-cert", str(made / "client.pem"), "--client-key", str(made / "client.key")]
+    assert run(["keda", "check", str(file), *authority, *ours]) == 0
+    assert run(["keda", "check", str(file), *authority]) == 1
+    assert run(["keda", "check", str(file)]) == 1
 
 
 def test_one_of_the_cluster_is_read_with_the_replicas_of_its_workload(

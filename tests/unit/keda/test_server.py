@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from certificates_made import openssl
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from keda_client import DEADLINE_S, INLINE, Serve, Served, posted, ref
@@ -27,45 +27,6 @@ NAMED = {"predictiveAutoscaler": "chat"}
 CHAT = ("prod", "chat")
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def make_authority(folder: Path, name: str) -> None:
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl(folder, "req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}",
-            "-days", "3650", "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
-
-
-def make_certificate(folder: Path, name: str, authority: str) -> None:
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
-    openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-    openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
-            "-CAcreateserial", "-out", f"{name}.pem", "-days", "3650", "-extfile", "ext")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two authorities, a server's certificate of each, and a client's of the first."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make certificates")
-    folder = tmp_path_factory.mktemp("made")
-    for authority in ("ca", "other-ca"):
-        make_authority(folder, authority)
-    for name, authority in (("server", "ca"), ("rotated", "other-ca"), ("client", "ca"), ("stranger", "other-ca")):
-        make_certificate(folder, name, authority)
-    return folder
-
-
-@pytest.fixture
-def files(made: Path, tmp_path: Path) -> TlsFiles:
-    """The server's files, in a folder where a test may replace them."""
-    for name in ("server.pem", "server.key", "ca.pem"):
-        shutil.copy(made / name, tmp_path / name)
-    return TlsFiles(tmp_path / "server.pem", tmp_path / "server.key")
 
 
 def replace(path: Path, made: Path) -> None:
