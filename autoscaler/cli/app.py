@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autoscaler.cli import backtest, crd, demo, explain, forecast, history, keda, replay, trace, validate
+from autoscaler.cli import backtest, crd, demo, explain, forecast, history, keda, keda_serve, replay, trace, validate
 from autoscaler.cli import run as run_command
 from autoscaler.errors import HeadstartError
 
@@ -33,6 +33,7 @@ app.command("explain")(explain.explain)
 app.command("run")(run_command.run)
 app.command("replay")(replay.replay)
 app.command("crd")(crd.crd)
+keda.app.command("serve")(keda_serve.serve)
 app.add_typer(keda.app, name="keda")
 
 

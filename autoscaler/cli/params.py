@@ -131,6 +131,14 @@ def parse_load_latency(given: str) -> LoadLatency:
     )
 
 
+def parse_address(given: str, option: str) -> tuple[str, int]:
+    """Host and port of '0.0.0.0:8080' or '[::]:8080'. UsageError, which names `option`, for anything else."""
+    host, colon, port = given.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65_535:
+        raise UsageError(f"{option}: must be HOST:PORT, such as 0.0.0.0:8080, got {given!r}")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - probes and scrapes come from other hosts
+
+
 def parse_speed(given: str | float) -> float:
     """Virtual seconds per second, more than 0: '600x' or '600'; 'max' doesn't wait."""
     if given == "max":

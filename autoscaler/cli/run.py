@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli import keda_options as keda
 from autoscaler.cli import prometheus_options as prometheus
 from autoscaler.cli.params import (
     Capacity,
+    parse_address,
     parse_capacity,
     parse_load_latency,
     parse_positive_duration_s,
@@ -91,6 +93,19 @@ def run(
         typer.Option(help="Of the Lease.", show_default="the pod's own", rich_help_panel=_CLUSTER),
     ] = None,
     lease_name: Annotated[str, typer.Option(help="Of the Lease.", rich_help_panel=_CLUSTER)] = "headstart",
+    keda_listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Also be KEDA's external scaler there: for objects by name, and for what triggers describe.",
+            show_default="off",
+            rich_help_panel=keda.PANEL,
+        ),
+    ] = None,
+    keda_tls_cert: keda.TlsCertOption = None,
+    keda_tls_key: keda.TlsKeyOption = None,
+    keda_tls_client_ca: keda.TlsClientCaOption = None,
+    keda_cross_namespace: keda.CrossNamespaceOption = False,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -185,7 +200,7 @@ def run(
 
     if capacity:
         raise UsageError("--capacity: is for --simulate; in a cluster each object states its own")
-    host, port = _address(listen)
+    host, port = parse_address(listen, "--listen")
     connection = prometheus.connection_to(
         url,
         timeout_s=timeout_s,
@@ -205,8 +220,24 @@ def run(
         config=config,
         lease=_lease(lease_namespace, lease_name) if leader_election else None,
     )
+    extension = None
+    if keda_listen is not None:
+        from autoscaler.keda.serve import external_scaler
+
+        extension = external_scaler(
+            keda.listening_at(
+                keda_listen,
+                cert=keda_tls_cert,
+                key=keda_tls_key,
+                client_ca=keda_tls_client_ca,
+                cross_namespace=keda_cross_namespace,
+            )
+        )
     run_live(
-        settings, stop, on_start=lambda at: typer.echo(f"headstart: /metrics, /healthz, /readyz on port {at}", err=True)
+        settings,
+        stop,
+        on_start=lambda at: typer.echo(f"headstart: /metrics, /healthz, /readyz on port {at}", err=True),
+        extension=extension,
     )
 
 
@@ -214,13 +245,6 @@ def _end(stop: Event) -> None:
     """End in order; whoever interrupts once more doesn't want to wait for that."""
     stop.set()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _address(listen: str) -> tuple[str, int]:
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise UsageError(f"--listen: must be HOST:PORT, such as 0.0.0.0:8080, got {listen!r}")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as the default
 
 
 def _lease(namespace: str | None, name: str) -> Lease:

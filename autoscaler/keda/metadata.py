@@ -230,7 +230,9 @@ def _object(namespace: str, name: str, spec: Mapping[str, Any], given: Mapping[s
     # Named by what it says: an edited trigger is another object, and two triggers of one ScaledObject don't mix.
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:10]
     metadata = {"namespace": namespace, "name": f"{name[:230].rstrip('.-')}-keda-{digest}", "uid": f"keda-{digest}"}
-    manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
+    # Each is a target of its own: nobody here sees the ScaledObject's.
+    own = {**spec, "scaleTargetRef": {"name": metadata["name"]}}
+    manifest = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": own}
     try:
         return PredictiveAutoscaler.from_manifest(manifest)
     except ValidationError as error:

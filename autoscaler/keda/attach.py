@@ -1,0 +1,159 @@
+"""The external scaler beside the loop: guests among the objects, and each decision on the board.
+
+Guests are objects that a trigger's metadata describes. Nothing is written for them: KEDA's HPA acts on what it is told.
+So every replica of the controller decides on them alike, leader or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.restore import Held
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.controller.ports import Actuator, Clock, Cluster
+from autoscaler.controller.workload import ObjectKey, Workload, key_of, target_key
+from autoscaler.core.decision import Reason
+from autoscaler.errors import HeadstartError
+from autoscaler.keda.board import Board, Posted
+from autoscaler.keda.fleets import Fleets
+from autoscaler.keda.guests import Guests
+from autoscaler.keda.server import GrpcServer
+from autoscaler.kube.facts import Target, TargetKey, Unavailable
+
+_LOAD_LEVEL = 0.5
+_FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the decision")
+
+
+class ExternalScaler:
+    """Takes part in the loop so that KEDA can ask: see controller.process.Extension."""
+
+    def __init__(self, server: GrpcServer, board: Board, guests: Guests, clock: Clock) -> None:
+        """Decisions go to `board`, guests come from `guests`, and `server` answers of both."""
+        self._server = server
+        self._board = board
+        self._guests = guests
+        self._clock = clock
+        self._fleets = Fleets()
+        self._by_target: dict[TargetKey, ObjectKey] = {}
+
+    def start(self) -> None:
+        """Answer from now on: without a specification KEDA's fallback never comes."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """End all streams well, and answer no more."""
+        self._server.stop()
+
+    def cluster(self, inner: Cluster) -> Cluster:
+        """The cluster with the guests."""
+        return _ClusterWithGuests(self, inner)
+
+    def actuator(self, inner: Actuator) -> Actuator:
+        """Writes what isn't a guest's."""
+        return _ActuatorWithGuests(self, inner)
+
+    def decided(self, workload: Workload) -> None:
+        """A decision was made: post it, and let a guest's fleet follow."""
+        decision = workload.decision
+        assert decision is not None, "a decision was made"
+        replicas = workload.target.replicas if isinstance(workload.target, Target) else None
+        usable = not workload.metrics_reason and Reason.NO_HISTORY not in decision.reasons
+        reason = workload.metrics_message or ("" if usable else "no demand is known yet")
+        posted = Posted(decision.desired, workload.spec.bin_s, usable, reason, replicas)
+        self._board.post(workload.key, posted)
+        if self.is_guest(workload.autoscaler):
+            load_s = workload.spec.load_latency.quantile_s(_LOAD_LEVEL)
+            self._fleets.follow(workload.key, decision.desired, now_s=decision.now_s, load_s=load_s)
+
+    def ticked(self, keys: Collection[ObjectKey]) -> None:
+        """A tick is over: these objects exist."""
+        self._board.keep(keys)
+        self._fleets.keep(keys)
+
+    def is_guest(self, autoscaler: PredictiveAutoscaler) -> bool:
+        """Whether a trigger describes it: each is a target of its own."""
+        return self._by_target.get(target_key(autoscaler)) == key_of(autoscaler)
+
+    def guests(self) -> tuple[PredictiveAutoscaler, ...]:
+        """Objects that triggers describe."""
+        objects = self._guests.objects()
+        self._by_target = {target_key(each): key_of(each) for each in objects}
+        return objects
+
+    def guest_target(self, key: TargetKey) -> Target | None:
+        """The workload of a guest, as it is taken to stand; None where it is no guest's."""
+        guest = self._by_target.get(key)
+        return None if guest is None else self._fleets.target(guest, key, now_s=self._clock.now_s())
+
+
+class _ClusterWithGuests:
+    """See ports.Cluster."""
+
+    def __init__(self, scaler: ExternalScaler, inner: Cluster) -> None:
+        self._scaler = scaler
+        self._inner = inner
+
+    def objects(self) -> tuple[PredictiveAutoscaler, ...]:
+        """The cluster's, and the guests."""
+        return (*self._inner.objects(), *self._scaler.guests())
+
+    def problems(self) -> Mapping[tuple[str, str], str]:
+        """The cluster's."""
+        return self._inner.problems()
+
+    def errors(self) -> Collection[HeadstartError]:
+        """The cluster's."""
+        return self._inner.errors()
+
+    def synced(self) -> bool:
+        """Whether the cluster's objects are known."""
+        return self._inner.synced()
+
+    def target(self, key: TargetKey) -> Target | Unavailable:
+        """A guest's fleet, or what the cluster has."""
+        return self._scaler.guest_target(key) or self._inner.target(key)
+
+
+class _ActuatorWithGuests:
+    """See ports.Actuator."""
+
+    def __init__(self, scaler: ExternalScaler, inner: Actuator) -> None:
+        self._scaler = scaler
+        self._inner = inner
+
+    def apply(self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float) -> Outcome:
+        """Nothing, for a guest."""
+        if self._scaler.is_guest(autoscaler):
+            return _FOLLOWED
+        return self._inner.apply(autoscaler, target, desired, now_s=now_s)
+
+    def held(self) -> Collection[Held]:
+        """The cluster's."""
+        return self._inner.held()
+
+    def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:
+        """Nothing, for a guest."""
+        if self._scaler.is_guest(autoscaler):
+            return _FOLLOWED
+        return self._inner.restore(autoscaler, held)
+
+    def sweep(self, autoscalers: Collection[PredictiveAutoscaler], spared: Collection[str]) -> Collection[Outcome]:
+        """The cluster's."""
+        return self._inner.sweep(autoscalers, spared)
+
+    def keep(self, autoscalers: Collection[PredictiveAutoscaler]) -> None:
+        """The cluster's."""
+        self._inner.keep(autoscalers)
+
+    def write_status(self, autoscaler: PredictiveAutoscaler, status: PredictiveAutoscalerStatus) -> bool:
+        """A guest has none."""
+        if self._scaler.is_guest(autoscaler):
+            return True
+        return self._inner.write_status(autoscaler, status)
+
+    def tell(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
+        """A guest has no Events; the decision lines tell."""
+        if not self._scaler.is_guest(autoscaler):
+            self._inner.tell(autoscaler, warning=warning, reason=reason, message=message)
