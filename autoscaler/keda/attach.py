@@ -6,6 +6,7 @@ So every replica of the controller decides on them alike, leader or not.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 
 from autoscaler.actuators.outcome import Action, Outcome
@@ -22,6 +23,9 @@ from autoscaler.keda.guests import Guests
 from autoscaler.keda.server import GrpcServer
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
+# A tick holds the interpreter for milliseconds at a time, and KEDA's calls wait behind it: beside a busy thread the
+# slowest of 100 calls took 29 ms at Python's 5 ms, and 6 ms at this.
+_SWITCH_S = 0.0005
 _LOAD_LEVEL = 0.5
 _FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the decision")
 
@@ -40,6 +44,7 @@ class ExternalScaler:
 
     def start(self) -> None:
         """Answer from now on: without a specification KEDA's fallback never comes."""
+        sys.setswitchinterval(_SWITCH_S)
         self._server.start()
 
     def stop(self) -> None:

@@ -1,7 +1,8 @@
 """Fleets of workloads whose pods nobody here sees: KEDA's HPA is taken to follow what was decided.
 
 What is ordered is ready after the load latency that the trigger states; what isn't wanted any more leaves at once, what
-loads first. Before the first decision there is no telling, and the first one is taken to be there already.
+loads first, but for what lies within the HPA's tolerance. Before the first decision there is no telling, and the first
+one is taken to be there already.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from autoscaler.keda.board import Key
+from autoscaler.keda.metadata import HPA_TOLERANCE
+from autoscaler.keda.metric import TARGET, hpa_wants, value_to_publish
 from autoscaler.kube.facts import Pod, Target, TargetKey
 
 
@@ -37,9 +40,14 @@ class Fleets:
             load_s: time from order to ready.
         """
         known = key in self._replicas
+        before = self._replicas.get(key, ())
+        wanted = desired
+        if before:
+            value = value_to_publish(desired, len(before), tolerance=HPA_TOLERANCE)
+            wanted = hpa_wants(value, target=TARGET, replicas=len(before), tolerance=HPA_TOLERANCE)
         # Those due last leave first.
-        kept = sorted(self._replicas.get(key, ()), key=lambda replica: replica.ready_s)[:desired]
-        while len(kept) < desired:
+        kept = sorted(before, key=lambda replica: replica.ready_s)[:wanted]
+        while len(kept) < wanted:
             kept.append(_Replica(self._ordered, now_s, now_s + load_s if known else now_s))
             self._ordered += 1
         self._replicas[key] = tuple(kept)
