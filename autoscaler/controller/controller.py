@@ -204,7 +204,7 @@ class Controller:
             workload.forget_target()
         workload.retry_s = -math.inf
         if any(getattr(autoscaler.spec, name) != getattr(before, name) for name in _OF_HISTORY):
-            workload.history_missing = True
+            workload.history_missing = workload.history_edited = True
 
     def _note_problem(self, workload: Workload, problem: str) -> None:
         if problem and problem != workload.problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from autoscaler.controller.core_spec import forecasts_alike
 from autoscaler.controller.isolation import each
 from autoscaler.controller.rebuild import Job, Rebuilt, job_for
 from autoscaler.controller.rebuilder import Rebuilder
@@ -14,6 +15,8 @@ from autoscaler.controller.workload import ObjectKey, Workload
 
 # A failed history is asked for again so often.
 _RETRY_S = 60.0
+# So often one that came out empty; at once when the first bin is known.
+_EMPTY_RETRY_S = 600.0
 
 
 class Histories:
@@ -45,14 +48,19 @@ class Histories:
         if not rebuilt.job.is_for(workload):
             # Edited, or made anew, since it was asked for: what it asks now is asked next.
             return
-        workload.history_missing = rebuilt.failure is not None
+        failed, lapsed = rebuilt.failure is not None, workload.lapsed(now_s)
+        # Without a single known bin the server may have lost its past, or not found it yet.
+        workload.history_missing = failed or not rebuilt.demand_rps
+        if workload.history_missing:
+            workload.retry_s = now_s + (_RETRY_S if failed else _EMPTY_RETRY_S)
         if rebuilt.failure is not None:
             self._teller.prometheus_failed(rebuilt.failure)
-            workload.retry_s = now_s + _RETRY_S
-            if workload.state is not None and not workload.lapsed(now_s):
-                return
-        if workload.lapsed(now_s):
+        alike = forecasts_alike(rebuilt.job.spec, workload.spec) and not workload.history_edited
+        if workload.state is not None and not lapsed and (failed or (alike and rebuilt.adds_nothing)):
+            return
+        if lapsed:
             workload.taught_s = -math.inf
+        workload.history_edited = failed and workload.history_edited
         workload.go_on_with(rebuilt.job.spec, rebuilt.state)
         # Bounds and objective are those of now, whatever they were when the job began.
         wants_rebuild(workload)
@@ -67,7 +75,7 @@ def _job(workload: Workload, now_s: float) -> Job | None:
     if workload.state is None or workload.lapsed(now_s):
         return job_for(workload, spec or workload.spec, now_s)
     # A clock that was set back doesn't put it off for longer.
-    waits = 0.0 < workload.retry_s - now_s <= _RETRY_S
+    waits = 0.0 < workload.retry_s - now_s <= _EMPTY_RETRY_S
     if (spec is None and not workload.history_missing) or waits:
         return None
     return job_for(workload, spec or workload.spec, now_s)

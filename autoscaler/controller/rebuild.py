@@ -29,12 +29,15 @@ class Job:
         key, uid: of the object that it is for.
         spec: what to plan with.
         requests: unit -> the request for its demand.
+        remembered: unit -> what the state before knows of the same bins, work per second, shape (points,), NaN where it
+            doesn't; a unit is absent where it knows nothing. A server that lost its past doesn't take it from us.
     """
 
     key: ObjectKey
     uid: str
     spec: Spec
     requests: Mapping[str, RangeRequest]
+    remembered: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def is_for(self, workload: Workload) -> bool:
         """Whether it is for this very object, and asks what the object asks now: edits come while a job is done."""
@@ -67,6 +70,12 @@ class Rebuilt:
     demand_rps: Mapping[str, FloatArray] = field(default_factory=dict)
     failure: SourceError | None = None
 
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether no bin is known that wasn't remembered."""
+        known = sum(int(np.count_nonzero(~np.isnan(values))) for values in self.demand_rps.values())
+        return known <= sum(int(np.count_nonzero(~np.isnan(values))) for values in self.job.remembered.values())
+
 
 def job_for(workload: Workload, spec: Spec, now_s: float) -> Job:
     """The history of a workload up to, and without, the bin that ended last: that one is the next decision's."""
@@ -77,7 +86,28 @@ def job_for(workload: Workload, spec: Spec, now_s: float) -> Job:
         unit: workload.queries.request(query, start_s=last_s - (bins - 1) * bin_s, stop_s=last_s, step_s=bin_s)
         for unit, query in workload.queries.demand.items()
     }
-    return Job(workload.key, workload.autoscaler.metadata.uid, spec, requests)
+    return Job(workload.key, workload.autoscaler.metadata.uid, spec, requests, _remembered(workload, requests, now_s))
+
+
+def _remembered(workload: Workload, requests: Mapping[str, RangeRequest], now_s: float) -> dict[str, FloatArray]:
+    """What the state knows of the bins that are asked for; nothing where it is of other queries, or of another time."""
+    state, known = workload.state, {}
+    if state is None or workload.history_edited or workload.lapsed(now_s):
+        return {}
+    for unit, request in requests.items():
+        if unit not in state.forecasts or state.forecasts[unit].history.bin_s != request.step_s:
+            continue
+        history = state.forecasts[unit].history
+        demand_rps = np.maximum(np.exp(history.log_demand.rows) - history.floor, 0.0)
+        demand_rps[history.missing.rows] = np.nan
+        # Both end at even bins: the state's with the bin before the next decision's, the request's at its last point.
+        later = round((history.next_start_s - request.stop_s) / request.step_s)
+        demand_rps = demand_rps[: len(demand_rps) - later] if later > 0 else np.append(demand_rps, [np.nan] * -later)
+        values = np.full(request.points, np.nan)
+        count = min(len(demand_rps), request.points)
+        values[request.points - count :] = demand_rps[len(demand_rps) - count :]
+        known[unit] = values
+    return known
 
 
 def _spread_bins(key: ObjectKey, bin_s: float) -> int:
@@ -115,7 +145,10 @@ def _rebuilt(job: Job, answers: Mapping[str, RangeAnswer | SourceError]) -> Rebu
     for unit, answer in answers.items():
         if isinstance(answer, SourceError):
             return job.failed(answer)
+        remembered = job.remembered.get(unit)
         demand_rps[unit] = answer.values
+        if remembered is not None:
+            demand_rps[unit] = np.where(np.isnan(answer.values), remembered, answer.values)
     start_s = next(iter(job.requests.values())).start_s - job.spec.bin_s
     known = np.flatnonzero(~np.isnan(np.fmax.reduce(list(demand_rps.values()))))
     if len(known) == 0:

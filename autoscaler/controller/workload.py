@@ -67,7 +67,8 @@ class Workload:
         problem: why the object, as edited last, can't be served; '' where it can.
         defects: step of the tick -> what went wrong in it by a defect of Headstart.
         rebuilding: whether a history is on its way.
-        history_missing: whether the last one failed and is to be asked for again, not before `retry_s`.
+        history_missing: whether the last one failed or was empty and is to be asked for again, not before `retry_s`.
+        history_edited: whether what is asked, where, or how far back was edited since the state's history was read.
         loads, capacities, lateness: what was learned, of bins that end up to `taught_s`.
         target: the workload as last read.
         fleet: what was ready and loading at the last decision.
@@ -88,6 +89,7 @@ class Workload:
     defects: dict[str, str] = field(default_factory=dict)
     rebuilding: bool = False
     history_missing: bool = False
+    history_edited: bool = False
     retry_s: float = -math.inf
     loads: LoadTimes = field(default_factory=LoadTimes)
     capacities: dict[str, CapacitySamples] = field(default_factory=dict)

@@ -416,3 +416,99 @@ def test_the_end_puts_back_floors_of_the_leader_only(start_run, falling, object_
         run.world.leads = leads
         run.controller.stop()
         assert run.world.restored == (["chat"] if leads else [])
+
+
+# A server that lost its past, or hasn't found it yet.
+
+
+def forget_the_past(run, from_bin):
+    """Prometheus comes back with an empty disk: it knows nothing before `from_bin`."""
+    answer = run.world._answer
+
+    def without_past(request):
+        values = answer(request).values.copy()
+        ends = request.start_s + BIN_S * np.arange(request.points)
+        values[ends <= from_bin * BIN_S] = np.nan
+        return RangeAnswer(values)
+
+    run.world._answer = without_past
+
+
+@pytest.fixture
+def wavy():
+    """Six bins of next to nothing in the middle of a busy day, from bin 200 on."""
+    demand = 10 + 8 * np.sin(2 * np.pi * np.arange(400) / 144)
+    demand[200:206] = 0.5
+    return demand
+
+
+def test_one_quiet_bin_after_empty_answers_releases_nothing_that_the_history_wants(start_run, wavy):
+    run = start_run(wavy + 5.0)
+    for k in range(201):
+        run.world.begin(k * BIN_S)
+    run.next_bin, run.clock._jumped_s = 201, 201 * BIN_S
+    run.world.apply(run.world._autoscaler, run.world.target(None), 12, now_s=0.0)
+    run.world.empty = True
+    run.tick(3)
+    run.world.empty = False
+    rebuilder = run.controller._histories._rebuilder = LateRebuilder(run.world)
+    run.tick(3)
+    assert run.replicas == [12] * 6
+    rebuilder.held = False
+    run.tick(1)
+    assert run.workload.state.bins > 200  # the history was there after all
+
+
+def test_an_empty_history_is_not_asked_for_at_each_tick(start_run, falling):
+    run = start_run(falling)
+    run.world.empty = True
+    asked, rebuilder = [], run.controller._histories._rebuilder
+    submit = rebuilder.submit
+    rebuilder.submit = lambda jobs: (asked.extend(jobs), submit(jobs))
+    for _ in range(100):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(asked) == 3  # in 25 minutes
+
+
+def known_bins(run):
+    history = run.workload.state.forecasts["requests"].history
+    return int(np.count_nonzero(~history.missing.rows))
+
+
+def test_a_server_that_lost_its_past_does_not_take_it_from_us(start_run, wavy):
+    run = start_run(wavy)
+    run.tick(180)
+    before = known_bins(run)
+    run.world.failure = Failure.UNREACHABLE
+    run.tick(10)
+    run.world.failure = None
+    forget_the_past(run, 189)
+    run.tick(5)
+    assert not run.workload.history_missing
+    assert known_bins(run) == before + 5
+
+
+def test_a_longer_lead_is_planned_with_all_that_is_remembered(start_run, wavy, object_of):
+    run = start_run(wavy)
+    run.tick(180)
+    before = known_bins(run)
+    rows = run.workload.state.forecasts["requests"].history.log_demand.rows.copy()
+    forget_the_past(run, 175)
+    run.world.given = object_of(loadLatency=LONGER)
+    run.tick(1)
+    assert run.workload.state.lead_bins == 5
+    assert known_bins(run) == before + 1
+    again = run.workload.state.forecasts["requests"].history.log_demand.rows
+    np.testing.assert_allclose(again[: len(rows)], rows, atol=1e-9)
+
+
+def test_another_query_begins_with_its_own_past_alone(start_run, wavy, object_of):
+    run = start_run(wavy)
+    run.tick(180)
+    run.world._units["other"] = "requests"
+    forget_the_past(run, 170)
+    run.world.given = object_of(demand=[{"query": "other", "capacity": 1.0}])
+    run.tick(2)
+    assert known_bins(run) == 11
+    assert not run.workload.history_edited
