@@ -134,6 +134,8 @@ def _what_to_do(call: Call, kind: KubeFailure) -> str:
     if kind is KubeFailure.FORBIDDEN:
         where = f" in namespace {call.namespace}" if call.namespace else ""
         return f"grant the service account the verb {call.verb!r} on {call.resource!r}{where}"
+    if kind is KubeFailure.NOT_FOUND and not call.name and call.resource.endswith(".headstart.dev"):
+        return "install its definition (headstart crd | kubectl apply -f -), or give objects by --config"
     return _WHAT_TO_DO[kind]
 
 

@@ -42,6 +42,12 @@ def test_forbidden_names_the_verb_and_the_resource_to_grant() -> None:
     assert "grant the service account the verb 'patch' on 'deployments.apps/scale' in namespace team" in str(problem)
 
 
+def test_without_our_definition_it_is_said_how_to_install_it() -> None:
+    call = Call("list", "predictiveautoscalers.headstart.dev", "llm")
+    said = str(error_of_status(call, status=404, body=b"404 page not found", headers={}))
+    assert "headstart crd | kubectl apply -f -" in said
+
+
 def test_what_a_proxy_answers_instead_of_a_status_is_no_traceback() -> None:
     for body in (b"<html>bad gateway</html>", b"", b"[1]", b'{"message": 5, "details": "x"}', b"\xff\xfe"):
         problem = error_of_status(CALL, status=502, body=body, headers={})
