@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
+from autoscaler.core.observation import Observation
+from autoscaler.core.state import State
 
 NAN = math.nan
 UNKNOWN = [NAN, -1.0, math.inf, -math.inf, None]
@@ -123,3 +125,19 @@ def test_a_broken_backlog_is_one_that_is_not_measured(broken, spec_of, run_of):
     same, state_after = decide(spec, run.state, run.fleet.observe(now_s, {"requests": 20.0}, broken))
     assert same == decision
     assert state_after.backlog_rs == state.backlog_rs
+
+
+def test_while_the_history_cannot_be_read_replicas_are_ordered_and_none_is_released(spec_of):
+    spec = spec_of()
+    none_load = np.zeros(0, dtype=np.int64)
+    _, state = decide(spec, State.start(spec), Observation(0.0, {"requests": NAN}, 12, none_load))
+
+    def seen(demand_rps, *, history_missing):
+        observation = Observation(spec.bin_s, {"requests": demand_rps}, 12, none_load, history_missing=history_missing)
+        return decide(spec, state, observation)[0]
+
+    assert seen(2.0, history_missing=False).desired < 12
+    held = seen(2.0, history_missing=True)
+    assert held.desired == 12
+    assert held.reasons[:2] == (Reason.HISTORY_MISSING, Reason.STEADY)
+    assert seen(30.0, history_missing=True).desired == seen(30.0, history_missing=False).desired > 12
