@@ -184,6 +184,7 @@ def run(
         from autoscaler.cli.run_simulated import run_simulated
 
         prometheus.refuse_with_trace(context)
+        _refuse_with_simulation(context)
         run_simulated(
             simulate,
             capacity=capacity,
@@ -245,6 +246,18 @@ def _end(stop: Event) -> None:
     """End in order; whoever interrupts once more doesn't want to wait for that."""
     stop.set()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _refuse_with_simulation(context: typer.Context) -> None:
+    """Raise UsageError for the first option of a cluster's that was typed beside --simulate."""
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if (
+            getattr(param, "rich_help_panel", None) in {_CLUSTER, keda.PANEL}
+            and source
+            and source.name == "COMMANDLINE"
+        ):
+            raise UsageError(f"{max(param.opts, key=len)}: counts for nothing with --simulate, which needs no cluster")
 
 
 def _lease(namespace: str | None, name: str) -> Lease:

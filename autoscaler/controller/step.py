@@ -65,7 +65,7 @@ def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
     decision, outlook = decide_early(workload.spec, workload.state, observation)
     if decision.desired <= decision.current:
         return []
-    workload.decision = decision
+    workload.take(decision)
     return [Made(workload.spec, observation, outlook, decision, newest=True)]
 
 
@@ -103,8 +103,9 @@ def _believed(workload: Workload, data: BinData, fleet: Fleet) -> BinData:
 def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) -> Made:
     assert workload.state is not None, "a workload without a state isn't decided on"
     observation = _observation(workload, data, fleet)
-    workload.decision, workload.state = decide(workload.spec, workload.state, observation)
-    return Made(workload.spec, observation, outlook_of(workload.spec, workload.state), workload.decision, newest)
+    decision, workload.state = decide(workload.spec, workload.state, observation)
+    workload.take(decision)
+    return Made(workload.spec, observation, outlook_of(workload.spec, workload.state), decision, newest)
 
 
 def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation:

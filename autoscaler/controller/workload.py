@@ -15,7 +15,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.bin_data import BinData
 from autoscaler.controller.core_spec import stated_spec
 from autoscaler.controller.fleet import Fleet
-from autoscaler.core.decision import Decision
+from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.lateness import Lateness
 from autoscaler.core.learned_capacity import CapacitySamples
 from autoscaler.core.learned_load import LoadTimes
@@ -24,6 +24,7 @@ from autoscaler.core.state import State
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 from autoscaler.sources.presets import ResolvedQueries
 
+_KNOWS_NOTHING = {Reason.DEMAND_MISSING, Reason.NO_HISTORY}
 # Bins that are decided on one after the other; after a longer sleep of the process the history is asked for instead,
 # beside the tick: 120 bins of a thousand objects take half a minute.
 _CATCH_UP_BINS = 120
@@ -77,6 +78,7 @@ class Workload:
         outage_bins: bins in a row without known demand.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
+        floor: what mode Floor writes: the last decision that stands on data; None before one.
         status: as last stored; `status_stored_s` is when.
     """
 
@@ -103,6 +105,7 @@ class Workload:
     metrics_reason: str = ""
     metrics_message: str = ""
     decision: Decision | None = None
+    floor: int | None = None
     outcome: Outcome | None = None
     status: PredictiveAutoscalerStatus | None = None
     status_stored_s: float = -math.inf
@@ -155,16 +158,26 @@ class Workload:
         inside = state.next_start_s - self.spec.bin_s < at_s < state.next_start_s
         return at_s if inside and at_s != self.looked_s else None
 
+    def take(self, decision: Decision) -> None:
+        """The newest decision. What is held for lack of data is what HPA has added too, and no floor of ours."""
+        self.decision = decision
+        if _KNOWS_NOTHING.isdisjoint(decision.reasons):
+            self.floor = decision.desired
+        elif decision.desired > decision.current:
+            self.floor = max(self.floor or 0, decision.desired)
+
     def go_on_with(self, spec: Spec, state: State) -> None:
-        """Plan with another spec, on a history made for it; the queue is the same."""
+        """Plan with another spec, on a history made for it; the queue is the same, measured by another capacity."""
         if self.state is not None:
-            state = replace(state, backlog_rs=self.state.backlog_rs, serving=self.state.serving)
+            unit = next(iter(spec.capacity_rps))
+            scale = self.spec.capacity_rps.get(unit, spec.capacity_rps[unit]) / spec.capacity_rps[unit]
+            state = replace(state, backlog_rs=scale * self.state.backlog_rs, serving=self.state.serving)
         self.spec, self.state = spec, state
 
     def forget_target(self) -> None:
         """Another workload is scaled from now on: what was seen, learned and decided was of the one before."""
         self.loads, self.capacities = LoadTimes(), {}
-        self.target = self.fleet = self.bin = self.decision = self.outcome = None
+        self.target = self.fleet = self.bin = self.decision = self.floor = self.outcome = None
 
 
 def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> Workload:

@@ -74,7 +74,10 @@ class Writing:
             reason, message = (target.reason, target.message) if target else ("NotReadYet", "")
             return Outcome(Action.WAITING, reason, message)
         others = _scaled_by_others(workload, target, decision, scalers.get(target.key, ()), fresh=fresh)
-        return others or self._actuator.apply(autoscaler, target, decision.desired, now_s=now_s)
+        desired = workload.floor if autoscaler.spec.mode is Mode.FLOOR else decision.desired
+        if desired is None:
+            return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
+        return others or self._actuator.apply(autoscaler, target, desired, now_s=now_s)
 
     def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
         before, workload.outcome = workload.outcome, outcome

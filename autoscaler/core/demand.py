@@ -44,8 +44,8 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
         state = replace(_append(spec, state, {}, None), needs=_NAN_NEEDS)
     usable = _usable(spec, state, observation)
     backlog_rs = observation.backlog_rs
-    if backlog_rs is not None and not (math.isfinite(backlog_rs) and backlog_rs >= 0):
-        # An infinite one would stay in the state for good, since each bin adds to the one before.
+    if backlog_rs is not None and not 0 <= backlog_rs <= _backlog_believable_rs(spec, state):
+        # An absurd one would stay in the state for good once the queue isn't measured any more.
         backlog_rs = None
     state = _append(spec, state, usable, backlog_rs)
     return replace(state, next_start_s=observation.now_s + spec.bin_s)
@@ -80,6 +80,14 @@ def _believable(forecast: LeadEnsemble, capacity: float) -> float:
     if history.bins_known < history.day or history.missing_at == history.bins - 1:
         return math.inf
     return ABSURD_FACTOR * max(math.exp(history.peak_log), capacity)
+
+
+def _backlog_believable_rs(spec: Spec, state: State) -> float:
+    """The largest queue that isn't absurd: a day of the largest demand known, or of a replica's where that is less."""
+    peaks = [
+        math.exp(forecast.history.peak_log) / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()
+    ]
+    return max(1.0, *peaks) * DAY_S
 
 
 def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:

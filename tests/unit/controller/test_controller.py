@@ -137,3 +137,18 @@ def test_an_object_that_goes_leaves_nothing(start_run, daily):
     run.tick(1)
     assert not list(run.controller.workloads)
     assert b'name="chat"' not in run.metrics.text()
+
+
+def test_a_floor_is_not_raised_by_what_others_added_while_nothing_is_known(start_run, daily, object_of):
+    run = start_run(daily, object_of(mode="Floor"))
+    run.tick(2 * DAY)
+    floor = run.workload.floor
+    assert floor == run.workload.decision.desired
+    break_it(run, "empty")
+    target = run.world.target(None)
+    run.world.apply(run.workload.autoscaler, target, 3 * len(target.pods), now_s=run.world._now_s)  # HPA reacts
+    written = []
+    run.world.apply = lambda autoscaler, target, desired, *, now_s: written.append(desired) or run.workload.outcome
+    run.tick(5)
+    assert run.workload.decision.desired >= 3 * floor  # it holds what is there
+    assert set(written) == {floor}  # and doesn't make HPA's replicas its own
