@@ -30,7 +30,7 @@ help:
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (nine minutes)"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
-	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; KEDA_MINUTES, once)"
+	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
 

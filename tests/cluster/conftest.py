@@ -16,15 +16,18 @@ from kubernetes import client, config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cluster import binaries, control_plane, definitions, prometheus_server
+from cluster import binaries, control_plane, definitions, keda_programs, prometheus_server
 from cluster.control_plane import ControlPlane
 from cluster.controllers import Controller
 from cluster.exporter import Exporter
 from cluster.fake_nodes import Kwok
 from cluster.faulty_prometheus import FaultyPrometheus
+from cluster.keda_objects import KedaObjects
+from cluster.keda_programs import Keda
 from cluster.live_objects import LiveObjects
 from cluster.processes import Process
 from cluster.prometheus_server import PrometheusServer
+from cluster.scripted_scaler import ScriptedScaler
 from cluster.waiting import wait_until
 
 FOLDER = Path(__file__).resolve().parent
@@ -163,3 +166,32 @@ def headstart(cluster: ControlPlane, namespace: str, tmp_path: Path) -> Iterator
 def live(api: client.ApiClient, namespace: str) -> LiveObjects:
     """What the test's namespace holds."""
     return LiveObjects(api, namespace)
+
+
+@pytest.fixture(scope="module")
+def keda(cluster: ControlPlane, api: client.ApiClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keda]:
+    """KEDA acts on the ScaledObjects of all namespaces, for the tests of one file: others create some for nobody."""
+    running = Keda(binaries.require(*keda_programs.BINARIES), cluster.kubeconfig, tmp_path_factory.mktemp("keda"))
+    started.extend(running.processes)
+    try:
+        running.start(api)
+        yield running
+    finally:
+        running.stop(api)
+        for process in running.processes:
+            started.remove(process)
+
+
+@pytest.fixture
+def scaled(keda: Keda, api: client.ApiClient, namespace: str) -> KedaObjects:
+    """What KEDA makes of the test's namespace."""
+    return KedaObjects(api, namespace)
+
+
+@pytest.fixture
+def scaler() -> Iterator[ScriptedScaler]:
+    """An external scaler that does as the test says; it serves."""
+    scripted = ScriptedScaler()
+    scripted.start()
+    yield scripted
+    scripted.stop()
