@@ -38,7 +38,7 @@ demo: $(VENV)/.installed
 	$(BIN)/headstart demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 check: $(VENV)/.installed-lint proto-check
 	$(BIN)/ruff check .
