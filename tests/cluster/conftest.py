@@ -91,7 +91,7 @@ def namespace(api: client.ApiClient, request: pytest.FixtureRequest) -> Iterator
     # Pods are refused until the controller manager has made the namespace's ServiceAccount.
     wait_until(
         lambda: core.read_namespaced_service_account("default", name, _request_timeout=5),
-        timeout_s=30,
+        timeout_s=90,
         what=f"the ServiceAccount {name}/default",
     )
     yield name
