@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Fault(Enum):
 class ScriptedScaler(services.ExternalScalerServicer):
     """An external scaler on loopback that wants `wanted` replicas by a target of 1 each, and is `active` or not.
 
-    `fault` makes it go wrong, and `delay_s` is how long each call takes meanwhile. Its stream of activity sends what it
+    `fault` makes it go wrong, and each call then takes up to `delay_s`. Its stream of activity sends what it
     is twice a second. `calls` counts what was asked for by name.
     """
 
@@ -84,7 +85,7 @@ class ScriptedScaler(services.ExternalScalerServicer):
     def _go_wrong(self, call: str, context: Any) -> None:
         self.calls[call] += 1
         if self.fault:
-            time.sleep(self.delay_s)
+            time.sleep(random.uniform(0.0, self.delay_s))  # noqa: S311 (no secret)
         while self.fault is Fault.HANG and context.is_active():
             time.sleep(0.1)
         if self.fault is Fault.ALL_FAIL or (self.fault is Fault.NO_VALUE and call == "GetMetrics"):

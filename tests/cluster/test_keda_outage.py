@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,39 +17,46 @@ FALLBACK = {"failureThreshold": 3, "replicas": 6}
 METRIC_FAILS = ("False", "FailedGetExternalMetric")
 
 
-class Chat:
-    """The Deployment chat with 4 ready replicas, which is what its scaler wants."""
+class Workload:
+    """A Deployment with 4 ready replicas, which is what its scaler wants."""
 
-    def __init__(self, live: LiveObjects, scaled: KedaObjects, scaler: ScriptedScaler) -> None:
+    def __init__(self, name: str, live: LiveObjects, scaled: KedaObjects, scaler: ScriptedScaler) -> None:
+        self._name = name
         self._live = live
         self.scaled = scaled
         self.scaler = scaler
 
-    def settle(self, *triggers: dict[str, Any], **spec: Any) -> None:
+    def settle(self, *triggers: dict[str, Any], minimum: int = 1, **spec: Any) -> None:
         """Create all, and return once KEDA's HPA has brought the wanted 4 replicas."""
         self.scaler.wanted = 4
-        self._live.create_deployment("chat", replicas=1, load="0s")
-        minimum = spec.pop("minimum", 1)
+        self._live.create_deployment(self._name, replicas=1, load="0s")
         trigger = external_trigger(self.scaler.address)
-        self.scaled.create("scaledobjects", scaled_by(trigger, *triggers, name="chat", minimum=minimum, **spec))
+        manifest = scaled_by(trigger, *triggers, name=self._name, minimum=minimum, **spec)
+        self.scaled.create("scaledobjects", manifest)
         self.wait_for_replicas(4)
-        wait_until(lambda: self._live.ready("chat") == 4, timeout_s=60, what="4 ready replicas")
+        wait_until(lambda: self._live.ready(self._name) == 4, timeout_s=60, what="4 ready replicas")
 
-    def wait_for_replicas(self, number: int) -> None:
+    def wait_for_replicas(self, number: int, *, timeout_s: float = 60) -> None:
         """Return once the Deployment has `number` replicas."""
-        wait_until(lambda: self._live.replicas("chat") == number, timeout_s=60, what=f"{number} replicas")
+        wait_until(lambda: self._live.replicas(self._name) == number, timeout_s=timeout_s, what=f"{number} replicas")
 
-    def wait_for_hpa(self, active: tuple[str, str]) -> None:
+    def wait_for_fallback(self, active: str) -> None:
+        """Return once KEDA says "True" or "False" of its fallback; its writers overtake each other for a moment."""
+        wait_until(
+            lambda: self.scaled.condition(self._name, "Fallback")[0] == active, timeout_s=60, what=f"fallback {active}"
+        )
+
+    def wait_for_hpa(self, active: tuple[str, str], *, timeout_s: float = 60) -> None:
         """Return once the HPA's condition ScalingActive has this status and reason."""
         wait_until(
-            lambda: self.scaled.hpa_condition("chat", "ScalingActive") == active,
-            timeout_s=60,
+            lambda: self.scaled.hpa_condition(self._name, "ScalingActive") == active,
+            timeout_s=timeout_s,
             what=f"an HPA whose ScalingActive is {active}",
         )
 
     def holds(self, number: int, *, for_s: float = 8.0) -> bool:
         """Whether the Deployment has `number` replicas all the time, looked at for several polls and HPA syncs."""
-        return stays(lambda: self._live.replicas("chat") == number, for_s=for_s)
+        return stays(lambda: self._live.replicas(self._name) == number, for_s=for_s)
 
 
 def stays(condition: Callable[[], bool], *, for_s: float) -> bool:
@@ -61,14 +69,23 @@ def stays(condition: Callable[[], bool], *, for_s: float) -> bool:
     return True
 
 
+@contextmanager
+def serving(scaler: ScriptedScaler) -> Iterator[ScriptedScaler]:
+    scaler.start()
+    try:
+        yield scaler
+    finally:
+        scaler.stop()
+
+
 @pytest.fixture
-def chat(live: LiveObjects, scaled: KedaObjects, scaler: ScriptedScaler) -> Chat:
-    return Chat(live, scaled, scaler)
+def chat(live: LiveObjects, scaled: KedaObjects, scaler: ScriptedScaler) -> Workload:
+    return Workload("chat", live, scaled, scaler)
 
 
 @pytest.mark.parametrize("fault", [Fault.NO_VALUE, Fault.ALL_FAIL])
 def test_without_fallback_errors_hold_the_replicas_and_recovery_takes_up_the_wanted_number(
-    chat: Chat, fault: Fault
+    chat: Workload, fault: Fault
 ) -> None:
     chat.settle()
     chat.scaler.fault = fault
@@ -80,47 +97,49 @@ def test_without_fallback_errors_hold_the_replicas_and_recovery_takes_up_the_wan
     chat.wait_for_replicas(2)
 
 
-def test_without_fallback_errors_can_take_a_workload_to_zero_once_it_has_cooled_down(chat: Chat) -> None:
+def test_without_fallback_errors_can_take_a_workload_to_zero_once_it_has_cooled_down(chat: Workload) -> None:
     chat.settle(minimum=0)
-    # With each error the HPA's request throws the scaler away, and a poll that is under way then counts as inactive.
-    # Slow answers let them meet within seconds; with answers of 20 ms it took 40 s here.
-    chat.scaler.delay_s = 0.3
+    # With each error the HPA's request throws the scaler away, and a poll that is under way then counts as inactive,
+    # not as failed. Slow answers let the two meet within seconds; with answers of 20 ms it took 40 s here.
+    chat.scaler.delay_s = 0.6
     chat.scaler.fault = Fault.NO_VALUE
-    chat.wait_for_replicas(0)
+    chat.wait_for_replicas(0, timeout_s=150)
 
 
-def test_with_fallback_errors_take_no_workload_to_zero(chat: Chat) -> None:
+def test_with_fallback_errors_take_no_workload_to_zero(chat: Workload) -> None:
     # Active by the fallback, it never cools down.
     chat.settle(minimum=0, cooldownPeriod=30, fallback=FALLBACK)
-    chat.scaler.delay_s = 0.3
+    chat.scaler.delay_s = 0.6
     chat.scaler.fault = Fault.NO_VALUE
     chat.wait_for_replicas(6)
     assert chat.holds(6, for_s=15)
 
 
-def test_fallback_counts_only_after_more_failures_than_its_threshold(chat: Chat) -> None:
+def test_fallback_counts_only_after_more_failures_than_its_threshold(chat: Workload) -> None:
     chat.settle(fallback=FALLBACK)
     chat.scaler.fault = Fault.NO_VALUE
     chat.wait_for_replicas(6)
-    assert chat.scaled.condition("chat", "Fallback")[0] == "True"
+    chat.wait_for_fallback("True")
     health = chat.scaled.scaled_object("chat")["status"]["health"][f"s0-{METRIC}"]
     assert health["status"] == "Failing"
     assert health["numberOfFailures"] > FALLBACK["failureThreshold"]
 
     chat.scaler.fault = None
     chat.wait_for_replicas(4)
-    wait_until(lambda: chat.scaled.condition("chat", "Fallback")[0] == "False", timeout_s=30, what="no fallback")
+    chat.wait_for_fallback("False")
 
 
-def test_fallback_that_keeps_the_higher_number_takes_no_replica_away(chat: Chat) -> None:
+def test_fallback_that_keeps_the_higher_number_takes_no_replica_away(chat: Workload) -> None:
     chat.settle(fallback={**FALLBACK, "replicas": 2, "behavior": "currentReplicasIfHigher"})
     chat.scaler.fault = Fault.NO_VALUE
-    wait_until(lambda: chat.scaled.condition("chat", "Fallback")[0] == "True", timeout_s=60, what="the fallback")
+    chat.wait_for_fallback("True")
     assert chat.holds(4)
 
 
 @pytest.mark.parametrize("end", ["killed", "all calls fail"])
-def test_a_scaler_without_metric_spec_holds_the_replicas_and_its_fallback_never_counts(chat: Chat, end: str) -> None:
+def test_a_scaler_without_metric_spec_holds_the_replicas_and_its_fallback_never_counts(
+    chat: Workload, end: str
+) -> None:
     chat.settle(fallback=FALLBACK)
     if end == "killed":
         chat.scaler.stop()
@@ -138,27 +157,30 @@ def test_a_scaler_without_metric_spec_holds_the_replicas_and_its_fallback_never_
     chat.wait_for_replicas(3)
 
 
-def test_a_scaler_that_hangs_holds_the_replicas_and_its_fallback_never_counts(chat: Chat) -> None:
-    chat.settle(fallback=FALLBACK)
-    chat.scaler.fault = Fault.HANG
-    # Nobody sets a limit on these calls but the API server: 60 s for the HPA's request, which waits for so long.
-    wait_until(
-        lambda: chat.scaled.hpa_condition("chat", "ScalingActive") == METRIC_FAILS,
-        timeout_s=120,
-        what="an HPA that gives up",
-    )
-    assert chat.holds(4)
-    assert chat.scaled.condition("chat", "Fallback")[0] != "True"
+def test_a_scaler_that_hangs_holds_replicas_above_the_minimum_and_no_fallback_counts(
+    chat: Workload, live: LiveObjects, scaled: KedaObjects
+) -> None:
+    with serving(ScriptedScaler()) as other:
+        # Without a minimum it takes the workload to zero like errors do; the fallback never counts, and is no help.
+        batch = Workload("batch", live, scaled, other)
+        batch.settle(minimum=0, fallback=FALLBACK)
+        chat.settle(fallback=FALLBACK)
+        chat.scaler.fault = other.fault = Fault.HANG
+        # Nobody sets a limit on these calls but the API server: 60 s for the HPA's request, which waits for so long.
+        chat.wait_for_hpa(METRIC_FAILS, timeout_s=120)
+        batch.wait_for_replicas(0, timeout_s=120)
+        assert chat.holds(4)
+        for each in ("chat", "batch"):
+            assert scaled.condition(each, "Fallback")[0] != "True"
 
-    chat.scaler.wanted = 3
-    chat.scaler.fault = None
-    chat.wait_for_replicas(3)
+        chat.scaler.wanted = 3
+        chat.scaler.fault = other.fault = None
+        chat.wait_for_replicas(3)
+        batch.wait_for_replicas(4)
 
 
-def test_beside_another_trigger_a_failing_scaler_lets_it_scale_up_and_not_down(chat: Chat) -> None:
-    other = ScriptedScaler(wanted=3)
-    other.start()
-    try:
+def test_beside_another_trigger_a_failing_scaler_lets_it_scale_up_and_not_down(chat: Workload) -> None:
+    with serving(ScriptedScaler(wanted=3)) as other:
         chat.settle(external_trigger(other.address))
         chat.scaler.fault = Fault.NO_VALUE
         other.wanted = 5
@@ -168,5 +190,3 @@ def test_beside_another_trigger_a_failing_scaler_lets_it_scale_up_and_not_down(c
 
         chat.scaler.fault = None
         chat.wait_for_replicas(4)
-    finally:
-        other.stop()
