@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cluster.waiting import wait_until
@@ -62,6 +62,16 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         return running.wait(timeout_s)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the program do nothing meanwhile: connections stay, and nothing is answered."""
+        assert self._running is not None, f"{self.name} runs"
+        os.killpg(self._running.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._running.pid, signal.SIGCONT)
 
     def is_running(self) -> bool:
         """Whether the program was started and has not ended."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from cluster.keda_objects import KedaObjects, external_trigger, scaled_by
 from cluster.live_objects import LiveObjects
 from cluster.scripted_scaler import METRIC, Fault, ScriptedScaler
-from cluster.waiting import wait_until
+from cluster.waiting import stays, wait_until
 
 FALLBACK = {"failureThreshold": 3, "replicas": 6}
 METRIC_FAILS = ("False", "FailedGetExternalMetric")
@@ -57,16 +56,6 @@ class Workload:
     def holds(self, number: int, *, for_s: float = 8.0) -> bool:
         """Whether the Deployment has `number` replicas all the time, looked at for several polls and HPA syncs."""
         return stays(lambda: self._live.replicas(self._name) == number, for_s=for_s)
-
-
-def stays(condition: Callable[[], bool], *, for_s: float) -> bool:
-    """Whether the condition holds each time it is looked at."""
-    end = time.monotonic() + for_s
-    while time.monotonic() < end:
-        if not condition():
-            return False
-        time.sleep(0.2)
-    return True
 
 
 @contextmanager

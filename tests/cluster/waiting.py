@@ -30,3 +30,13 @@ def wait_until(condition: Callable[[], T], *, timeout_s: float, what: str, every
             last = f"{type(error).__name__}: {error}" if error else repr(seen)
             raise AssertionError(f"waited {timeout_s:g} s in vain for {what}; last seen: {last[:2000]}") from error
         time.sleep(every_s)
+
+
+def stays(condition: Callable[[], bool], *, for_s: float, every_s: float = 0.2) -> bool:
+    """Whether `condition` is true each time that it is looked at, every `every_s` for `for_s` seconds."""
+    end = time.monotonic() + for_s
+    while time.monotonic() < end:
+        if not condition():
+            return False
+        time.sleep(every_s)
+    return True
