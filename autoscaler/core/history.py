@@ -39,7 +39,7 @@ def replayed(spec: Spec, *, start_s: float, demand_rps: Mapping[str, FloatArray]
     bins = len(next(iter(demand_rps.values())))
     day = max(1, round(DAY_S / spec.bin_s))
     # Risk depends on the trials alone and they not on it, so that only the last selection counts.
-    selected = max((i for i in range(1, bins + 1) if _is_selected(spec, state, start_s, i)), default=0)
+    selected = next((i for i in range(bins, 0, -1) if _is_selected(spec, state, start_s, i)), 0)
     stops = sorted({*range(day, bins, day), selected, bins} - {0})
     first = 0
     for stop in stops:
