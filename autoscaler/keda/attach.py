@@ -63,14 +63,17 @@ class ExternalScaler:
         """A decision was made: post it, and let a guest's fleet follow."""
         decision = workload.decision
         assert decision is not None, "a decision was made"
-        replicas = workload.target.replicas if isinstance(workload.target, Target) else None
+        guest = self.is_guest(workload.autoscaler)
+        # A guest's fleet is a guess: the HPA may have followed another trigger, or not have synced since.
+        target = None if guest else workload.target
+        replicas = target.replicas if isinstance(target, Target) else None
         usable = not workload.metrics_reason and Reason.NO_HISTORY not in decision.reasons
         reason = workload.metrics_message or ("" if usable else "no demand is known yet")
         posted = Posted(decision.desired, workload.spec.bin_s, usable, reason, replicas)
         self._board.post(workload.key, posted)
-        if self.is_guest(workload.autoscaler):
+        if guest:
             load_s = workload.spec.load_latency.quantile_s(_LOAD_LEVEL)
-            self._fleets.follow(workload.key, decision.desired, now_s=decision.now_s, load_s=load_s)
+            self._fleets.follow(workload.key, decision.desired, usable=usable, now_s=decision.now_s, load_s=load_s)
 
     def ticked(self, keys: Collection[ObjectKey]) -> None:
         """A tick is over: these objects exist."""

@@ -1,8 +1,8 @@
 """Fleets of workloads whose pods nobody here sees: KEDA's HPA is taken to follow what was decided.
 
 What is ordered is ready after the load latency that the trigger states; what isn't wanted any more leaves at once, what
-loads first, but for what lies within the HPA's tolerance. Before the first decision there is no telling, and the first
-one is taken to be there already.
+loads first, but for what lies within the HPA's tolerance. Before the first decision on data there is no telling; what
+that one asks for is taken to be there already.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ class Fleets:
         self._replicas: dict[Key, tuple[_Replica, ...]] = {}
         self._ordered = 0
 
-    def follow(self, key: Key, desired: int, *, now_s: float, load_s: float) -> None:
+    def follow(self, key: Key, desired: int, *, usable: bool, now_s: float, load_s: float) -> None:
         """A decision: order or release.
 
         Args:
             key: the object's namespace and name.
             desired: replicas wanted from now on.
+            usable: whether that stands on data; else it counts only where there was a decision that did.
             now_s: seconds since the epoch.
             load_s: time from order to ready.
         """
         known = key in self._replicas
+        if not (usable or known):
+            return
         before = self._replicas.get(key, ())
-        wanted = desired
-        if before:
-            value = value_to_publish(desired, len(before), tolerance=HPA_TOLERANCE)
-            wanted = hpa_wants(value, target=TARGET, replicas=len(before), tolerance=HPA_TOLERANCE)
+        value = value_to_publish(desired, None, tolerance=HPA_TOLERANCE)
+        wanted = hpa_wants(value, target=TARGET, replicas=len(before), tolerance=HPA_TOLERANCE)
         # Those due last leave first.
         kept = sorted(before, key=lambda replica: replica.ready_s)[:wanted]
         while len(kept) < wanted:
