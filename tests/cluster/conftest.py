@@ -1,8 +1,8 @@
 """A real cluster and a real Prometheus for the tests in this folder.
 
 The cluster is started once per session, in about 5 s, and each test has a namespace of its own; without the programs
-(`make control-plane`, Debian's etcd-server and prometheus) the tests are skipped, and fail under CI=true. What the
-programs printed is shown with a test that fails.
+(`make control-plane`, `make keda`, Debian's etcd-server and prometheus) the tests are skipped, and fail under CI=true.
+What the programs printed is shown with a test that fails.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import re
 import urllib.request
 from pathlib import Path
 
-from cluster import binaries, definitions
+from cluster import definitions
 from cluster.certificates import Authority
 from cluster.processes import Process, free_port
 from kubernetes import client
@@ -29,6 +29,8 @@ class Keda:
     """
 
     def __init__(self, programs: dict[str, Path], kubeconfig: Path, folder: Path) -> None:
+        # `make keda` puts them there.
+        self._definitions = programs["keda-operator"].parent / "crds"
         self._api_port = free_port()
         self._operator_page = f"127.0.0.1:{free_port()}"
         operator_address = f"127.0.0.1:{free_port()}"
@@ -82,7 +84,7 @@ class Keda:
 
     def start(self, api: client.ApiClient) -> None:
         """Start both, and return once the API server passes requests for external metrics on to KEDA."""
-        for path in sorted((binaries.built_folder("keda") / "crds").glob("*.yaml")):
+        for path in sorted(self._definitions.glob("*.yaml")):
             definitions.install(api, path, replace=True)
         self._register(api)
         for process in self.processes:
