@@ -28,6 +28,8 @@ class ConfigFiles:
         self._namespace = namespace
         self._stamp = self._stamped()
         self._objects = self._loaded()
+        if not self._objects:
+            log.warning(f"{path}: holds no PredictiveAutoscaler: nothing is decided until one is there")
 
     def __call__(self) -> tuple[PredictiveAutoscaler, ...]:
         """The objects as they are now."""
@@ -54,8 +56,13 @@ class ConfigFiles:
 
     def _stamped(self) -> Stamp:
         """Names, inodes, sizes and times: a mounted ConfigMap changes by a link to another folder."""
-        return tuple(
-            (str(path), about.st_ino, about.st_size, about.st_mtime_ns)
-            for path in yaml_files(self._path)
-            for about in (path.stat(),)
-        )
+        return tuple((str(path), *_stamp_of(path)) for path in yaml_files(self._path))
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int]:
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        # Whoever reads it next says so, with its name; a file may also go between the listing of its folder and this.
+        return 0, 0, 0
+    return about.st_ino, about.st_size, about.st_mtime_ns

@@ -44,6 +44,28 @@ def test_a_file_that_is_wrong_from_the_start_is_refused(tmp_path):
         ConfigFiles(tmp_path, Log(lambda line: None))
 
 
+def test_a_path_that_does_not_exist_is_refused_by_its_name(tmp_path):
+    with pytest.raises(UsageError, match="absent: can't be read: No such file or directory"):
+        ConfigFiles(tmp_path / "absent", Log(lambda line: None))
+
+
+def test_a_file_that_goes_keeps_what_was_read_and_one_warning(tmp_path):
+    logged = []
+    file = tmp_path / "chat.yaml"
+    file.write_text(YAML)
+    read = ConfigFiles(file, Log(logged.append))
+    file.unlink()
+    assert [read()[0].metadata.name, read()[0].metadata.name] == ["chat", "chat"]
+    assert len(logged) == 1
+    assert "chat.yaml: can't be read" in logged[0]
+
+
+def test_a_folder_without_objects_is_told_of(tmp_path):
+    logged = []
+    assert ConfigFiles(tmp_path, Log(logged.append))() == ()
+    assert "holds no PredictiveAutoscaler" in logged[-1]
+
+
 def test_an_object_of_another_namespace_is_refused_and_later_only_logged(tmp_path):
     logged = []
     file = tmp_path / "chat.yaml"
