@@ -15,27 +15,34 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
     head = f"{decision.desired} {noun} ({decision.ready} ready, {loading} loading): "
     lead = _duration(decision.lead_bins * spec.bin_s)
     if math.isnan(decision.high_at_lead):
-        return f"{head}no demand is known yet, so they are held"
+        held = "so they are held" if decision.desired == decision.current else "so there is no forecast"
+        return f"{head}no demand is known yet, {held}"
+    needed = _replicas(decision.high_at_lead)
     if Reason.DEMAND_MISSING in decision.reasons and decision.desired >= decision.current:
-        why = f"the last demand is unknown, so none is released; {decision.high_at_lead:.1f} forecast in {lead}"
+        why = f"the last demand is unknown, so none is released; {needed} forecast in {lead}"
     elif Reason.HISTORY_MISSING in decision.reasons and decision.desired == decision.current:
-        why = f"the history couldn't be read, so none is released; {decision.high_at_lead:.1f} forecast in {lead}"
+        why = f"the history couldn't be read, so none is released; {needed} forecast in {lead}"
     elif decision.desired > decision.current:
-        why = f"{decision.high_at_lead:.1f} needed in {lead} ({_percent(decision.order_level)} quantile)"
+        why = f"{needed} needed in {lead} ({_percent(decision.order_level)} quantile)"
     elif decision.desired < decision.current:
         peak = max(decision.peak_until_lead, decision.high_at_lead)
-        why = f"at most {peak:.1f} needed within {lead} ({_percent(decision.keep_level)} quantile)"
+        why = f"at most {_replicas(peak)} needed within {lead} ({_percent(decision.keep_level)} quantile)"
     elif Reason.KEPT in decision.reasons:
-        why = f"{decision.peak_until_lead:.1f} may be needed within {lead}, {decision.high_at_lead:.1f} after it"
+        why = f"{_replicas(decision.peak_until_lead)} may be needed within {lead}, {needed} after it"
     else:
-        why = f"{decision.high_at_lead:.1f} needed in {lead} ({_percent(decision.order_level)} quantile)"
+        why = f"{needed} needed in {lead} ({_percent(decision.order_level)} quantile)"
     if Reason.BACKLOG in decision.reasons:
-        why += f", and a backlog of {decision.backlog_rs:,.0f} replica-seconds"
+        why += f", and a backlog of {decision.backlog_at_lead_rs:,.0f} replica-seconds then"
     if Reason.AT_MAX in decision.reasons:
         why += f"; maxReplicas is {spec.replicas_max}"
     elif Reason.AT_MIN in decision.reasons:
         why += f"; minReplicas is {spec.replicas_min}"
     return head + why
+
+
+def _replicas(number: float) -> str:
+    """One decimal, and two below a tenth: 0.0 would be no reason to order a replica."""
+    return f"{number:.2f}" if 0.005 <= number < 0.1 else f"{number:.1f}"
 
 
 def _percent(level: float) -> str:

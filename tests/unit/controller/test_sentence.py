@@ -24,7 +24,8 @@ def steady():
         peak_until_lead=5.9,
         order_level=0.99,
         keep_level=0.975,
-        backlog_rs=1_234.0,
+        backlog_rs=0.0,
+        backlog_at_lead_rs=1_234.0,
         reasons=(Reason.STEADY,),
     )
 
@@ -37,6 +38,14 @@ def steady():
         (
             {"desired": 1, "current": 0, "ready": 0},
             "1 replica (0 ready, 0 loading): 5.4 needed in 4 min (99 % quantile)",
+        ),
+        (
+            {"desired": 1, "current": 0, "ready": 0, "high_at_lead": 0.047},
+            "1 replica (0 ready, 0 loading): 0.05 needed in 4 min (99 % quantile)",
+        ),
+        (
+            {"desired": 1, "current": 0, "ready": 0, "high_at_lead": math.nan},
+            "1 replica (0 ready, 0 loading): no demand is known yet, so there is no forecast",
         ),
         ({"desired": 5}, "5 replicas (5 ready, 1 loading): at most 5.9 needed within 4 min (97.5 % quantile)"),
         (
@@ -58,7 +67,7 @@ def steady():
         (
             {"reasons": (Reason.BACKLOG, Reason.STEADY)},
             "6 replicas (5 ready, 1 loading): 5.4 needed in 4 min (99 % quantile), and a backlog of 1,234"
-            " replica-seconds",
+            " replica-seconds then",
         ),
         (
             {"reasons": (Reason.AT_MAX, Reason.STEADY)},
