@@ -23,7 +23,7 @@ def replay(
     from autoscaler.backtest.recorded import make_again
 
     if not recording.is_file():
-        raise UsageError(f"{recording}: there is no such file; record one with headstart run --record {recording}")
+        raise UsageError(f"{recording}: there is no such file; record one with headstart run --record FILE")
     count = 0
     objects: set[str] = set()
     # What is no text is a damaged line, and told as one.
@@ -37,8 +37,9 @@ def replay(
                     f" {_difference(made.logged, made.again)}"
                 )
     if not count:
-        raise UsageError(f"{recording}: holds no decisions; record some with headstart run --record {recording}")
-    typer.echo(f"{recording}: {count:,} decisions of {len(objects)} objects made again, all equal byte for byte")
+        raise UsageError(f"{recording}: holds no decisions; give what headstart run --record wrote")
+    noun = "object" if len(objects) == 1 else "objects"
+    typer.echo(f"{recording}: {count:,} decisions of {len(objects)} {noun} made again, all equal byte for byte")
 
 
 def _difference(logged: str, again: str) -> str:

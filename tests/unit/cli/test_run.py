@@ -59,7 +59,7 @@ def test_a_run_is_recorded_and_made_again(recorded, capsys):
     assert kinds.count("Decision") == BINS
     code, printed = headstart(capsys, "replay", recorded)
     assert (code, printed.err) == (0, "")
-    assert printed.out == f"{recorded}: 120 decisions of 1 objects made again, all equal byte for byte\n"
+    assert printed.out == f"{recorded}: 120 decisions of 1 object made again, all equal byte for byte\n"
 
 
 def test_a_second_run_records_on_to_the_same_file(trace, recorded, tmp_path, capsys):
@@ -95,7 +95,7 @@ def damaged(recorded, tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "code", "told"),
     [
-        (lambda lines: [], 2, "holds no decisions; record some with headstart run --record"),
+        (lambda lines: [], 2, "holds no decisions; give what headstart run --record wrote"),
         (lambda lines: [b"\xff\xfe\x00binary\x80" * 50], 2, "holds no decisions"),
         (lambda lines: [*lines[:50], lines[50][:-300]], 2, "line 51: is not whole JSON"),
         (lambda lines: [lines[0][:-40], b"\n", *lines[1:]], 2, "line 1: is not whole JSON"),
