@@ -12,7 +12,8 @@ a value of 22 is lost. So:
 
 So the HPA's number is never below the decided one, and above it by 10 % and one replica at most, and once there it
 stays until more is needed. Where nobody here sees the workload, as of what a trigger describes, the value is past the
-tolerance from whatever is less: exact up to 10 replicas, then as far above as that. `tests/unit/keda/test_metric.py` tries all pairs up to 200.
+tolerance from whatever is less: exact up to 10 replicas, then as far above as that. `tests/unit/keda/test_metric.py`
+tries all pairs up to 200.
 
 Where 10 % of the replicas is money, there are two exact ways. `behavior.scaleUp.tolerance: 0` in the ScaledObject's
 `horizontalPodAutoscalerConfig` (Kubernetes 1.33 with the gate HPAConfigurableTolerance, on by itself from 1.35), with
