@@ -102,7 +102,7 @@ def backtest(
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
     check_outputs(outputs, source=trace)
     if trace is not None:
-        prometheus_options.refuse_with_trace(context)
+        prometheus_options.refuse_typed(context)
         past = None
     else:
         past = PastDemand(

@@ -18,6 +18,7 @@ PANEL = "Prometheus"
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_DAYS = 14.0
 DEFAULT_BIN_S = 60.0
+_WITH_TRACE = "counts for nothing with a TRACE; give either a file or --prometheus and --query"
 _USER_IN_URL = re.compile(r"(https?://)[^/\s]*@", re.IGNORECASE)
 # No PromQL begins like this: between two operands an equals sign is '=='.
 _NAMED_QUERY = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?![=~])\s*(\S.*)", re.DOTALL)
@@ -69,7 +70,7 @@ def queries_by_unit(queries: list[Query], unit: str) -> dict[str, str]:
     return by_unit
 
 
-def refuse_with_trace(context: typer.Context) -> None:
+def refuse_typed(context: typer.Context, why: str = _WITH_TRACE) -> None:
     """Raise UsageError for the first of these options that was typed, where a file is given instead of a query.
 
     What is set in the environment is not meant for this command.
@@ -78,9 +79,7 @@ def refuse_with_trace(context: typer.Context) -> None:
         source = context.get_parameter_source(param.name or "")
         if getattr(param, "rich_help_panel", None) == PANEL and source is not None and source.name == "COMMANDLINE":
             option = max(param.opts, key=len)
-            raise UsageError(
-                f"{option}: counts for nothing with a TRACE; give either a file or --prometheus and --query"
-            )
+            raise UsageError(f"{option}: {why}")
 
 
 def without_secrets(arguments: list[str]) -> list[str]:

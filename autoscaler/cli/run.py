@@ -126,7 +126,7 @@ def run(
         typer.Option(
             parser=parse_speed,
             metavar="FACTOR",
-            help="Virtual seconds per second: 600x shows ten minutes in one; max doesn't wait.",
+            help="Virtual seconds per second: 600x shows ten minutes in a second; max doesn't wait.",
             show_default="600x",
             rich_help_panel=_SIMULATION,
         ),
@@ -183,7 +183,7 @@ def run(
     if simulate is not None:
         from autoscaler.cli.run_simulated import run_simulated
 
-        prometheus.refuse_with_trace(context)
+        prometheus.refuse_typed(context, "counts for nothing with --simulate, whose demand is the trace's")
         _refuse_with_simulation(context)
         run_simulated(
             simulate,

@@ -38,7 +38,8 @@ class ConfigFiles:
             if stamp != self._stamp:
                 self._stamp = stamp
                 self._objects = self._loaded()
-                self._log.info(f"{self._path}: read again, {len(self._objects)} objects")
+                noun = "object" if len(self._objects) == 1 else "objects"
+                self._log.info(f"{self._path}: read again, {len(self._objects)} {noun}")
         except (UsageError, OSError) as problem:
             self._log.warning(f"{problem}; what was read before stays in force")
         return self._objects

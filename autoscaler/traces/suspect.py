@@ -31,6 +31,6 @@ def _suspicion(known: FloatArray) -> str:
     if len(known) and (known != np.rint(known)).mean() > 0.5:
         return (
             "is mostly fractional, like a rate: counts per bin are needed; multiply a rate by the bin's seconds"
-            " (increase() is fractional too, and fine)"
+            " (what increase() or headstart history gives is fractional too, and fine)"
         )
     return ""
