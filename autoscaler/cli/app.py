@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,17 @@ app.command("replay")(replay.replay)
 app.command("crd")(crd.crd)
 keda.app.command("serve")(keda_serve.serve)
 app.add_typer(keda.app, name="keda")
+
+
+def _flow(group: typer.Typer) -> None:
+    """Let the commands' help fill the terminal's lines: typer keeps the breaks of all paragraphs but the first."""
+    for command in group.registered_commands:
+        paragraphs = inspect.cleandoc(command.callback.__doc__ or "").split("\n\n") if command.callback else []
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+for each in (app, trace.app, keda.app):
+    _flow(each)
 
 
 def main() -> None:

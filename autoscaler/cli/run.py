@@ -176,6 +176,9 @@ def run(
 
     Decisions go to standard output, one JSON line each; headstart explain reads them. Ends on SIGTERM or SIGINT, when
     the bounds that it raised are put back.
+
+    What reaches Prometheus can also stand in the environment: --prometheus-token-file as
+    HEADSTART_PROMETHEUS_TOKEN_FILE, and so on; --prometheus-header as HEADSTART_PROMETHEUS_HEADERS.
     """
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
