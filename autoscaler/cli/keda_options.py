@@ -10,7 +10,7 @@ import typer
 from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
-    from autoscaler.keda.serve import Listening
+    from autoscaler.keda.messages import Listening
 
 PANEL = "KEDA"
 
@@ -52,7 +52,7 @@ def listening_at(
     address: str, *, cert: Path | None, key: Path | None, client_ca: Path | None, cross_namespace: bool
 ) -> Listening:
     """What the options describe. Raises UsageError."""
-    from autoscaler.keda.serve import Listening
+    from autoscaler.keda.messages import Listening
     from autoscaler.keda.tls import TlsFiles
 
     if (cert is None) != (key is None):

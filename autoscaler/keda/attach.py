@@ -6,7 +6,6 @@ So every replica of the controller decides on them alike, leader or not.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping
 
 from autoscaler.actuators.outcome import Action, Outcome
@@ -17,15 +16,11 @@ from autoscaler.controller.ports import Actuator, Clock, Cluster
 from autoscaler.controller.workload import ObjectKey, Workload, key_of, target_key
 from autoscaler.core.decision import Reason
 from autoscaler.errors import HeadstartError
-from autoscaler.keda.board import Board, Posted
+from autoscaler.keda.board import Posted
+from autoscaler.keda.desk import Desk
 from autoscaler.keda.fleets import Fleets
-from autoscaler.keda.guests import Guests
-from autoscaler.keda.server import GrpcServer
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
-# A tick holds the interpreter for milliseconds at a time, and KEDA's calls wait behind it: beside a busy thread the
-# slowest of 100 calls took 29 ms at Python's 5 ms, and 6 ms at this.
-_SWITCH_S = 0.0005
 _LOAD_LEVEL = 0.5
 _FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the decision")
 
@@ -33,23 +28,20 @@ _FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the
 class ExternalScaler:
     """Takes part in the loop so that KEDA can ask: see controller.process.Extension."""
 
-    def __init__(self, server: GrpcServer, board: Board, guests: Guests, clock: Clock) -> None:
-        """Decisions go to `board`, guests come from `guests`, and `server` answers of both."""
-        self._server = server
-        self._board = board
-        self._guests = guests
+    def __init__(self, desk: Desk, clock: Clock) -> None:
+        """Decisions go to `desk`, which answers, and guests come from there."""
+        self._desk = desk
         self._clock = clock
         self._fleets = Fleets()
         self._by_target: dict[TargetKey, ObjectKey] = {}
 
     def start(self) -> None:
         """Answer from now on: without a specification KEDA's fallback never comes."""
-        sys.setswitchinterval(_SWITCH_S)
-        self._server.start()
+        self._desk.start()
 
     def stop(self) -> None:
         """End all streams well, and answer no more."""
-        self._server.stop()
+        self._desk.stop()
 
     def cluster(self, inner: Cluster) -> Cluster:
         """The cluster with the guests."""
@@ -70,14 +62,14 @@ class ExternalScaler:
         usable = not workload.metrics_reason and Reason.NO_HISTORY not in decision.reasons
         reason = workload.metrics_message or ("" if usable else "no demand is known yet")
         posted = Posted(decision.desired, workload.spec.bin_s, usable, reason, replicas)
-        self._board.post(workload.key, posted)
+        self._desk.post(workload.key, posted)
         if guest:
             load_s = workload.spec.load_latency.quantile_s(_LOAD_LEVEL)
             self._fleets.follow(workload.key, decision.desired, usable=usable, now_s=decision.now_s, load_s=load_s)
 
     def ticked(self, keys: Collection[ObjectKey]) -> None:
         """A tick is over: these objects exist."""
-        self._board.keep(keys)
+        self._desk.keep(keys)
         self._fleets.keep(keys)
 
     def is_guest(self, autoscaler: PredictiveAutoscaler) -> bool:
@@ -86,7 +78,7 @@ class ExternalScaler:
 
     def guests(self) -> tuple[PredictiveAutoscaler, ...]:
         """Objects that triggers describe."""
-        objects = self._guests.objects()
+        objects = self._desk.objects()
         self._by_target = {target_key(each): key_of(each) for each in objects}
         return objects
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from threading import Event
 
 from autoscaler.actuators.outcome import Action, Outcome
@@ -14,35 +13,14 @@ from autoscaler.controller.clock import SystemClock
 from autoscaler.controller.process import Alone, Process, World, run_process
 from autoscaler.errors import HeadstartError
 from autoscaler.keda.attach import ExternalScaler
-from autoscaler.keda.board import Board
-from autoscaler.keda.guests import Guests
-from autoscaler.keda.server import GrpcServer
-from autoscaler.keda.service import ExternalScalerService, Options
-from autoscaler.keda.tls import TlsFiles
+from autoscaler.keda.desk import Desk
+from autoscaler.keda.messages import Listening
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where KEDA asks.
-
-    Attributes:
-        address: host and port.
-        tls: certificates; None speaks plaintext.
-        allow_cross_namespace: whether a trigger may name an object of another namespace.
-    """
-
-    address: str
-    tls: TlsFiles | None = None
-    allow_cross_namespace: bool = False
-
-
 def external_scaler(listening: Listening) -> ExternalScaler:
-    """The extension of the loop that KEDA asks. UsageError for an address or certificates that can't be used."""
-    board, guests = Board(), Guests()
-    service = ExternalScalerService(board, guests, Options(allow_cross_namespace=listening.allow_cross_namespace))
-    server = GrpcServer(service, listening.address, tls=listening.tls)
-    return ExternalScaler(server, board, guests, SystemClock())
+    """The extension of the loop that KEDA asks."""
+    return ExternalScaler(Desk(listening), SystemClock())
 
 
 def serve(process: Process, listening: Listening, stop: Event, *, on_start: Callable[[int], object]) -> None:
