@@ -109,6 +109,7 @@ def forecast(
         typer.echo(json.dumps(_to_json(report), indent=2))
         return
     for horizon in range(len(steps)):
+        stdout_console().print(_title(report, report.accuracies[0].rows[horizon]), style="italic", highlight=False)
         stdout_console().print(_table(report, horizon))
     if png is not None:
         stderr_console().print(f"{png}: written")
@@ -175,12 +176,13 @@ def _table(report: AccuracyReport, horizon: int) -> Table:
 
     rows = [(accuracy.name, accuracy.rows[horizon]) for accuracy in report.accuracies]
     intervals = sorted({interval for _, row in rows for interval in row.coverage})
-    table = Table(title=_title(report, rows[0][1]), title_justify="left")
+    # Headers of two lines and no box: all of it fits into 80 columns, where numbers would be cut otherwise.
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
-    for header in ("error", "against raw last value", "mean error /s", "pinball /s"):
+    for header in ("error", "against raw\nlast value", "mean\nerror /s", "pinball\n/s"):
         table.add_column(header, justify="right", no_wrap=True)
     for interval in intervals:
-        table.add_column(f"inside {share(interval)}", justify="right", no_wrap=True)
+        table.add_column(f"inside\n{share(interval)}", justify="right", no_wrap=True)
     best = report.best_at(horizon)
     for index, (name, row) in enumerate(rows):
         against = NOTHING if name == _REFERENCE else _against(row)

@@ -57,9 +57,17 @@ def test_the_header_tells_which_forecasts_are_counted(ramp, capsys):
     # Of 144 origins the last two have no third bin ahead.
     header = printed.splitlines()[0].rstrip()
     assert header == "ramp: requests 3 h ahead; 142 forecasts, one every bin of the later half"
-    assert "against raw last value" in printed
-    cells = next(line for line in printed.splitlines() if "last-value" in line).split("│")
-    assert cells[3].strip() == "-"
+    assert "against raw" in printed
+    cells = next(line for line in printed.splitlines() if line.startswith("last-value")).replace(" %", "%").split()
+    assert cells[2] == "-"
+
+
+def test_a_table_fits_into_80_columns_uncut(ramp, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(ramp, "--horizons", "2h") == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert max(len(line.rstrip()) for line in printed.splitlines()) <= 80
     assert run(ramp, "--horizons", "3h", "--model", "last-value", "--score-from", "25%") == 0
     assert "one every bin of the last 75 %" in capsys.readouterr().out
     assert run(ramp, "--horizons", "3h", "--model", "last-value", "--score-from", "0") == 0
