@@ -22,6 +22,9 @@ from autoscaler.keda.fleets import Fleets
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
 _LOAD_LEVEL = 0.5
+# Decisions that hold what is there. Of a guest that is a guess, and held it could be fewer than there are.
+_HOLDS = {Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING}
+_UNUSABLE = "its demand isn't known, or its history can't be read"
 _FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the decision")
 
 
@@ -33,7 +36,7 @@ class ExternalScaler:
         self._desk = desk
         self._clock = clock
         self._fleets = Fleets()
-        self._by_target: dict[TargetKey, ObjectKey] = {}
+        self._by_target: dict[TargetKey, PredictiveAutoscaler] = {}
 
     def start(self) -> None:
         """Answer from now on: without a specification KEDA's fallback never comes."""
@@ -59,8 +62,9 @@ class ExternalScaler:
         # A guest's fleet is a guess: the HPA may have followed another trigger, or not have synced since.
         target = None if guest else workload.target
         replicas = target.replicas if isinstance(target, Target) else None
-        usable = not workload.metrics_reason and Reason.NO_HISTORY not in decision.reasons
-        reason = workload.metrics_message or ("" if usable else "no demand is known yet")
+        unusable = _HOLDS if guest else {Reason.NO_HISTORY}
+        usable = not workload.metrics_reason and unusable.isdisjoint(decision.reasons)
+        reason = workload.metrics_message or ("" if usable else _UNUSABLE)
         posted = Posted(decision.desired, workload.spec.bin_s, usable, reason, replicas)
         self._desk.post(workload.key, posted)
         if guest:
@@ -74,18 +78,21 @@ class ExternalScaler:
 
     def is_guest(self, autoscaler: PredictiveAutoscaler) -> bool:
         """Whether a trigger describes it: each is a target of its own."""
-        return self._by_target.get(target_key(autoscaler)) == key_of(autoscaler)
+        guest = self._by_target.get(target_key(autoscaler))
+        return guest is not None and key_of(guest) == key_of(autoscaler)
 
     def guests(self) -> tuple[PredictiveAutoscaler, ...]:
         """Objects that triggers describe."""
         objects = self._desk.objects()
-        self._by_target = {target_key(each): key_of(each) for each in objects}
+        self._by_target = {target_key(each): each for each in objects}
         return objects
 
     def guest_target(self, key: TargetKey) -> Target | None:
         """The workload of a guest, as it is taken to stand; None where it is no guest's."""
         guest = self._by_target.get(key)
-        return None if guest is None else self._fleets.target(guest, key, now_s=self._clock.now_s())
+        if guest is None:
+            return None
+        return self._fleets.target(key_of(guest), key, now_s=self._clock.now_s(), most=guest.spec.max_replicas)
 
 
 class _ClusterWithGuests:

@@ -1,8 +1,9 @@
 """Fleets of workloads whose pods nobody here sees: KEDA's HPA is taken to follow what was decided.
 
 What is ordered is ready after the load latency that the trigger states; what isn't wanted any more leaves at once, what
-loads first, but for what lies within the HPA's tolerance. Before the first decision on data there is no telling; what
-that one asks for is taken to be there already.
+loads first, but for what lies within the HPA's tolerance. Before the first decision on data there is no telling. That
+one is made as if everything allowed were there: too few would look like a backlog, which doubles the order. What it
+asks for is then taken to be there already.
 """
 
 from __future__ import annotations
@@ -53,11 +54,12 @@ class Fleets:
             self._ordered += 1
         self._replicas[key] = tuple(kept)
 
-    def target(self, key: Key, target: TargetKey, *, now_s: float) -> Target:
-        """The workload, as it is taken to stand."""
-        replicas = self._replicas.get(key, ())
-        pods = tuple(_pod(target, replica, now_s) for replica in replicas)
-        return Target(target, len(replicas), "", pods)
+    def target(self, key: Key, target: TargetKey, *, now_s: float, most: int) -> Target:
+        """The workload, as it is taken to stand; with `most` replicas where there is no telling."""
+        replicas = self._replicas.get(key)
+        if replicas is None:
+            replicas = tuple(_Replica(number, now_s, now_s) for number in range(most))
+        return Target(target, len(replicas), "", tuple(_pod(target, replica, now_s) for replica in replicas))
 
     def keep(self, keys: Collection[Key]) -> None:
         """Forget all others."""

@@ -28,6 +28,8 @@ from autoscaler.keda.board import Key
 NAME = "predictiveAutoscaler"
 # The HorizontalPodAutoscaler clamps to the ScaledObject's maxReplicaCount anyway; this is that field's default.
 REPLICAS_MAX = 100
+# Each replica of what a trigger describes is gone through with every tick.
+INLINE_REPLICAS_MAX = 1_000
 MAX_AGE_S = 600.0
 HPA_TOLERANCE = 0.1
 
@@ -169,6 +171,12 @@ def _whole(given: str) -> int:
     return int(given)
 
 
+def _replicas_max(given: str) -> int:
+    if not 1 <= (number := _whole(given)) <= INLINE_REPLICAS_MAX:
+        raise ValueError
+    return number
+
+
 def _text(given: str) -> str:
     return given
 
@@ -195,7 +203,7 @@ _INLINE = {
     "history": _Field(("history",), _text),
     "interval": _Field(("interval",), _text),
     "minReplicas": _Field(("minReplicas",), _whole, "must be a whole number, 0 or more"),
-    "maxReplicas": _Field(("maxReplicas",), _whole, "must be a whole number, 1 or more"),
+    "maxReplicas": _Field(("maxReplicas",), _replicas_max, f"must be a whole number from 1 to {INLINE_REPLICAS_MAX:,}"),
 }
 _REQUIRED = {
     "query": "is missing; it must be PromQL for the arrivals per second, such as"
