@@ -15,7 +15,7 @@ from keda_client import INLINE, posted, ref
 
 from autoscaler.errors import UsageError
 from autoscaler.keda.desk import Desk
-from autoscaler.keda.externalscaler_pb2 import GetMetricsRequest
+from autoscaler.keda.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
 from autoscaler.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from autoscaler.keda.messages import Listening
 from autoscaler.keda.metadata import read_metadata
@@ -39,7 +39,7 @@ class Caller:
     def __init__(self, port: int) -> None:
         self._address = f"127.0.0.1:{port}"
 
-    def value(self, asked: object = NAMED) -> int | str:
+    def value(self, asked: ScaledObjectRef = NAMED) -> int | str:
         """The metric, or the status of the refusal."""
         with grpc.insecure_channel(self._address) as channel:
             try:

@@ -47,10 +47,10 @@ def run_options() -> dict[str, Any]:
 def test_there_are_the_kustomizations_that_the_readme_names() -> None:
     assert [name_of(path) for path in KUSTOMIZATIONS] == [
         "base",
-        *("components/floor", "components/scale", "components/service-monitor"),
+        *("components/floor", "components/keda", "components/scale", "components/service-monitor"),
         "crd",
-        *("examples/cluster", "examples/vllm-keda"),
-        *("overlays/floor", "overlays/scale", "overlays/shadow"),
+        *("examples/cluster", "examples/keda-serve", "examples/keda-trigger", "examples/vllm-keda"),
+        *("overlays/floor", "overlays/keda", "overlays/scale", "overlays/shadow"),
     ]
 
 
@@ -139,6 +139,9 @@ def test_the_image_has_the_version_of_the_project() -> None:
     version = tomllib.loads((MANIFESTS.parent / "pyproject.toml").read_text())["project"]["version"]
     images = {each["image"] for each in [*pod()["initContainers"], *pod()["containers"]]}
     (about,) = documents(MANIFESTS / "examples" / "cluster" / "kustomization.yaml")
+    alone, _ = documents(MANIFESTS / "examples" / "keda-serve" / "headstart.yaml")
+    its_pod = alone["spec"]["template"]["spec"]
+    images |= {each["image"] for each in [*its_pod["initContainers"], *its_pod["containers"]]}
     assert images == {f"headstart:{version}"}
     assert [image["newTag"] for image in about["images"]] == [version]
 
@@ -153,7 +156,7 @@ def test_a_standby_never_stops_both_replicas() -> None:
 def test_the_example_objects_are_valid() -> None:
     found = [each for path in sorted((MANIFESTS / "examples").rglob("*.yaml")) for each in read_yaml(path)]
     assert [each for each in found if not isinstance(each, FileObject | SkippedObject)] == []
-    assert len([each for each in found if isinstance(each, FileObject)]) == 3
+    assert len([each for each in found if isinstance(each, FileObject)]) == 4
 
 
 def test_the_worked_example_scales_one_deployment_everywhere() -> None:

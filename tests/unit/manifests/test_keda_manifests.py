@@ -1,0 +1,131 @@
+"""What can be told of the manifests for KEDA without it; tests/cluster runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from manifest_rights import MANIFESTS, NEEDED, built, documents, granted
+from typer.testing import CliRunner
+
+from autoscaler.cli.app import app
+from autoscaler.keda.board import Board, Posted
+from autoscaler.keda.guests import Guests
+from autoscaler.keda.metadata import Inline, Named, read_metadata
+from autoscaler.keda.scaled_object import read_scaled_objects
+from autoscaler.keda.server import GrpcServer
+from autoscaler.keda.service import ExternalScalerService
+
+COMPONENT = MANIFESTS / "components" / "keda"
+EXAMPLES = sorted((MANIFESTS / "examples").glob("keda-*/scaled-object.yaml"))
+
+
+def name_of(path: Path) -> str:
+    return path.parent.name
+
+
+def patches() -> dict[str, Any]:
+    """What the component adds to the Deployment: path -> value."""
+    (about,) = documents(COMPONENT / "kustomization.yaml")
+    (patch,) = about["patches"]
+    return {each["path"]: each["value"] for each in yaml.safe_load(patch["patch"])}
+
+
+def options_of(*names: str) -> set[str]:
+    command: Any = typer.main.get_command(app)
+    for name in names:
+        command = command.commands[name]
+    return {option for param in command.params for option in param.opts}
+
+
+def test_the_overlay_only_adds_who_may_ask() -> None:
+    objects = list(built(MANIFESTS / "overlays" / "keda"))
+    assert granted(objects, binding="ClusterRoleBinding") == NEEDED["shadow"]
+
+
+def test_what_the_component_adds_is_an_option_and_a_port_that_the_service_and_the_policy_name() -> None:
+    added = patches()
+    option, _, address = added["/spec/template/spec/containers/0/args/-"].partition("=")
+    port = added["/spec/template/spec/containers/0/ports/-"]
+    (service,) = documents(COMPONENT / "service.yaml")
+    (policy,) = documents(COMPONENT / "network-policy.yaml")
+    assert option in options_of("run")
+    assert address == f"0.0.0.0:{port['containerPort']}"
+    assert service["spec"]["clusterIP"] == "None"
+    (served,) = service["spec"]["ports"]
+    assert (served["targetPort"], served["port"]) == (port["name"], port["containerPort"])
+    assert policy["spec"]["ingress"][0]["ports"] == [{"port": port["containerPort"]}]
+
+
+def test_the_component_patches_the_one_container_that_there_is() -> None:
+    (deployment,) = documents(MANIFESTS / "base" / "deployment.yaml")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert {"args", "ports", "volumeMounts"} <= container.keys()
+    mount = patches()["/spec/template/spec/containers/0/volumeMounts/-"]
+    assert mount["name"] == patches()["/spec/template/spec/volumes/-"]["name"]
+    assert mount["mountPath"] in (MANIFESTS / "README.md").read_text()
+
+
+def test_the_standalone_deployment_differs_from_base_in_what_it_runs() -> None:
+    (base,) = documents(MANIFESTS / "base" / "deployment.yaml")
+    alone, service = documents(MANIFESTS / "examples" / "keda-serve" / "headstart.yaml")
+    (ours,), (theirs,) = (each["spec"]["template"]["spec"]["containers"] for each in (alone, base))
+    assert alone["spec"]["template"]["spec"]["initContainers"] == base["spec"]["template"]["spec"]["initContainers"]
+    for part in ("securityContext", "resources", "startupProbe", "livenessProbe", "readinessProbe"):
+        assert ours[part] == theirs[part]
+    assert ours["args"][:2] == ["keda", "serve"]
+    assert {each.partition("=")[0] for each in ours["args"][2:]} <= options_of("keda", "serve")
+    assert service["spec"]["selector"] == alone["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_an_example_names_a_service_that_the_manifests_have(path: Path) -> None:
+    folder = path.parent if path.parent.name == "keda-serve" else COMPONENT
+    services = [each for file in folder.glob("*.yaml") for each in documents(file) if each["kind"] == "Service"]
+    (service,) = services
+    (port,) = service["spec"]["ports"]
+    (scaled,) = read_scaled_objects(path)
+    address = f"{service['metadata']['name']}.{service['metadata']['namespace']}:{port['port']}"
+    assert {trigger.metadata["scalerAddress"] for trigger in scaled.triggers} == {address}
+
+
+def test_what_an_example_asks_for_by_name_is_beside_it() -> None:
+    folder = MANIFESTS / "examples" / "keda-trigger"
+    (ours,) = documents(folder / "predictive-autoscaler.yaml")
+    (manifest,) = documents(folder / "scaled-object.yaml")
+    (scaled,) = read_scaled_objects(folder / "scaled-object.yaml")
+    asked = read_metadata(scaled.namespace, scaled.name, scaled.triggers[0].metadata)
+    assert isinstance(asked, Named)
+    assert asked.key == (ours["metadata"]["namespace"], ours["metadata"]["name"])
+    assert ours["spec"]["mode"] == "Shadow"
+    assert ours["spec"]["maxReplicas"] == manifest["spec"]["maxReplicaCount"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_keda_check_is_content_with_an_example_and_warns_of_nothing(path: Path, address: str) -> None:
+    result = CliRunner().invoke(app, ["keda", "check", str(path), "--address", address, "--replicas", "2"])
+    assert result.exit_code == 0, result.output
+    assert "warning" not in result.output
+    assert "3 replicas" in result.output or " 3" in result.output
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A server that decided on 3 replicas for what the examples ask for."""
+    board = Board()
+    for path in EXAMPLES:
+        for scaled in read_scaled_objects(path):
+            for trigger in scaled.triggers:
+                asked: Named | Inline = read_metadata(scaled.namespace, scaled.name, trigger.metadata)
+                board.post(asked.key, Posted(3, 60.0, usable=True, reason="", replicas=None))
+    server = GrpcServer(ExternalScalerService(board, Guests()), "127.0.0.1:0")
+    with ExitStack() as stack:
+        server.start()
+        stack.callback(server.stop, 0.0)
+        yield f"127.0.0.1:{server.port}"
