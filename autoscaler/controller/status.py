@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -32,6 +32,15 @@ _VOLATILE: Any = {
     "load_latency": True,
     "capacity": True,
     "conditions": {"__all__": {"message": True}},
+}
+_UNKNOWN = {Reason.DEMAND_MISSING, Reason.HISTORY_MISSING, Reason.NO_HISTORY}
+# Field of ResolvedQueries -> field of EngineBin.
+_ENGINE_QUERIES = {
+    "queue_length": "waiting",
+    "running": "running",
+    "kv_cache_usage": "kv_cache_usage",
+    "completions": "completed_rps",
+    "gpu_utilization": "gpu_utilization",
 }
 _STATUS: Mapping[bool | None, Literal["True", "False", "Unknown"]] = {True: "True", False: "False", None: "Unknown"}
 _ACTS = {Action.NONE, Action.PATCHED, Action.CONFLICT}
@@ -107,8 +116,15 @@ def _capacity(workload: Workload) -> tuple[LearnedCapacity, ...]:
 def _last_decision(
     workload: Workload, decision: Decision | None, before: PredictiveAutoscalerStatus
 ) -> LastDecision | None:
-    if decision is None or (decision.desired == before.desired_replicas and before.last_decision is not None):
-        return before.last_decision
+    last = before.last_decision
+    if decision is None:
+        return last
+    if (
+        last is not None
+        and decision.desired == before.desired_replicas
+        and _knows(decision.reasons) == _knows(last.reasons)
+    ):
+        return last
     return LastDecision(
         time=time_text(decision.now_s),
         from_replicas=decision.current,
@@ -116,6 +132,11 @@ def _last_decision(
         reasons=tuple(decision.reasons),
         message=decision_sentence(workload.spec, decision),
     )
+
+
+def _knows(reasons: Collection[str]) -> bool:
+    """Whether a decision stands on data: an outage, and its end, are told though the number stays."""
+    return _UNKNOWN.isdisjoint(reasons)
 
 
 def _conditions(workload: Workload, before: PredictiveAutoscalerStatus, now_s: float) -> list[Condition]:
@@ -164,7 +185,15 @@ def _metrics(workload: Workload) -> _Made:
         return kind, None, "NotAskedYet", ""
     if workload.metrics_reason:
         return kind, False, workload.metrics_reason, workload.metrics_message
-    return kind, True, "Answered", "; ".join(workload.queries.warnings)
+    silent = [name for name in _ENGINE_QUERIES if _is_silent(workload, name)]
+    told = [f"no value now for {', '.join(silent)}: the engine's selector may fit nothing"] if silent else []
+    return kind, True, "Answered", "; ".join([*told, *workload.queries.warnings])
+
+
+def _is_silent(workload: Workload, name: str) -> bool:
+    """Whether a query of the engine's is asked, and has no value."""
+    asked, field = getattr(workload.queries, name), _ENGINE_QUERIES[name]
+    return asked is not None and workload.bin is not None and math.isnan(getattr(workload.bin.engine, field))
 
 
 def _active(workload: Workload) -> _Made:

@@ -99,9 +99,8 @@ class Teller:
         self._metrics.api_failed("patch", reason)
 
     def cluster_failed(self, error: HeadstartError) -> None:
-        """Count, and log, that the cluster can't be followed."""
+        """Count that the cluster can't be followed; the watch that can't logs it."""
         self._metrics.api_failed("watch", type(error).__name__)
-        self._log.warning(str(error))
 
     def unusable(self, autoscaler: PredictiveAutoscaler, problem: str) -> None:
         """Log that an object can't be served as it is."""

@@ -171,8 +171,6 @@ def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int, *, histor
         reasons.append(Reason.DEMAND_MISSING)
     if history_missing:
         reasons.append(Reason.HISTORY_MISSING)
-    if outlook.early:
-        reasons.append(Reason.EARLY)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
     if desired > need.current:
@@ -183,6 +181,8 @@ def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int, *, histor
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)
+    if outlook.early:
+        reasons.append(Reason.EARLY)
     if math.isnan(outlook.late_share):
         reasons.append(Reason.SHORT_HISTORY)
     return tuple(reasons)

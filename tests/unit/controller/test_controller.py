@@ -152,3 +152,22 @@ def test_a_floor_is_not_raised_by_what_others_added_while_nothing_is_known(start
     run.tick(5)
     assert run.workload.decision.desired >= 3 * floor  # it holds what is there
     assert set(written) == {floor}  # and doesn't make HPA's replicas its own
+
+
+def test_an_outage_is_the_last_decision_though_the_number_stays(start_run, daily):
+    run = start_run(daily)
+    run.tick(2 * DAY)
+    break_it(run, "empty")
+    run.tick(2)
+    assert "DemandMissing" in run.workload.status.last_decision.reasons
+    mend_it(run)
+    run.tick(2)
+    assert "DemandMissing" not in run.workload.status.last_decision.reasons
+
+
+def test_engine_queries_without_a_value_are_told(start_run, daily, object_of):
+    run = start_run(daily, object_of(engine={"queueLength": "no_such_series"}))
+    run.tick(10)
+    metrics = condition(run, "MetricsAvailable")
+    assert metrics.status == "True"
+    assert "no value now for queue_length" in metrics.message
