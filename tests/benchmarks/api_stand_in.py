@@ -77,7 +77,9 @@ class FleetApi(FakeApi):
                 self._follow(number, pods, now_s)
 
     def _follow(self, number: int, pods: list[int], now_s: float) -> None:
-        ordered = self._objects["deployments", fleet.NAMESPACE, fleet.name_of(number)]["spec"]["replicas"]
+        name = fleet.name_of(number)
+        deployment = self._objects["deployments", fleet.NAMESPACE, name]
+        ordered = deployment["spec"]["replicas"]
         while len(pods) < ordered:
             self._next_pod += 1
             pods.append(self._next_pod)
@@ -86,6 +88,18 @@ class FleetApi(FakeApi):
         while len(pods) > ordered:
             gone = fleet.pod(number, pods.pop(), created_s=0, ready_s=None)
             self.remove("pods", gone["metadata"]["name"])
+        if deployment["status"]["observedGeneration"] != deployment["metadata"]["generation"]:
+            # Else it would be in the midst of a rolling update for good.
+            self.edit("deployments", name, _observe)
+
+
+def _observe(deployment: Object) -> None:
+    replicas = deployment["spec"]["replicas"]
+    deployment["status"] = {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": replicas,
+        "updatedReplicas": replicas,
+    }
 
 
 def say(what: dict[str, Any]) -> None:
