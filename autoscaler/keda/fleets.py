@@ -79,7 +79,7 @@ def _pod(target: TargetKey, replica: _Replica, now_s: float) -> Pod:
         started_s=None,
         ready=ready,
         ready_s=replica.ready_s if ready else None,
-        restarts=0,
+        restarts=1,  # of such a pod no load is learned: it would teach what was stated
         deleting=False,
         failed=False,
     )

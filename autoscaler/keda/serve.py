@@ -32,7 +32,7 @@ def serve(process: Process, listening: Listening, stop: Event, *, on_start: Call
         stop: set to end.
         on_start: called with the port of /metrics once it and the gRPC server are up.
     """
-    nothing = _NoCluster()
+    nothing = NoCluster()
     run_process(
         process,
         lambda _log, _metrics, _ending: World(nothing, nothing, Alone()),
@@ -42,7 +42,7 @@ def serve(process: Process, listening: Listening, stop: Event, *, on_start: Call
     )
 
 
-class _NoCluster:
+class NoCluster:
     """No objects, and nothing to write to: see ports."""
 
     def objects(self) -> tuple[PredictiveAutoscaler, ...]:

@@ -1,0 +1,226 @@
+"""The external scaler in the loop: what triggers describe is decided on, and posted; on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from threading import Event
+
+import numpy as np
+import pytest
+
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.controller.clock import VirtualClock
+from autoscaler.controller.controller import Controller
+from autoscaler.controller.process import Alone
+from autoscaler.controller.rebuilder import InlineRebuilder
+from autoscaler.controller.tell import Teller
+from autoscaler.controller.workload import key_of
+from autoscaler.keda.attach import ExternalScaler
+from autoscaler.keda.board import Key, Posted
+from autoscaler.keda.desk import Desk
+from autoscaler.keda.messages import Listening
+from autoscaler.keda.metadata import Inline, read_metadata
+from autoscaler.keda.serve import NoCluster
+from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
+from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.metrics import Metrics
+from forecasting.series import FloatArray
+
+BIN_S = 60.0
+DAY_S = 86_400.0
+START_S = 20 * DAY_S
+MORNING_S = 8 * 3_600.0
+MOST = 60
+
+
+def day(at_s: FloatArray) -> FloatArray:
+    """Demand that swings once a day."""
+    return 12 * (1 + 0.5 * np.sin(2 * np.pi * at_s / DAY_S))
+
+
+def guest(**metadata: str) -> PredictiveAutoscaler:
+    stated = {"query": "sum(arrivals)", "capacityPerReplica": "1", "loadLatency": "3m", "maxReplicas": f"{MOST}"}
+    asked = read_metadata("prod", "chat", {**stated, "history": "48h", **metadata})
+    assert isinstance(asked, Inline)
+    return asked.autoscaler
+
+
+class Memory(Desk):
+    """No process: what is posted is kept here, and the guests are the test's."""
+
+    def __init__(self) -> None:
+        super().__init__(Listening("127.0.0.1:0"))
+        self.posted: dict[Key, Posted] = {}
+        self.there: tuple[PredictiveAutoscaler, ...] = (guest(),)
+        self.kept: tuple[Key, ...] = ()
+
+    def post(self, key: Key, posted: Posted) -> None:
+        self.posted[key] = posted
+
+    def keep(self, keys: Iterable[Key]) -> None:  # type: ignore[override]
+        self.kept = tuple(keys)
+
+    def objects(self) -> tuple[PredictiveAutoscaler, ...]:
+        return self.there
+
+
+class Demand:
+    """A Prometheus: demand by the time, or a failure."""
+
+    def __init__(self) -> None:
+        self.shape: Callable[[FloatArray], FloatArray] = day
+        self.failing = False
+
+    def fetch(self, requests: Iterable[RangeRequest]) -> Mapping[RangeRequest, RangeAnswer | SourceError]:
+        return {request: self._answer(request) for request in requests}
+
+    def _answer(self, request: RangeRequest) -> RangeAnswer | SourceError:
+        if self.failing:
+            return SourceError(Failure.UNREACHABLE, "Prometheus can't be reached")
+        at_s = request.start_s + request.step_s * np.arange(request.points)
+        return RangeAnswer(self.shape(at_s))
+
+
+class Replica:
+    """One of Headstart's replicas."""
+
+    def __init__(self, demand: Demand, start_s: float = START_S) -> None:
+        self.desk = Memory()
+        self.clock = VirtualClock(start_s, speed=float("inf"))
+        scaler = ExternalScaler(self.desk, self.clock)
+        self.controller = Controller(
+            cluster=scaler.cluster(NoCluster()),
+            source=demand,
+            rebuilder=InlineRebuilder(demand),
+            actuator=scaler.actuator(NoCluster()),
+            elector=Alone(),
+            clock=self.clock,
+            teller=Teller(
+                Metrics(version="0", now_s=self.clock.now_s),
+                Log(lambda _line: None, now_s=self.clock.now_s),
+                on_decided=scaler.decided,
+                on_tick=scaler.ticked,
+            ),
+            tick_s=15.0,
+            settle_s=0.0,
+        )
+
+    def tick(self, at_s: float) -> None:
+        self.clock.wait_until(at_s, Event())
+        self.controller.tick()
+        assert not any(workload.defects for workload in self.controller.workloads)
+
+    def run(self, first_s: float, last_s: float) -> None:
+        for at_s in np.arange(first_s, last_s + 1, 15.0):
+            self.tick(float(at_s))
+
+    @property
+    def posted(self) -> Posted:
+        return self.desk.posted[key_of(self.desk.there[0])]
+
+
+@pytest.fixture
+def demand() -> Demand:
+    return Demand()
+
+
+def test_a_guest_gets_a_decision_on_its_history_at_once_and_without_a_false_backlog(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 15)
+    assert replica.posted.usable
+    assert 12 <= replica.posted.desired <= 17
+    assert replica.posted.replicas is None, "nobody knows how many there are"
+    assert replica.posted.interval_s == BIN_S
+    assert replica.desk.kept == (key_of(replica.desk.there[0]),)
+
+
+def test_a_guest_stays_about_what_it_needs(demand: Demand) -> None:
+    replica = Replica(demand)
+    for k in range(40):
+        replica.run(START_S + 60 * k, START_S + 60 * k + 45)
+        needed = float(day(np.array(START_S + 60 * k + 180)))
+        assert needed <= replica.posted.desired + 1 <= 1.5 * needed + 1
+
+
+def test_no_load_is_learned_of_pods_that_nobody_saw(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 600)
+    demand.shape = lambda at_s: np.where(at_s < START_S + 600, day(at_s), 50.0)
+    replica.run(START_S + 615, START_S + 1_500)
+    (workload,) = replica.controller.workloads
+    assert workload.loads.samples == ()
+    assert workload.spec.load_latency.quantile_s(0.5) == 180.0
+
+
+def test_a_guest_that_isnt_asked_for_any_more_is_forgotten(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.tick(START_S)
+    replica.desk.there = ()
+    replica.tick(START_S + 15)
+    assert replica.desk.kept == ()
+    assert list(replica.controller.workloads) == []
+
+
+def test_an_edited_trigger_is_another_guest(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 60)
+    before = replica.posted
+    replica.desk.there = (guest(capacityPerReplica="2"), *replica.desk.there)
+    replica.run(START_S + 75, START_S + 120)
+    assert replica.posted.usable
+    assert replica.posted.desired <= before.desired / 2 + 2
+
+
+def test_without_prometheus_nothing_is_usable_and_nothing_is_released(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 300)
+    before = replica.posted
+    demand.failing = True
+    replica.run(START_S + 315, START_S + 900)
+    assert not replica.posted.usable
+    assert "Prometheus can't be reached" in replica.posted.reason
+    assert replica.posted.desired >= before.desired
+
+
+def test_without_a_history_a_guess_is_never_held(demand: Demand) -> None:
+    demand.failing = True
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 120)
+    assert not any(posted.usable for posted in replica.desk.posted.values())
+
+
+def test_from_zero_it_is_active_one_load_before_the_demand_of_each_day(demand: Demand) -> None:
+    demand.shape = lambda at_s: 12.0 * (at_s % DAY_S >= MORNING_S) * (at_s % DAY_S < 2 * MORNING_S)
+    replica = Replica(demand, START_S + MORNING_S - 600)
+    replica.desk.there = (guest(history="240h"),)
+    active_s = np.inf
+    for before_s in range(600, -15, -15):
+        replica.tick(START_S + MORNING_S - before_s)
+        if replica.posted.desired > 0:
+            active_s = before_s
+            break
+    assert 180 <= active_s < 600
+
+
+def test_from_zero_a_surprise_is_answered_with_the_next_tick(demand: Demand) -> None:
+    demand.shape = lambda at_s: 2.0 * (at_s >= START_S + 125)
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 120)
+    assert replica.posted.usable
+    assert replica.posted.desired == 0
+    replica.tick(START_S + 135)
+    assert replica.posted.desired >= 1
+
+
+def test_replicas_agree_within_a_tick_whenever_they_started(demand: Demand) -> None:
+    old = Replica(demand)
+    old.run(START_S, START_S + 1_800 - 15)
+    # A jump that none of them expects while the second is young.
+    demand.shape = lambda at_s: np.where(at_s < START_S + 2_400, day(at_s), 40.0)
+    young = Replica(demand, START_S + 1_800)
+    apart = 0
+    for at_s in np.arange(START_S + 1_800, START_S + 4_800, 15.0):
+        old.tick(float(at_s))
+        young.tick(float(at_s))
+        apart += old.posted.desired != young.posted.desired
+    assert apart == 0
