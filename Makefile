@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format proto proto-check notebooks benchmark-speed benchmark-controller control-plane keda wheel constraints clean
+.PHONY: help demo test check format proto proto-check notebooks benchmark-speed benchmark-controller benchmark-keda control-plane keda wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -29,6 +29,7 @@ help:
 	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (nine minutes)"
+	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
 	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
@@ -71,6 +72,9 @@ benchmark-speed: $(VENV)/.installed-test
 
 benchmark-controller: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/benchmarks/test_controller.py
+
+benchmark-keda: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/benchmarks/test_keda_load.py
 
 control-plane: $(CONTROL_PLANE)/kube-apiserver
 
