@@ -39,7 +39,7 @@ demo: $(VENV)/.installed
 	$(BIN)/headstart demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.installed-lint proto-check
 	$(BIN)/ruff check .

@@ -34,14 +34,3 @@ def shared_traces() -> Path:
 def any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The width that whoever runs the tests happens to have doesn't count."""
     monkeypatch.delenv("COLUMNS", raising=False)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, one takes the files of tests/cluster, which share a cluster; the others file by file.
-
-    First of all: xdist reads the groups in the same hook.
-    """
-    for item in items:
-        in_cluster = "cluster" in item.path.relative_to(Path(__file__).parent).parts
-        item.add_marker(pytest.mark.xdist_group("cluster" if in_cluster else str(item.path)))
