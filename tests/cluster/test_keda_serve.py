@@ -154,7 +154,8 @@ def test_without_prometheus_a_trigger_holds_or_lets_the_fallback_count(
 
     prometheus.stop()
     wait_until(lambda: batch.replicas() == FALLBACK["replicas"], timeout_s=60, what="the fallback")
-    assert stays(lambda: chat.replicas() == low, for_s=8)
+    # Held, and no fallback: a decision from before the outage may still add one.
+    assert stays(lambda: low <= chat.replicas() < FALLBACK["replicas"], for_s=8)
 
     prometheus.start()
     wait_until(lambda: batch.replicas() < FALLBACK["replicas"], timeout_s=120, what="the end of the fallback")
