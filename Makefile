@@ -28,7 +28,7 @@ help:
 	@echo "make proto            generate the gRPC code from autoscaler/keda/externalscaler.proto"
 	@echo "make notebooks        execute the notebooks again and store what they show"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
-	@echo "make benchmark-controller  run the live controller with 1,000 objects (nine minutes)"
+	@echo "make benchmark-controller  run the live controller with 1,000 objects (ten minutes)"
 	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
 	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
