@@ -19,6 +19,8 @@ from forecasting.forest import Forest, constant_forest, forest_of, forest_value
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import FEATURES
 from forecasting.lead_kernels import (
+    HALF_LIFE_DAYS,
+    LOG_RESIDUAL_FLOOR,
     PREDICTION,
     TARGETS,
     blocks_of,
@@ -34,8 +36,6 @@ _ROWS_MAX = 8_000
 _ROWS_DAYS = 28
 _FIRST_DAYS = 2
 _FIRST_ROWS = 500
-_HALF_LIFE_DAYS = 14.0
-_LOG_RESIDUAL_FLOOR = 0.01
 
 # Small trees, slowly: 29 features of which few matter, rows that overlap by all but one bin.
 _TREES = 100
@@ -67,7 +67,7 @@ def refit(rows: FloatArray) -> Trees:
         if np.isfinite(residual).sum() < _FIRST_ROWS:
             residual = _later_residuals(features, target)
         seen = np.isfinite(residual)
-        log_spreads.append(grow(features[seen], np.log(np.abs(residual[seen]) + _LOG_RESIDUAL_FLOOR)))
+        log_spreads.append(grow(features[seen], np.log(np.abs(residual[seen]) + LOG_RESIDUAL_FLOOR)))
     return Trees((middles[0], middles[1]), (log_spreads[0], log_spreads[1]))
 
 
@@ -162,7 +162,7 @@ class Boosted:
             made, made_by_trees = self.predictions.rows[at], self.by_trees.rows[at] > 0
             if made_by_trees or self.trees is None:
                 histograms = histograms.copy()
-                growth = 2.0 ** (1.0 / (_HALF_LIFE_DAYS * bins.day))
+                growth = 2.0 ** (1.0 / (HALF_LIFE_DAYS * bins.day))
                 count_residuals(made, bins.targets[index], growth, histograms, blocks_of(histograms))
             if origins % max(1, round(_ROWS_DAYS * bins.day / _ROWS_MAX)) == 0:
                 rows = rows.append(_training_row(bins.origin(index), bins.targets[index], made, made_by_trees))

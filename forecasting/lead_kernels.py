@@ -26,13 +26,14 @@ _RIDGE_INTERCEPT = 0.01
 _PIVOT_MIN = 1e-9
 
 # Moments and residuals halve in weight in 14 days: two of each weekday.
-_HALF_LIFE_DAYS = 14.0
+HALF_LIFE_DAYS = 14.0
 # Solving 29 equations takes longer than all else in a bin, and the weights move slowly: 48 times a day.
 _SOLVES_PER_DAY = 48
 
 # Residuals beyond this many spreads pull at the middle like one at the limit (Huber): a spike is not the rule.
 _HUBER_SPREADS = 6.0
-_LOG_RESIDUAL_FLOOR = 0.01
+# A residual of nothing has no logarithm: its size is taken for at least this.
+LOG_RESIDUAL_FLOOR = 0.01
 _LOG_SPREAD_MIN, _LOG_SPREAD_MAX = -5.0, 1.5
 
 RECENT_CHANGE = 7
@@ -113,7 +114,7 @@ def learn_target(
         residual = targets[k] - prediction[0] - middle
         limit = _HUBER_SPREADS * spread
         pull = middle + min(max(residual, -limit), limit)
-        log_spread = math.log(abs(residual) + _LOG_RESIDUAL_FLOOR) - prior
+        log_spread = math.log(abs(residual) + LOG_RESIDUAL_FLOOR) - prior
         for i in range(len(seen)):
             moments[k, 0, i] = decay * moments[k, 0, i] + pull * seen[i]
             moments[k, 1, i] = decay * moments[k, 1, i] + log_spread * seen[i]
@@ -219,7 +220,7 @@ def regress_bins(
         predictions: receives what it says after each bin, shape (n, PREDICTION).
         said: receives its log quantiles, shape (n, TARGETS, q).
     """
-    decay = 0.5 ** (1.0 / (_HALF_LIFE_DAYS * day))
+    decay = 0.5 ** (1.0 / (HALF_LIFE_DAYS * day))
     solve_every = max(1, day // _SOLVES_PER_DAY)
     sees_change = False
     for column in columns:

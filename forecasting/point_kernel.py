@@ -8,6 +8,8 @@ from numba import njit
 
 from forecasting.lead_features import FEATURES, BoolArray
 from forecasting.lead_kernels import (
+    HALF_LIFE_DAYS,
+    LOG_RESIDUAL_FLOOR,
     PREDICTION,
     TARGETS,
     blocks_of,
@@ -19,11 +21,9 @@ from forecasting.lead_kernels import (
 )
 from forecasting.series import FloatArray
 
-_HALF_LIFE_DAYS = 14.0
 # As for conformal intervals: the size to expect of a residual is the geometric mean of recent change and residuals.
 _SIZE_HALF_LIFE_DAYS = 0.25
 _PRIOR_RESIDUALS = 20.0
-_LOG_RESIDUAL_FLOOR = 0.01
 
 
 @njit(cache=True)
@@ -31,7 +31,7 @@ def age_sizes(sizes: FloatArray, made: FloatArray, targets: FloatArray, decay: f
     """Decay `sizes`, shape (TARGETS, 2), and add the residuals of a prediction whose targets came."""
     for k in range(TARGETS):
         residual = abs(targets[k] - made[0] - made[1 + 2 * k])
-        sizes[k, 0] = decay * sizes[k, 0] + math.log(residual + _LOG_RESIDUAL_FLOOR)
+        sizes[k, 0] = decay * sizes[k, 0] + math.log(residual + LOG_RESIDUAL_FLOOR)
         sizes[k, 1] = decay * sizes[k, 1] + 1.0
 
 
@@ -96,7 +96,7 @@ def spread_bins(
         predictions: receives what is said after each bin, shape (n, PREDICTION).
         said: receives its log quantiles, shape (n, TARGETS, q).
     """
-    growth = 2.0 ** (1.0 / (_HALF_LIFE_DAYS * day))
+    growth = 2.0 ** (1.0 / (HALF_LIFE_DAYS * day))
     decay = 0.5 ** (1.0 / (_SIZE_HALF_LIFE_DAYS * day))
     blocks = blocks_of(histograms)
     for n in range(len(features)):

@@ -1,4 +1,4 @@
-"""Durations and shares as users write them in YAML: '90s', '1h30m', '1%'.
+"""Durations, shares and times as objects have them: '90s', '1h30m', '1%', '2026-11-25T03:12:00Z'.
 
 One grammar for files and for the CustomResourceDefinition: Go's durations from hours down, which CEL reads as well. It
 has no days: two weeks are 336h. A number without a unit is refused where a manifest is read, and passes as seconds or
@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -25,6 +26,11 @@ TEXT_LENGTH_MAX = 32
 
 _WHOLE = "must be in whole hours, minutes and seconds"
 _SHARE_RANGE = "must be above 0% and below 100%"
+
+
+def time_text(at_s: float) -> str:
+    """A time, seconds since the epoch, as the API server writes it: RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_duration_s(given: object) -> float:

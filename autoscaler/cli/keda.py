@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli import kube_options
+
 if TYPE_CHECKING:
     from autoscaler.keda.scaled_object import ScaledObject
 
 app = typer.Typer(help="Be an external scaler for KEDA, and check its triggers.", no_args_is_help=True)
 
-_CLUSTER, _ENDPOINT = "Cluster", "Endpoint"
+_ENDPOINT = "Endpoint"
 
 
 @app.command("check")
@@ -28,18 +30,11 @@ def check(
             "--scaledobject",
             metavar="NAMESPACE/NAME",
             help="One in the cluster, instead of a file.",
-            rich_help_panel=_CLUSTER,
+            rich_help_panel=kube_options.PANEL,
         ),
     ] = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Default: the pod's service account, else $KUBECONFIG.", rich_help_panel=_CLUSTER
-        ),
-    ] = None,
-    kube_context: Annotated[
-        str | None, typer.Option("--context", help="Of the kubeconfig.", rich_help_panel=_CLUSTER)
-    ] = None,
+    kubeconfig: kube_options.KubeconfigOption = None,
+    kube_context: kube_options.ContextOption = None,
     replicas: Annotated[
         int | None,
         typer.Option(

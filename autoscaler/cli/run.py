@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli import keda_options as keda
+from autoscaler.cli import kube_options as kube
 from autoscaler.cli import prometheus_options as prometheus
 from autoscaler.cli.params import (
     Capacity,
@@ -30,7 +31,6 @@ else:
     # typer evaluates annotations when the command line is built; the class itself would import numpy into `--help`.
     LoadLatency = object
 
-_CLUSTER = "Cluster"
 _SIMULATION = "Simulation"
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LOCAL = "default"
@@ -49,7 +49,7 @@ def run(
     headers: prometheus.HeaderOption = None,
     namespace: Annotated[
         str | None,
-        typer.Option(help="Look after this namespace only.", show_default="all", rich_help_panel=_CLUSTER),
+        typer.Option(help="Look after this namespace only.", show_default="all", rich_help_panel=kube.PANEL),
     ] = None,
     config: Annotated[
         Path | None,
@@ -57,18 +57,11 @@ def run(
             metavar="PATH",
             help="Take PredictiveAutoscalers from this YAML file or folder, read again when it changes, instead of from"
             " the API: no CustomResourceDefinition is needed.",
-            rich_help_panel=_CLUSTER,
+            rich_help_panel=kube.PANEL,
         ),
     ] = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Default: the pod's service account, else $KUBECONFIG.", rich_help_panel=_CLUSTER
-        ),
-    ] = None,
-    kube_context: Annotated[
-        str | None, typer.Option("--context", help="Of the kubeconfig.", rich_help_panel=_CLUSTER)
-    ] = None,
+    kubeconfig: kube.KubeconfigOption = None,
+    kube_context: kube.ContextOption = None,
     tick_s: Annotated[
         float,
         typer.Option(
@@ -77,22 +70,22 @@ def run(
             metavar="DURATION",
             help="Time from one look at everything to the next. Objects are decided on once per their interval.",
             show_default="15s",
-            rich_help_panel=_CLUSTER,
+            rich_help_panel=kube.PANEL,
         ),
     ] = 15.0,
     listen: Annotated[
         str,
-        typer.Option(metavar="HOST:PORT", help="Serves /metrics, /healthz and /readyz.", rich_help_panel=_CLUSTER),
+        typer.Option(metavar="HOST:PORT", help="Serves /metrics, /healthz and /readyz.", rich_help_panel=kube.PANEL),
     ] = "0.0.0.0:8080",
     leader_election: Annotated[
         bool,
-        typer.Option(help="Let one of several replicas write; needs a Lease.", rich_help_panel=_CLUSTER),
+        typer.Option(help="Let one of several replicas write; needs a Lease.", rich_help_panel=kube.PANEL),
     ] = True,
     lease_namespace: Annotated[
         str | None,
-        typer.Option(help="Of the Lease.", show_default="the pod's own", rich_help_panel=_CLUSTER),
+        typer.Option(help="Of the Lease.", show_default="the pod's own", rich_help_panel=kube.PANEL),
     ] = None,
-    lease_name: Annotated[str, typer.Option(help="Of the Lease.", rich_help_panel=_CLUSTER)] = "headstart",
+    lease_name: Annotated[str, typer.Option(help="Of the Lease.", rich_help_panel=kube.PANEL)] = "headstart",
     keda_listen: Annotated[
         str | None,
         typer.Option(
@@ -256,7 +249,7 @@ def _refuse_with_simulation(context: typer.Context) -> None:
     for param in context.command.params:
         source = context.get_parameter_source(param.name or "")
         if (
-            getattr(param, "rich_help_panel", None) in {_CLUSTER, keda.PANEL}
+            getattr(param, "rich_help_panel", None) in {kube.PANEL, keda.PANEL}
             and source
             and source.name == "COMMANDLINE"
         ):

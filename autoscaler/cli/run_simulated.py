@@ -106,8 +106,8 @@ def _autoscaler(
 
 def _line(workload: Workload) -> str:
     """A line where replicas changed, such as '2026-03-02 08:55  6 -> 9  9 replicas (...)'; '' elsewhere."""
+    from autoscaler.api.scalars import time_text
     from autoscaler.controller.sentence import decision_sentence
-    from autoscaler.controller.status import time_text
 
     decision = workload.decision
     if decision is None or decision.desired == decision.current:

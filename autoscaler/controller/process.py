@@ -29,7 +29,7 @@ from autoscaler.telemetry.server import Heartbeat, Pages, TelemetryServer
 
 # A pull may take so much of a tick; the rest is for deciding and writing.
 _PULL_SHARE = 0.6
-# 14 days for 16 objects are 3 chunks of half a second each; a loaded server takes ten times as long.
+# For short histories; one of more than 1,000 points has the source's own limit for histories.
 _HISTORY_TIMEOUT_S = 60.0
 _SYNC_S = 60
 _SILENT_TICKS = 5

@@ -15,7 +15,7 @@ from autoscaler.core.history import replayed
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from autoscaler.sources.ranges import Failure, MetricsSource, RangeAnswer, RangeRequest, SourceError
-from forecasting.lead_features import DAY_S
+from forecasting.lead_features import DAY_S, demand_of
 from forecasting.series import FloatArray
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,7 @@ def _remembered(workload: Workload, requests: Mapping[str, RangeRequest], now_s:
         if unit not in state.forecasts or state.forecasts[unit].history.bin_s != request.step_s:
             continue
         history = state.forecasts[unit].history
-        demand_rps = np.maximum(np.exp(history.log_demand.rows) - history.floor, 0.0)
-        demand_rps[history.missing.rows] = np.nan
+        demand_rps = demand_of(history.log_demand.rows, history.missing.rows, history.floor)
         # Both end at even bins: the state's with the bin before the next decision's, the request's at its last point.
         later = round((history.next_start_s - request.stop_s) / request.step_s)
         demand_rps = demand_rps[: len(demand_rps) - later] if later > 0 else np.append(demand_rps, [np.nan] * -later)

@@ -8,18 +8,15 @@ ones first.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from autoscaler.actuators.outcome import Action, Outcome
-from autoscaler.actuators.restore import Held
-from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.controller.no_cluster import NoCluster
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.errors import HeadstartError
 from autoscaler.kube.facts import Pod, Target, TargetKey, Unavailable
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from autoscaler.traces.trace import Trace
@@ -50,7 +47,7 @@ class _Replica:
     ready_s: float
 
 
-class SimulatedWorld:
+class SimulatedWorld(NoCluster):
     """The cluster, the metrics, the writer and the only leader, all in one. Its time is moved by `begin`."""
 
     def __init__(self, autoscaler: PredictiveAutoscaler, trace: Trace, loads: LoadLatency, *, seed: int = 0) -> None:
@@ -111,18 +108,6 @@ class SimulatedWorld:
         """The one object."""
         return (self._autoscaler,)
 
-    def synced(self) -> bool:
-        """Always."""
-        return True
-
-    def problems(self) -> Mapping[tuple[str, str], str]:
-        """None."""
-        return {}
-
-    def errors(self) -> Collection[HeadstartError]:
-        """None."""
-        return ()
-
     def target(self, key: TargetKey) -> Target | Unavailable:
         """The workload."""
         pods = tuple(self._pod(replica) for replica in self._replicas)
@@ -176,28 +161,6 @@ class SimulatedWorld:
             self._replicas.append(_Replica(self._ordered, now_s, now_s + load_s))
             self._ordered += 1
         return Outcome(Action.PATCHED, "Scaled", f"{target.key}: {before} -> {desired} replicas", before, desired)
-
-    def held(self) -> Collection[Held]:
-        """None."""
-        return ()
-
-    def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:
-        """Nothing is held."""
-        return Outcome(Action.NONE, "NothingToRestore", "no floor is in place")
-
-    def sweep(self, autoscalers: Collection[PredictiveAutoscaler], spared: Collection[str]) -> Collection[Outcome]:
-        """Nothing is left behind."""
-        return ()
-
-    def keep(self, autoscalers: Collection[PredictiveAutoscaler]) -> None:
-        """Nothing is remembered."""
-
-    def write_status(self, autoscaler: PredictiveAutoscaler, status: PredictiveAutoscalerStatus) -> bool:
-        """Nobody reads it."""
-        return True
-
-    def tell(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
-        """Nobody listens."""
 
     # The lease.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.api.scalars import time_text
 from autoscaler.api.status import (
     Condition,
     ConditionType,
@@ -44,11 +44,6 @@ _ENGINE_QUERIES = {
 }
 _STATUS: Mapping[bool | None, Literal["True", "False", "Unknown"]] = {True: "True", False: "False", None: "Unknown"}
 _ACTS = {Action.NONE, Action.PATCHED, Action.CONFLICT}
-
-
-def time_text(at_s: float) -> str:
-    """RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def status_of(workload: Workload, now_s: float) -> PredictiveAutoscalerStatus:

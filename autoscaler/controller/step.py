@@ -109,11 +109,20 @@ def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) ->
 
 
 def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation:
-    unit = workload.request_unit
-    backlog_rs = data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
     return Observation(
-        data.end_s, data.demand_rps, fleet.ready, fleet.due_bins, backlog_rs, history_missing=workload.history_unknown
+        data.end_s,
+        data.demand_rps,
+        fleet.ready,
+        fleet.due_bins,
+        _backlog_rs(workload, data),
+        history_missing=workload.history_unknown,
     )
+
+
+def _backlog_rs(workload: Workload, data: BinData) -> float | None:
+    """Work queued in replica-seconds; None where the queue isn't known, or the object doesn't count requests."""
+    unit = workload.request_unit
+    return data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
 
 
 def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
@@ -124,9 +133,11 @@ def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
     workload.taught_s = data.end_s
     spec, unit = workload.spec, workload.request_unit
     demand = max((rate / spec.capacity_rps[unit] for unit, rate in data.demand_rps.items()), default=math.nan)
-    backlog_rs = data.backlog_rs(spec.capacity_rps[unit]) if unit else None
     workload.lateness = workload.lateness.with_bin(
-        spec, demand_replicas=demand if data.known else math.nan, ready=workload.fleet.ready, backlog_rs=backlog_rs
+        spec,
+        demand_replicas=demand if data.known else math.nan,
+        ready=workload.fleet.ready,
+        backlog_rs=_backlog_rs(workload, data),
     )
     if unit is None or workload.bin is None or workload.bin.end_s + spec.bin_s != data.end_s:
         return

@@ -14,9 +14,9 @@ import time
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
+from autoscaler.api.scalars import time_text
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure, one_line
 from autoscaler.kube.resources import EVENTS
@@ -155,12 +155,12 @@ class EventRecorder:
         self._remember(event, _Recorded(name, event.at_s, event.at_s, 1))
 
     def _count(self, event: _Event, known: _Recorded) -> None:
-        change = {"count": known.count + 1, "lastTimestamp": _rfc3339(event.at_s)}
+        change = {"count": known.count + 1, "lastTimestamp": time_text(event.at_s)}
         self._kube.patch(EVENTS, change, namespace=event.regarding.namespace, name=known.name, timeout_s=_TIMEOUT_S)
         self._remember(event, _Recorded(known.name, known.first_s, event.at_s, known.count + 1))
 
     def _body(self, event: _Event, name: str) -> dict[str, Any]:
-        at = _rfc3339(event.at_s)
+        at = time_text(event.at_s)
         return {
             "apiVersion": "v1",
             "kind": "Event",
@@ -195,7 +195,3 @@ class EventRecorder:
             return False
         budget.left -= 1.0
         return True
-
-
-def _rfc3339(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from autoscaler.api.scalars import time_text
+
 _EVERY_S = 60.0
 # Lines in that time, of 300 bytes: 0.1 GB in a day of an outage. Those beyond are counted.
 _LINES_MAX = 300
@@ -67,7 +69,7 @@ class Log:
         return 0.0 <= now_s - at_s < _EVERY_S
 
     def _write_line(self, level: str, message: str, now_s: float) -> None:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s))
+        at = time_text(now_s)
         self._write(json.dumps({"kind": "Log", "level": level, "time": at, "message": message}))
 
 

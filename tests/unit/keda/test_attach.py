@@ -11,6 +11,7 @@ import pytest
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.controller import Controller
+from autoscaler.controller.no_cluster import NoCluster
 from autoscaler.controller.process import Alone
 from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.controller.tell import Teller
@@ -20,7 +21,6 @@ from autoscaler.keda.board import Key, Posted
 from autoscaler.keda.desk import Desk
 from autoscaler.keda.messages import Listening
 from autoscaler.keda.metadata import Inline, read_metadata
-from autoscaler.keda.serve import NoCluster
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
