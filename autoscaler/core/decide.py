@@ -17,7 +17,7 @@ from autoscaler.core.outlook import Outlook
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
 from autoscaler.core.selection import with_risk_selected
-from autoscaler.core.spec import Spec
+from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State, drain_s
 from forecasting.series import FloatArray
 
@@ -73,7 +73,7 @@ def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
     state = see_demand(spec, state, observation)
     state = replace(state, needs=_forecast_needs(spec, state))
     due = is_due(state.bins, observation.now_s, spec.bin_s, state.lead_bins)
-    return with_risk_selected(spec, state) if due else state
+    return with_risk_selected(spec, state) if due and Part.BUDGET_CONTROLLER not in spec.without else state
 
 
 def outlook_of(spec: Spec, state: State) -> Outlook:
@@ -119,8 +119,9 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
 
 def _forecast_needs(spec: Spec, state: State) -> FloatArray:
     """Step 5: quantiles of demand one lead ahead, and of the peak until then, in replicas: shape (2, levels)."""
-    needs = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()]
-    return needs[0] if len(needs) == 1 else np.fmax.reduce(needs)
+    by_unit = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()]
+    needs: FloatArray = by_unit[0] if len(by_unit) == 1 else np.fmax.reduce(by_unit)
+    return needs[[0, 0]] if Part.RENT_OR_BUY in spec.without else needs
 
 
 def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
@@ -26,6 +27,13 @@ class Objective:
             raise UsageError(f"late budget must be above 0 and below 1 (1% is 0.01), got {self.late_budget:g}")
 
 
+class Part(StrEnum):
+    """A part of the policy that can be left out, to see what it is worth."""
+
+    BUDGET_CONTROLLER = "budget-controller"
+    RENT_OR_BUY = "rent-or-buy"
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """One workload to scale.
@@ -39,6 +47,8 @@ class Spec:
         replicas_min: fewest replicas.
         replicas_max: most replicas.
         members: the forecast's members, see forecasting.lead_members.
+        without: parts of the policy left out: without BUDGET_CONTROLLER the risk stays at 99 %, without RENT_OR_BUY a
+            replica is released once the need one load ahead allows it.
     """
 
     bin_s: float
@@ -48,6 +58,7 @@ class Spec:
     replicas_min: int = 0
     replicas_max: int = 100_000
     members: tuple[str, ...] = DEFAULT_MEMBERS
+    without: frozenset[Part] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""

@@ -14,10 +14,14 @@ from autoscaler.core import decide as decide_module
 from autoscaler.core.decide import decide, look_ahead, outlook_of
 from autoscaler.core.decision import Reason
 from autoscaler.core.risk import KEEP_LEVELS, ORDER_LEVELS
+from autoscaler.core.spec import Part
 from autoscaler.core.state import State, drain_s
 from autoscaler.core.trials import Trials
 
 NAN = math.nan
+
+
+NO_RENT = frozenset({Part.RENT_OR_BUY})
 
 
 def daily(days, *, day=144, low=3.0, high=12.0):
@@ -183,6 +187,19 @@ def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_
             released += 1
             assert decision.desired == math.ceil(max(decision.high_at_lead, decision.peak_until_lead) - 1e-9)
     assert min(kept, released) > 20
+
+
+def test_without_rent_or_buy_only_the_need_at_the_lead_counts(spec_of, run_of):
+    whole, bare = (run_of(spec_of(load_s=7200.0, without=without), spiked(9)) for without in (frozenset(), NO_RENT))
+    level = [decision for decision in bare.decisions[1:] if decision.keep_level == decision.order_level]
+    assert level
+    assert all(decision.peak_until_lead == decision.high_at_lead for decision in level)
+    assert sum(bare.desired) < sum(whole.desired)
+
+
+def test_without_the_budget_controller_the_risk_stays(spec_of, run_of):
+    run = run_of(spec_of(without=frozenset({Part.BUDGET_CONTROLLER})), daily(4))
+    assert {decision.order_level for decision in run.decisions} == {0.99}
 
 
 def test_released_replicas_leave_when_the_peak_is_over(spec_of, run_of):
