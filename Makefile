@@ -73,7 +73,7 @@ benchmark-speed: $(VENV)/.installed-test
 benchmark-controller: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/benchmarks/test_controller.py
 
-benchmark-keda: $(VENV)/.installed-test
+benchmark-keda: $(VENV)/.installed-test $(VENV)/keda-callers
 	$(BIN)/python -m pytest tests/benchmarks/test_keda_load.py
 
 control-plane: $(CONTROL_PLANE)/kube-apiserver
@@ -101,6 +101,11 @@ $(KEDA)/keda-operator:
 	sources=$$(go list -m -f '{{.Dir}}' github.com/kedacore/keda/v2) && \
 	install -D -m 644 -t "$$partial/crds" "$$sources"/config/crd/bases/*.yaml && \
 	rm -rf $(KEDA) && mv -T "$$partial" $(KEDA)
+
+# What polls the external scaler as KEDA does.
+$(VENV)/keda-callers: $(KEDA_MODULE)/callers/main.go $(KEDA_MODULE)/go.sum | $(VENV)/.installed-test
+	@command -v go >/dev/null || { echo "make benchmark-keda needs Go 1.26 or newer, and there is no go (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+	cd $(KEDA_MODULE) && CGO_ENABLED=0 go build -trimpath -o "$(abspath $@)" ./callers
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -6,6 +6,7 @@ So every replica of the controller decides on them alike, leader or not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 
 from autoscaler.actuators.outcome import Action, Outcome
@@ -22,6 +23,8 @@ from autoscaler.keda.fleets import Fleets
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 
 _LOAD_LEVEL = 0.5
+# With 1,000 objects the tick, the process that answers and KEDA want more than two cores give; the tick can wait.
+_TICK_NICENESS = 10
 # Decisions that hold what is there. Of a guest that is a guess, and held it could be fewer than there are.
 _HOLDS = {Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING}
 _UNUSABLE = "its demand isn't known, or its history can't be read"
@@ -39,8 +42,13 @@ class ExternalScaler:
         self._by_target: dict[TargetKey, PredictiveAutoscaler] = {}
 
     def start(self) -> None:
-        """Answer from now on: without a specification KEDA's fallback never comes."""
+        """Answer from now on: without a specification KEDA's fallback never comes.
+
+        The calling thread, which ticks, and those that it begins give way to the process that answers from then on.
+        """
         self._desk.start()
+        niceness = max(os.getpriority(os.PRIO_PROCESS, 0), _TICK_NICENESS)
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
 
     def stop(self) -> None:
         """End all streams well, and answer no more."""

@@ -21,11 +21,12 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class StandIn:
-    """A script of this folder that prints one JSON line, and one more for each that it is sent."""
+    """A program, or a script of this folder, that prints one JSON line, and one more for each that it is sent."""
 
-    def __init__(self, script: str, *options: object) -> None:
+    def __init__(self, program: str | Path, *options: object) -> None:
+        command = [program] if isinstance(program, Path) else [sys.executable, _FOLDER / program]
         self._process = subprocess.Popen(
-            [sys.executable, str(_FOLDER / script), *map(str, options)],
+            [*map(str, command), *map(str, options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
