@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from autoscaler.core.decide import decide, decide_early, outlook_of
+from autoscaler.core.gpu_budget import cut, state_after
 from autoscaler.core.history import replayed
 from autoscaler.core.state import State
 from autoscaler.errors import UsageError
@@ -63,9 +64,15 @@ def make_again(lines: Iterable[str], *, name: str) -> Iterator[MadeAgain]:
             state = states[record.object_name]
             if record.outlook.early:
                 decision, outlook = decide_early(record.spec, state, record.observation)
+                if record.decision.cut_from is not None:
+                    decision = cut(decision, record.decision.desired)
             else:
                 decision, state = decide(record.spec, state, record.observation)
                 outlook = outlook_of(record.spec, state)
+                if record.decision.cut_from is not None:
+                    # What the budget gave depends on other objects: it is taken from the line.
+                    decision = cut(decision, record.decision.desired)
+                    state = state_after(state, decision)
                 states[record.object_name] = state
             again = replace(record, decision=decision, outlook=outlook)
             yield MadeAgain(number, text, to_line(again), record)

@@ -45,9 +45,13 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     """
     state = look_ahead(spec, state, observation)
     decision = choose(spec, outlook_of(spec, state), observation)
-    released_ready = max(0, decision.current - decision.desired - len(observation.due_bins))
-    serving_at_once = max(0, decision.desired - decision.current) if state.lead_bins == 0 else 0
-    return decision, replace(state, serving=observation.ready - released_ready + serving_at_once)
+    return decision, replace(state, serving=serving_after(decision))
+
+
+def serving_after(decision: Decision) -> int:
+    """Replicas that serve once a decision is carried out: loading ones are released first."""
+    at_once = max(0, decision.desired - decision.current) if decision.lead_bins == 0 else 0
+    return min(decision.ready, decision.desired) + at_once
 
 
 def decide_early(spec: Spec, state: State, observation: Observation) -> tuple[Decision, Outlook]:

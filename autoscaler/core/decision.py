@@ -21,6 +21,7 @@ class Reason(StrEnum):
     STEADY = "Steady"
     AT_MIN = "AtMinReplicas"
     AT_MAX = "AtMaxReplicas"
+    GPU_BUDGET = "GpuBudget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Decision:
         backlog_rs: work queued now, replica-seconds.
         backlog_at_lead_rs: work expected in the queue then.
         expected_late_share: share of the work that was late at this risk in the last self-backtest; NaN before one.
+        cut_from: replicas wanted, where a GPU budget gave less; None where it did not.
     """
 
     now_s: float
@@ -59,3 +61,4 @@ class Decision:
     backlog_rs: float
     backlog_at_lead_rs: float
     expected_late_share: float
+    cut_from: int | None = None

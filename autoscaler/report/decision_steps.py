@@ -161,7 +161,13 @@ class ToldSteps:
         )
 
     def bounds(self) -> str:
-        """What minimum and maximum made of it."""
+        """What minimum and maximum made of it, and the GPU budget."""
+        decision = self._decision
+        if decision.cut_from is None:
+            return self._within()
+        return f"{self._within()} Of {count(decision.cut_from)} the GPU budget gives {count(decision.desired)}."
+
+    def _within(self) -> str:
         least, most, wanted = self._spec.replicas_min, self._spec.replicas_max, self._wanted()
         if wanted > most:
             return f"{count(wanted)} are more than the maximum: {replicas_text(most)}. Work may be late."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from autoscaler.core.decide import choose
 from autoscaler.core.decision import Decision
+from autoscaler.core.gpu_budget import cut
 from autoscaler.report.decision_steps import ToldSteps, replicas_text
 from autoscaler.report.words import count
 from autoscaler.telemetry.record import Record
@@ -41,6 +42,8 @@ class Explanation:
 def explain(record: Record) -> Explanation:
     """Make the logged decision again from its outlook, and tell its steps."""
     again = choose(record.spec, record.outlook, record.observation)
+    if record.decision.cut_from is not None:
+        again = cut(again, record.decision.desired)
     told = ToldSteps(record)
     steps = (
         Step("data", told.data()),

@@ -28,6 +28,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.STEADY: "As many replicas are there as are wanted: nothing is ordered or released.",
     Reason.AT_MIN: "Fewer replicas are wanted than the minimum that is set: the minimum is used.",
     Reason.AT_MAX: "More replicas are wanted than the maximum that is set: the maximum is used, and work may be late.",
+    Reason.GPU_BUDGET: "The GPU budget has less than all of its models want: others save more late work with them.",
 }
 
 

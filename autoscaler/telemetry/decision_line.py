@@ -38,7 +38,8 @@ _LOAD_QUANTILES = 5
 _LOADING_MAX = 1_000_000
 
 _DECISION_INTEGERS = ("desired", "current", "ready", "lead_bins")
-_DECISION_FLOATS = tuple(field.name for field in fields(Decision) if field.name not in (*_DECISION_INTEGERS, "reasons"))
+_DECISION_OTHERS = (*_DECISION_INTEGERS, "reasons", "cut_from")
+_DECISION_FLOATS = tuple(field.name for field in fields(Decision) if field.name not in _DECISION_OTHERS)
 
 
 def compact(loads: LoadLatency) -> LoadLatency:
@@ -108,7 +109,8 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
 def _decision_content(decision: Decision) -> dict[str, Any]:
     content: dict[str, Any] = {name: int(getattr(decision, name)) for name in _DECISION_INTEGERS}
     content["reasons"] = [str(reason) for reason in decision.reasons]
-    return content | {name: number_content(getattr(decision, name)) for name in _DECISION_FLOATS}
+    content |= {name: number_content(getattr(decision, name)) for name in _DECISION_FLOATS}
+    return content if decision.cut_from is None else content | {"cut_from": int(decision.cut_from)}
 
 
 def _decision(content: Fields) -> Decision:
@@ -118,7 +120,9 @@ def _decision(content: Fields) -> Decision:
         content.refuse("reasons", f"has {unknown[0]!r:.40}, which this Headstart doesn't know")
     integers = {name: content.integer(name) for name in _DECISION_INTEGERS}
     floats = {name: content.number(name) for name in _DECISION_FLOATS}
-    return Decision(reasons=tuple(known[code] for code in codes), **integers, **floats)  # type: ignore[arg-type]
+    cut_from = content.integer("cut_from") if "cut_from" in content.content else None
+    reasons = tuple(known[code] for code in codes)
+    return Decision(reasons=reasons, cut_from=cut_from, **integers, **floats)  # type: ignore[arg-type]
 
 
 def spec_content(spec: Spec) -> dict[str, Any]:

@@ -84,8 +84,9 @@ decisions = st.builds(
     **{
         field.name: counts if field.name in {"desired", "current", "ready", "lead_bins"} else floats
         for field in fields(Decision)
-        if field.name != "reasons"
+        if field.name not in {"reasons", "cut_from"}
     },
+    cut_from=st.none() | counts,
     reasons=st.lists(st.sampled_from(Reason), max_size=3).map(tuple),
 )
 records = st.builds(
