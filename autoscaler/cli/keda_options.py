@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.errors import UsageError
+from autoscaler.keda.guest_limits import GUESTS_MAX
 
 if TYPE_CHECKING:
     from autoscaler.keda.messages import Listening
@@ -47,9 +48,27 @@ CrossNamespaceOption = Annotated[
     ),
 ]
 
+GuestsOption = Annotated[
+    int,
+    typer.Option(
+        "--keda-guests-per-namespace",
+        min=1,
+        max=GUESTS_MAX,
+        metavar="NUMBER",
+        help=f"Workloads that triggers of one namespace may describe, of {GUESTS_MAX:,} in all.",
+        rich_help_panel=PANEL,
+    ),
+]
+
 
 def listening_at(
-    address: str, *, cert: Path | None, key: Path | None, client_ca: Path | None, cross_namespace: bool
+    address: str,
+    *,
+    cert: Path | None,
+    key: Path | None,
+    client_ca: Path | None,
+    cross_namespace: bool,
+    guests_per_namespace: int,
 ) -> Listening:
     """What the options describe. Raises UsageError."""
     from autoscaler.keda.messages import Listening
@@ -61,4 +80,4 @@ def listening_at(
     if client_ca is not None and cert is None:
         raise UsageError("--keda-tls-client-ca: needs --keda-tls-cert and --keda-tls-key beside it")
     tls = TlsFiles(cert, key, client_ca) if cert is not None and key is not None else None
-    return Listening(address, tls, allow_cross_namespace=cross_namespace)
+    return Listening(address, tls, allow_cross_namespace=cross_namespace, guests_per_namespace=guests_per_namespace)

@@ -12,6 +12,7 @@ import typer
 from autoscaler.cli import keda_options as keda
 from autoscaler.cli import prometheus_options as prometheus
 from autoscaler.cli.params import parse_address, parse_positive_duration_s
+from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 
 
 def serve(
@@ -31,6 +32,7 @@ def serve(
     tls_cert: keda.TlsCertOption = None,
     tls_key: keda.TlsKeyOption = None,
     tls_client_ca: keda.TlsClientCaOption = None,
+    guests_per_namespace: keda.GuestsOption = GUESTS_PER_NAMESPACE,
     metrics_listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Serves /metrics, /healthz and /readyz.")
     ] = "0.0.0.0:8080",
@@ -71,7 +73,14 @@ def serve(
         client_key=client_key,
         headers=headers,
     )
-    listening = keda.listening_at(listen, cert=tls_cert, key=tls_key, client_ca=tls_client_ca, cross_namespace=False)
+    listening = keda.listening_at(
+        listen,
+        cert=tls_cert,
+        key=tls_key,
+        client_ca=tls_client_ca,
+        cross_namespace=False,
+        guests_per_namespace=guests_per_namespace,
+    )
     serve_keda(
         Process(connection, tick_s, host, port, record),
         listening,

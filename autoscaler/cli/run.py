@@ -23,6 +23,7 @@ from autoscaler.cli.params import (
     share_parser,
 )
 from autoscaler.errors import UsageError
+from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 
 if TYPE_CHECKING:
     from autoscaler.controller.live import Lease
@@ -99,6 +100,7 @@ def run(
     keda_tls_key: keda.TlsKeyOption = None,
     keda_tls_client_ca: keda.TlsClientCaOption = None,
     keda_cross_namespace: keda.CrossNamespaceOption = False,
+    keda_guests_per_namespace: keda.GuestsOption = GUESTS_PER_NAMESPACE,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -228,6 +230,7 @@ def run(
                 key=keda_tls_key,
                 client_ca=keda_tls_client_ca,
                 cross_namespace=keda_cross_namespace,
+                guests_per_namespace=keda_guests_per_namespace,
             )
         )
     run_live(

@@ -103,6 +103,14 @@ class Extension(Protocol):
         """A tick is over: these objects exist."""
         ...
 
+    def observe(self, metrics: Metrics) -> None:
+        """Show figures of its own beside the loop's."""
+        ...
+
+    def problem(self) -> str:
+        """For /healthz, from any thread: '' while it works, else one line."""
+        ...
+
     def start(self) -> None:
         """The loop is about to begin."""
         ...
@@ -171,11 +179,12 @@ def run_process(
             "caches-synced": world.cluster.synced,
             "histories-read": lambda: controller.settled,
         }
-        pages = Pages(metrics=metrics.text, problem=heartbeat.problem, checks=checks)
+        pages = Pages(metrics=metrics.text, problem=_problem(heartbeat, extension), checks=checks)
         server = TelemetryServer(pages, host=process.host, port=process.port)
         server.start()
         ending.callback(server.stop)
         if extension:
+            extension.observe(metrics)
             extension.start()
             ending.callback(extension.stop)
         on_start(server.port)
@@ -188,6 +197,13 @@ def run_process(
         world.elector.start()
         ending.callback(world.elector.stop)
         controller.run(stop)
+
+
+def _problem(heartbeat: Heartbeat, extension: Extension | None) -> Callable[[], str]:
+    """What /healthz fails by: a loop that doesn't tick, or an extension that doesn't work; only a restart helps."""
+    if extension is None:
+        return heartbeat.problem
+    return lambda: heartbeat.problem() or extension.problem()
 
 
 def _wait_synced(world: World, log: Log, stop: Event) -> None:

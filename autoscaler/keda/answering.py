@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,13 +20,14 @@ from autoscaler.keda.guests import Guests
 from autoscaler.keda.messages import NEW_MAX, Beginning, Guestlist, Refused
 from autoscaler.keda.server import GrpcServer
 from autoscaler.keda.service import ExternalScalerService, Options
+from autoscaler.telemetry.scaler_figures import ScalerFigures
 
 
 def answer(connection: Connection[Any, Any]) -> None:
     """Serve until the other side says so, or is gone."""
     beginning: Beginning = connection.recv()
     listening = beginning.listening
-    board, guests = Board(), Guests()
+    board, guests = Board(), Guests(per_namespace=listening.guests_per_namespace)
     for guest in beginning.guests:
         guests.admit(guest)
     service = ExternalScalerService(board, guests, Options(allow_cross_namespace=listening.allow_cross_namespace))
@@ -40,15 +41,20 @@ def answer(connection: Connection[Any, Any]) -> None:
         # What was imported lives on: looking through it for garbage would keep calls waiting.
         gc.freeze()
         connection.send(server.port)
-        _exchange(connection, board, guests, told=_by_key(beginning.guests))
+        _exchange(connection, board, guests, server.figures, told=_by_key(beginning.guests))
     except (EOFError, OSError):
-        pass  # the loop's process is gone
+        pass  # the loop's process is gone; or a TimeoutError: no call is answered, and that process ends this one
     finally:
         server.stop()
 
 
 def _exchange(
-    connection: Connection[Any, Any], board: Board, guests: Guests, *, told: dict[Key, PredictiveAutoscaler]
+    connection: Connection[Any, Any],
+    board: Board,
+    guests: Guests,
+    figures: Callable[[], ScalerFigures],
+    *,
+    told: dict[Key, PredictiveAutoscaler],
 ) -> None:
     """Take in updates; `told` are the guests that the other side knows of."""
     while (update := connection.recv()) is not None:
@@ -59,7 +65,7 @@ def _exchange(
         there = _by_key(guests.objects())
         new = [key for key in there if key not in told][:NEW_MAX]
         gone = tuple(key for key in told if key not in there)
-        connection.send(Guestlist(tuple(there[key] for key in new), gone))
+        connection.send(Guestlist(tuple(there[key] for key in new), gone, figures()))
         told = {key: one for key, one in there.items() if key in told or key in new}
 
 

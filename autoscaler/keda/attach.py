@@ -21,6 +21,7 @@ from autoscaler.keda.board import Posted
 from autoscaler.keda.desk import Desk
 from autoscaler.keda.fleets import Fleets
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
+from autoscaler.telemetry.metrics import Metrics
 
 _LOAD_LEVEL = 0.5
 # With 1,000 objects the tick, the process that answers and KEDA want more than two cores give; the tick can wait.
@@ -53,6 +54,14 @@ class ExternalScaler:
     def stop(self) -> None:
         """End all streams well, and answer no more."""
         self._desk.stop()
+
+    def observe(self, metrics: Metrics) -> None:
+        """Show what KEDA asked."""
+        metrics.add_scaler(self._desk.figures)
+
+    def problem(self) -> str:
+        """'' while KEDA is answered, else one line."""
+        return self._desk.problem()
 
     def cluster(self, inner: Cluster) -> Cluster:
         """The cluster with the guests."""

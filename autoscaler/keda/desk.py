@@ -7,7 +7,10 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Collection
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,6 +19,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.errors import HeadstartError, UsageError
 from autoscaler.keda.board import Key, Posted
 from autoscaler.keda.messages import NEW_MAX, POSTS_MAX, Beginning, Guestlist, Listening, Refused, Update
+from autoscaler.telemetry.scaler_figures import ScalerFigures
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +29,10 @@ _START_TIMEOUT_S = 60.0
 _ANSWER_TIMEOUT_S = 10.0
 # Streams get 5 s to end well.
 _STOP_TIMEOUT_S = 10.0
-# Between two starts of a process that dies.
+# From one start to the next of a process that dies.
 _RESTART_S = 5.0
+# A process that hangs is ended and another answers within some 15 s; after this one only a restart of all helps.
+UNANSWERED_S = 25.0
 
 
 class DeskError(HeadstartError):
@@ -34,19 +40,25 @@ class DeskError(HeadstartError):
 
 
 class Desk:
-    """Starts the process, and again if it dies: then KEDA gets errors until decisions come anew.
+    """Starts the process, and again if it dies or hangs: then KEDA gets errors until decisions come anew.
 
-    `post`, `keep` and `objects` never wait for it.
+    `post`, `keep`, `objects`, `figures` and `problem` never wait for it.
     """
 
-    def __init__(self, listening: Listening) -> None:
-        """Start nothing yet."""
+    def __init__(self, listening: Listening, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        """Start nothing yet; `monotonic_s` is a clock that is never set."""
         self._listening = listening
+        self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._posts: dict[Key, Posted] = {}
         self._keys: frozenset[Key] | None = None
         self._sent_keys: frozenset[Key] | None = None
         self._guests: dict[Key, PredictiveAutoscaler] = {}
+        self._figures = ScalerFigures()
+        self._ended_calls: Counter[tuple[str, str]] = Counter()
+        self._restarts = 0
+        self._started_s = -float("inf")
+        self._answered_s: float | None = None
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._talk, name="keda-desk", daemon=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -102,20 +114,43 @@ class Desk:
         with self._lock:
             return tuple(self._guests.values())
 
+    def figures(self) -> ScalerFigures:
+        """What the processes have counted; of the last second of one that died nobody knows."""
+        with self._lock:
+            calls = self._ended_calls + Counter(self._figures.calls)
+            return replace(self._figures, calls=calls, guests=len(self._guests), restarts=self._restarts)
+
+    def problem(self) -> str:
+        """'' while KEDA is answered, and before the start; else one line."""
+        if self._answered_s is None:
+            return ""
+        silent_s = self._monotonic_s() - self._answered_s
+        if silent_s <= UNANSWERED_S:
+            return ""
+        return f"the process that answers KEDA was last heard of {silent_s:.0f} s ago; {UNANSWERED_S:.0f} s are allowed"
+
     def _talk(self) -> None:
         while not self._stopping.is_set():
             try:
                 more = self._exchange()
             except DeskError as problem:
                 log.error("%s; it is started anew, and answers again with the next decisions", problem)
-                self._disconnect()
-                self._stopping.wait(_RESTART_S)
-                with contextlib.suppress(UsageError, DeskError):
-                    self._connect()
+                self._start_anew()
                 continue
             if not more:
                 self._wake.wait(_EXCHANGE_S)
                 self._wake.clear()
+
+    def _start_anew(self) -> None:
+        self._disconnect()
+        self._stopping.wait(max(0.0, self._started_s + _RESTART_S - self._monotonic_s()))
+        if self._stopping.is_set():
+            return
+        self._restarts += 1
+        try:
+            self._connect()
+        except (UsageError, DeskError) as problem:
+            log.error("KEDA can't be answered: %s", problem)
 
     def _exchange(self) -> bool:
         """Send some decisions and take in some guests; whether there are more."""
@@ -126,21 +161,32 @@ class Desk:
         answer = self._asked(Update(posts, None if known == self._sent_keys else known), _ANSWER_TIMEOUT_S)
         self._sent_keys = known
         assert isinstance(answer, Guestlist), "an update is answered so"
+        self._tell_of_certificates(answer.figures.certificate_problem)
         with self._lock:
+            self._figures = answer.figures
             for key in answer.gone:
                 self._guests.pop(key, None)
             self._guests |= {(one.metadata.namespace, one.metadata.name): one for one in answer.new}
             return bool(self._posts) or len(answer.new) == NEW_MAX
 
+    def _tell_of_certificates(self, problem: str) -> None:
+        if problem and problem != self._figures.certificate_problem:
+            log.warning("new certificates for KEDA can't be used, and the ones before are served: %s", problem)
+
     def _asked(self, what: Beginning | Update, timeout_s: float) -> Any:
-        if self._connection is None:
+        if self._connection is None or self._process is None:
             raise DeskError("the process that answers KEDA doesn't run")
         try:
             self._connection.send(what)
             if self._connection.poll(timeout_s):
-                return self._connection.recv()
+                answer = self._connection.recv()
+                self._answered_s = self._monotonic_s()
+                return answer
         except (EOFError, OSError) as problem:
             raise DeskError("the process that answers KEDA is gone") from problem
+        # Not asked to end in order: while KEDA's calls hang, so does its operator, and after 60 s of that a workload
+        # without a minimum of replicas is taken to zero.
+        self._process.kill()
         raise DeskError(f"the process that answers KEDA said nothing for {timeout_s:g} s")
 
     def _connect(self) -> None:
@@ -152,6 +198,7 @@ class Desk:
             )
         self._connection = ours
         self._sent_keys = None
+        self._started_s = self._monotonic_s()
         started = self._asked(Beginning(self._listening, self.objects()), _START_TIMEOUT_S)
         if isinstance(started, Refused):
             self._disconnect()
@@ -161,6 +208,9 @@ class Desk:
     def _disconnect(self) -> None:
         connection, process = self._connection, self._process
         self._connection = self._process = None
+        with self._lock:
+            self._ended_calls.update(self._figures.calls)
+            self._figures = replace(self._figures, calls={}, streams=0)
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.send(None)

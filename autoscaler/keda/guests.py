@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.errors import HeadstartError
 from autoscaler.keda.board import Key
+from autoscaler.keda.guest_limits import FORGET_AFTER_S, GUESTS_MAX, GUESTS_PER_NAMESPACE
 
-# Each costs a forecast per interval and queries to Prometheus.
-GUESTS_MAX = 2_000
-# KEDA polls every 30 s, and an hour at most makes sense; an edited trigger leaves its old self behind for as long.
-FORGET_AFTER_S = 600.0
+_INSTEAD = "make PredictiveAutoscaler objects of some, or wait until unused ones are forgotten"
 
 
 class GuestsFullError(HeadstartError):
@@ -36,14 +34,24 @@ class Guests:
         clock: Callable[[], float] = time.monotonic,
         *,
         guests_max: int = GUESTS_MAX,
+        per_namespace: int = GUESTS_PER_NAMESPACE,
         forget_after_s: float = FORGET_AFTER_S,
     ) -> None:
-        """Start empty; `clock` gives seconds from any origin."""
+        """Start empty.
+
+        Args:
+            clock: gives seconds from any origin.
+            guests_max: of all namespaces.
+            per_namespace: of each.
+            forget_after_s: after its last call.
+        """
         self._clock = clock
         self._max = guests_max
+        self._per_namespace = per_namespace
         self._forget_after_s = forget_after_s
         self._lock = threading.Lock()
         self._guests: OrderedDict[Key, _Guest] = OrderedDict()  # the one that was called for longest ago comes first
+        self._of_namespace: Counter[str] = Counter()
 
     def admit(self, autoscaler: PredictiveAutoscaler) -> None:
         """Note a call for an object; its first makes it one of `objects()`.
@@ -56,12 +64,9 @@ class Guests:
         with self._lock:
             self._forget(now_s)
             known = self._guests.pop(key, None)
-            if known is None and len(self._guests) >= self._max:
-                raise GuestsFullError(
-                    f"{self._max:,} workloads are described in trigger metadata already, and no more are served;"
-                    " make PredictiveAutoscaler objects of some, or wait until unused ones are forgotten"
-                    f" ({self._forget_after_s:g} s after their last call)"
-                )
+            if known is None:
+                self._refuse_too_many(key[0])
+                self._of_namespace[key[0]] += 1
             self._guests[key] = _Guest(known.autoscaler if known else autoscaler, now_s)
 
     def objects(self) -> tuple[PredictiveAutoscaler, ...]:
@@ -76,3 +81,19 @@ class Guests:
             if now_s - guest.called_s <= self._forget_after_s:
                 return
             del self._guests[key]
+            self._of_namespace[key[0]] -= 1
+            if not self._of_namespace[key[0]]:
+                del self._of_namespace[key[0]]
+
+    def _refuse_too_many(self, namespace: str) -> None:
+        if len(self._guests) >= self._max:
+            raise GuestsFullError(
+                f"{self._max:,} workloads are described in trigger metadata already, and no more are served; {_INSTEAD}"
+                f" ({self._forget_after_s:g} s after their last call)"
+            )
+        if self._of_namespace[namespace] >= self._per_namespace:
+            raise GuestsFullError(
+                f"{self._per_namespace:,} workloads of namespace {namespace} are described in trigger metadata already,"
+                f" and --keda-guests-per-namespace allows no more; {_INSTEAD} ({self._forget_after_s:g} s after their"
+                " last call)"
+            )

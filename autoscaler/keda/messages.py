@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.keda.board import Key, Posted
+from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 from autoscaler.keda.tls import TlsFiles
+from autoscaler.telemetry.scaler_figures import ScalerFigures
 
 # To read one message keeps a call waiting for half a millisecond.
 POSTS_MAX = 50
@@ -25,11 +27,13 @@ class Listening:
         address: host and port.
         tls: certificates; None speaks plaintext.
         allow_cross_namespace: whether a trigger may name an object of another namespace.
+        guests_per_namespace: workloads of one namespace that triggers may describe.
     """
 
     address: str
     tls: TlsFiles | None = None
     allow_cross_namespace: bool = False
+    guests_per_namespace: int = GUESTS_PER_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ class Guestlist:
     Attributes:
         new: objects that came, at most NEW_MAX; the others follow next time.
         gone: objects that are asked for no more.
+        figures: what this process has counted so far; it knows neither guests nor restarts.
     """
 
     new: tuple[PredictiveAutoscaler, ...]
     gone: tuple[Key, ...]
+    figures: ScalerFigures

@@ -17,10 +17,14 @@ from autoscaler.keda import externalscaler_pb2
 from autoscaler.keda.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from autoscaler.keda.service import ExternalScalerService
 from autoscaler.keda.tls import Certificates, TlsFiles
+from autoscaler.telemetry.scaler_figures import ScalerFigures
 
 SERVICE = externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name
 
 _START_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 10.0
+# Below what the loop's process waits for an answer in which they are.
+_FIGURES_TIMEOUT_S = 5.0
 _PORT_MAX = 65_535
 
 
@@ -107,11 +111,6 @@ class GrpcServer:
         """The port that it listens on, once started."""
         return self._started.result(timeout=0)
 
-    @property
-    def tls_problem(self) -> str:
-        """Why newer certificates aren't used; '' where there is nothing wrong."""
-        return self._certificates.problem if self._certificates else ""
-
     def start(self) -> None:
         """Listen and answer from now on.
 
@@ -125,14 +124,24 @@ class GrpcServer:
             self._thread.join()
             raise
 
-    def set_serving(self, serving: bool) -> None:
-        """What the health service says from now on; at start it says that it serves."""
-        asyncio.run_coroutine_threadsafe(self._set_serving(serving), self._loop).result(_START_TIMEOUT_S)
+    def figures(self) -> ScalerFigures:
+        """What was counted; it is asked for where calls are answered.
+
+        Raises:
+            TimeoutError: no call is answered either.
+        """
+        if self._certificates:
+            self._certificates.look()
+        return asyncio.run_coroutine_threadsafe(self._figures(), self._loop).result(_FIGURES_TIMEOUT_S)
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Take no more calls, end streams well, and wait for calls under way, up to `grace_s`."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._stop(grace_s), self._loop).result(grace_s + _START_TIMEOUT_S)
+            stopping = asyncio.run_coroutine_threadsafe(self._stop(grace_s), self._loop)
+            try:
+                stopping.result(grace_s + _STOP_TIMEOUT_S)
+            except TimeoutError:
+                return  # it hangs, and ends with the process
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
 
@@ -169,15 +178,21 @@ class GrpcServer:
                 " nothing else has"
             ) from error
         self._service.begin()
-        await self._set_serving(True)
+        # From the start: without a specification, which is always there, KEDA counts no failure for its fallback.
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await server.start()
         self._server = server
         return int(port)
 
-    async def _set_serving(self, serving: bool) -> None:
-        states = health_pb2.HealthCheckResponse
-        for name in ("", SERVICE):
-            await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
+    async def _figures(self) -> ScalerFigures:
+        certificates = self._certificates
+        return ScalerFigures(
+            calls=dict(self._service.calls),
+            streams=self._service.streams_open,
+            certificate_problem=certificates.problem if certificates else "",
+            certificate_expires_s=certificates.expires_s if certificates else None,
+        )
 
     async def _stop(self, grace_s: float) -> None:
         await self._health.enter_graceful_shutdown()

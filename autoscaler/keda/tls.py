@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from autoscaler.errors import UsageError
+from autoscaler.keda.expiry import expires_s
 
 _FILE_BYTES_MAX = 1 << 20
 
@@ -36,11 +37,18 @@ class TlsFiles:
         return (self.cert, self.key) if self.client_ca is None else (self.cert, self.key, self.client_ca)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    stamp: _Stamp
+    configuration: grpc.ServerCertificateConfiguration
+    expires_s: float
+
+
 class Certificates:
     """What the files held when they last fitted together.
 
     Between the writes of a rotation they may not fit: then the server goes on with what it had, and tries again with
-    the next connection. Thread-safe; `problem` says why the newest aren't used, '' where they are.
+    the next connection, or the next `look`. Thread-safe; `problem` says why the newest aren't used, '' where they are.
     """
 
     def __init__(self, files: TlsFiles) -> None:
@@ -51,31 +59,47 @@ class Certificates:
         """
         self._files = files
         self._lock = threading.Lock()
-        self._stamp = _stamp(files)
-        self._configuration = _configuration(files)
+        self._loaded = self._given = _load(files, _stamp(files))
         self.problem = ""
+
+    @property
+    def expires_s(self) -> float:
+        """When the newest that fit together end, seconds since the epoch."""
+        return self._loaded.expires_s
 
     def credentials(self) -> grpc.ServerCredentials:
         """Credentials that follow the files."""
         return grpc.dynamic_ssl_server_credentials(
-            self._configuration, self.renewed, require_client_authentication=self._files.client_ca is not None
+            self._given.configuration, self.renewed, require_client_authentication=self._files.client_ca is not None
         )
 
-    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """The new certificates if the files have changed; None to go on. Called for each connection; never raises."""
+    def look(self) -> None:
+        """Read the files if they have changed, and note a problem; never raises."""
         with self._lock:
-            try:
-                stamp = _stamp(self._files)
-                if stamp == self._stamp:
-                    return None
-                configuration = _configuration(self._files)
-                if _stamp(self._files) != stamp:
-                    return None  # still being written
-            except UsageError as error:
-                self.problem = str(error)
+            self._look()
+
+    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """The new certificates if there are any; None to go on. Called for each connection; never raises."""
+        with self._lock:
+            self._look()
+            if self._loaded is self._given:
                 return None
-            self._stamp, self._configuration, self.problem = stamp, configuration, ""
-            return configuration
+            self._given = self._loaded
+            return self._given.configuration
+
+    def _look(self) -> None:
+        try:
+            stamp = _stamp(self._files)
+            if stamp == self._loaded.stamp:
+                self.problem = ""
+                return
+            loaded = _load(self._files, stamp)
+            if _stamp(self._files) != stamp:
+                return  # still being written
+        except UsageError as error:
+            self.problem = str(error)
+            return
+        self._loaded, self.problem = loaded, ""
 
 
 def _stamp(files: TlsFiles) -> _Stamp:
@@ -89,7 +113,7 @@ def _stamp(files: TlsFiles) -> _Stamp:
     return tuple(stamps)
 
 
-def _configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
+def _load(files: TlsFiles, stamp: _Stamp) -> _Loaded:
     cert, key, *authorities = [_read(path) for path in files.paths]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -102,7 +126,12 @@ def _configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
             context.load_verify_locations(files.client_ca)
         except (ssl.SSLError, OSError) as error:
             raise UsageError(f"{files.client_ca}: holds no certificates in PEM ({_why(error)})") from error
-    return grpc.ssl_server_certificate_configuration([(key, cert)], authorities[0] if authorities else None)
+    try:
+        ends_s = expires_s(cert)
+    except ValueError as error:
+        raise UsageError(f"{files.cert}: {error}") from error
+    configuration = grpc.ssl_server_certificate_configuration([(key, cert)], authorities[0] if authorities else None)
+    return _Loaded(stamp, configuration, ends_s)
 
 
 def _read(path: Path) -> bytes:

@@ -2,8 +2,8 @@
 
 Names follow Prometheus' conventions: base units, `_total` for what only grows. Cardinality: series per object as
 `object_families` counts them, and below a hundred for the process: tick times by step (about ten, 14 buckets each), API
-errors by verb and kind of failure, Prometheus errors by failure. Label values are words of the program, and names of
-objects that exist; never a message, a query or a pod.
+errors by verb and kind of failure, Prometheus errors by failure, KEDA's calls by method and status. Label values are
+words of the program, and names of objects that exist; never a message, a query or a pod.
 
 The labels `namespace` and `name` are the object's. A scrape that sets a `namespace` of its own, as a ServiceMonitor
 does, needs `honorLabels: true`; else they arrive as `exported_namespace`.
@@ -21,6 +21,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from autoscaler.telemetry.object_families import ObjectKey
 from autoscaler.telemetry.object_series import ObjectSeries
 from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.scaler_figures import ScalerFigures
+from autoscaler.telemetry.scaler_series import ScalerSeries
 from forecasting.series import FloatArray
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -63,6 +65,10 @@ class Metrics:
     def text(self) -> bytes:
         """Everything in Prometheus' text format, CONTENT_TYPE."""
         return generate_latest(self._registry)
+
+    def add_scaler(self, figures: Callable[[], ScalerFigures]) -> None:
+        """Show the external scaler's figures too, as they are at each scrape; once, see ScalerSeries."""
+        self._registry.register(ScalerSeries(figures))
 
     def decided(self, record: Record, forecast_rps: Mapping[str, FloatArray]) -> None:
         """Take in one decision: what it saw, wants and did, and how good the forecast for the bin before it was.

@@ -12,8 +12,8 @@ from autoscaler.keda.guests import Guests, GuestsFullError
 from autoscaler.keda.metadata import Inline, read_metadata
 
 
-def guest(number: int) -> PredictiveAutoscaler:
-    asked = read_metadata("prod", f"chat-{number}", INLINE)
+def guest(number: int, namespace: str = "prod") -> PredictiveAutoscaler:
+    asked = read_metadata(namespace, f"chat-{number}", INLINE)
     assert isinstance(asked, Inline)
     return asked.autoscaler
 
@@ -84,3 +84,23 @@ def test_guests_are_limited_and_those_that_go_make_room() -> None:
     clock.now_s += 301.0
     guests.admit(guest(3))
     assert names(guests) == ["chat-2", "chat-3"]
+
+
+def test_one_namespace_leaves_room_for_others() -> None:
+    clock = Hand()
+    guests = Guests(clock, guests_max=10, per_namespace=2, forget_after_s=600.0)
+    guests.admit(guest(1))
+    clock.now_s += 300.0
+    guests.admit(guest(2))
+    with pytest.raises(GuestsFullError) as raised:
+        guests.admit(guest(3))
+    assert str(raised.value) == (
+        "2 workloads of namespace prod are described in trigger metadata already, and --keda-guests-per-namespace"
+        " allows no more; make PredictiveAutoscaler objects of some, or wait until unused ones are forgotten (600 s"
+        " after their last call)"
+    )
+    guests.admit(guest(3, "team-b"))
+    guests.admit(guest(2))
+    clock.now_s += 301.0
+    guests.admit(guest(3))
+    assert names(guests) == ["chat-3", "chat-2", "chat-3"]

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from certificates_made import end_s
 from keda_client import INLINE, posted, ref
 
 from autoscaler.errors import UsageError
-from autoscaler.keda.desk import Desk
+from autoscaler.keda.desk import UNANSWERED_S, Desk
 from autoscaler.keda.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
 from autoscaler.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from autoscaler.keda.messages import Listening
@@ -31,6 +32,13 @@ def until(check: Callable[[], object]) -> None:
     while not check():
         assert time.monotonic() < end_s, "it never came"
         time.sleep(0.02)
+
+
+def exchange(desk: Desk) -> None:
+    """Return once two exchanges have begun and ended since."""
+    for _ in range(3):
+        desk.keep([])
+        until(lambda: not desk._wake.is_set())
 
 
 class Caller:
@@ -102,6 +110,77 @@ def test_a_process_that_dies_is_started_anew_and_guests_stay(desk: Desk, monkeyp
     desk.keep([KEY])
     until(lambda: Caller(desk.port).value() == 7)
     assert len(desk.objects()) == 1
+
+
+def test_a_process_that_hangs_is_ended_and_another_answers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs = desk.process_id
+    assert hangs is not None
+    monkeypatch.setattr("autoscaler.keda.desk._RESTART_S", 0.0)
+    monkeypatch.setattr("autoscaler.keda.desk._ANSWER_TIMEOUT_S", 0.5)
+    exchange(desk)
+    os.kill(hangs, signal.SIGSTOP)
+    until(lambda: not Path(f"/proc/{hangs}").exists())
+    monkeypatch.setattr("autoscaler.keda.desk._ANSWER_TIMEOUT_S", 10.0)
+    until(lambda: desk.process_id not in {None, hangs})
+    desk.post(KEY, posted(7, replicas=None))
+    desk.keep([KEY])
+    until(lambda: Caller(desk.port).value() == 7)
+    assert "said nothing for 0.5 s" in caplog.text
+    assert desk.figures().restarts >= 1
+
+
+def test_calls_are_counted_over_the_death_of_a_process(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoscaler.keda.desk._RESTART_S", 0.0)
+    calls = ("GetMetrics", "UNAVAILABLE")
+    for _ in range(3):
+        Caller(desk.port).value(ref(INLINE))
+    until(lambda: desk.figures().calls.get(calls) == 3)
+    assert desk.figures().guests == 1
+    died = desk.process_id
+    assert died is not None
+    os.kill(died, signal.SIGKILL)
+    until(lambda: desk.figures().restarts == 1 and desk.process_id)
+    assert desk.figures().calls[calls] == 3
+    until(lambda: Caller(desk.port).value(ref(INLINE)) and desk.figures().calls[calls] > 3)
+
+
+def test_unusable_new_certificates_are_warned_of_once(
+    files: TlsFiles, made: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(Listening("127.0.0.1:0", files))
+    desk.start()
+    try:
+        until(lambda: desk.figures().certificate_expires_s == end_s(made, "server"))
+        assert desk.figures().certificate_problem == ""
+        files.key.write_text("no key")
+        until(lambda: desk.figures().certificate_problem)
+        exchange(desk)
+        (warning,) = [record.getMessage() for record in caplog.records if "certificates" in record.getMessage()]
+        assert warning.startswith("new certificates for KEDA can't be used, and the ones before are served: ")
+        files.key.write_bytes((made / "server.key").read_bytes())
+        until(lambda: not desk.figures().certificate_problem)
+    finally:
+        desk.stop()
+
+
+def test_healthz_hears_of_a_process_that_can_not_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [0.0]
+    desk = Desk(Listening("127.0.0.1:0"), monotonic_s=lambda: now_s[0])
+    now_s[0] += 3_600.0
+    assert desk.problem() == "", "it isn't started yet"
+    desk.start()
+    try:
+        until(lambda: desk.figures().guests == 0 and desk.problem() == "")
+        monkeypatch.setattr("autoscaler.keda.desk.sys.executable", "/bin/false")
+        assert desk.process_id is not None
+        os.kill(desk.process_id, signal.SIGKILL)
+        until(lambda: desk.figures().restarts)
+        now_s[0] += UNANSWERED_S + 5.0
+        assert desk.problem() == ("the process that answers KEDA was last heard of 30 s ago; 25 s are allowed")
+    finally:
+        desk.stop()
 
 
 def test_it_ends_with_the_loop(desk: Desk) -> None:

@@ -5,17 +5,19 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import pytest
-from certificates_made import openssl
+from certificates_made import end_s, make_authority, openssl
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from keda_client import DEADLINE_S, INLINE, Serve, Served, posted, ref
 
 from autoscaler.errors import UsageError
+from autoscaler.keda.expiry import expires_s
 from autoscaler.keda.externalscaler_pb2 import ScaledObjectRef
 from autoscaler.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from autoscaler.keda.server import GrpcServer, Limits
@@ -76,11 +78,11 @@ def test_replaced_certificates_serve_new_connections_and_old_ones_live_on(
         replace(files.cert, made / "rotated.pem")
         # Half of a rotation: the key is still the old one.
         assert ask(served, made, "ca") is Code.OK
-        assert "are no certificate and its key" in served.server.tls_problem
+        assert "are no certificate and its key" in served.server.figures().certificate_problem
         replace(files.key, made / "rotated.key")
         assert ask(served, made, "other-ca") is Code.OK
         assert ask(served, made, "ca") is Code.UNAVAILABLE
-        assert served.server.tls_problem == ""
+        assert served.server.figures().certificate_problem == ""
         assert ExternalScalerStub(old).IsActive(ref(NAMED), timeout=DEADLINE_S).result
 
 
@@ -98,7 +100,7 @@ def test_certificates_that_vanish_leave_the_server_with_what_it_had(serve: Serve
     served.board.post(CHAT, posted(1))
     files.key.unlink()
     assert ask(served, made, "ca") is Code.OK
-    assert served.server.tls_problem.endswith("server.key: can't be read: No such file or directory")
+    assert served.server.figures().certificate_problem.endswith("server.key: can't be read: No such file or directory")
 
 
 @pytest.mark.parametrize(
@@ -117,20 +119,99 @@ def test_unusable_certificates_stop_the_start_with_one_line(files: TlsFiles, spo
     assert "\n" not in str(raised.value)
 
 
+def test_figures_say_when_the_served_certificate_ends(serve: Serve, made: Path, files: TlsFiles) -> None:
+    served = serve(tls=files)
+    assert served.server.figures().certificate_expires_s == end_s(made, "server")
+    assert serve().server.figures().certificate_expires_s is None
+
+
+def test_what_is_looked_at_before_a_connection_is_given_to_it(made: Path, files: TlsFiles) -> None:
+    certificates = Certificates(files)
+    assert certificates.renewed() is None
+    replace(files.cert, made / "rotated.pem")
+    certificates.look()
+    assert "are no certificate and its key" in certificates.problem
+    assert certificates.renewed() is None
+    replace(files.key, made / "rotated.key")
+    certificates.look()
+    assert certificates.problem == ""
+    assert certificates.renewed() is not None
+    assert certificates.renewed() is None
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("days", [1, 36_500])
+def test_a_certificate_ends_when_it_says_before_2050_and_after(tmp_path: Path, days: int) -> None:
+    make_authority(tmp_path, "short", days=days)
+    assert expires_s((tmp_path / "short.pem").read_bytes()) == end_s(tmp_path, "short")
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        b"",
+        b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+        b"-----BEGIN CERTIFICATE-----\nMAMwAQA=\n-----END CERTIFICATE-----",
+        b"-----BEGIN CERTIFICATE-----\nMP8=\n-----END CERTIFICATE-----",
+        b"-----BEGIN CERTIFICATE-----\n\xff\n-----END CERTIFICATE-----",
+    ],
+)
+def test_what_is_no_certificate_has_no_end(pem: bytes) -> None:
+    with pytest.raises(ValueError, match="no certificate in PEM"):
+        expires_s(pem)
+
+
 def test_a_key_with_a_passphrase_is_an_error_and_not_a_question(files: TlsFiles) -> None:
     openssl(files.key.parent, "ec", "-in", "server.key", "-aes256", "-passout", "pass:x", "-out", "locked.key")
     with pytest.raises(UsageError, match="are no certificate and its key"):
         Certificates(TlsFiles(files.cert, files.key.parent / "locked.key"))
 
 
-def test_the_health_service_says_what_it_is_told(served: Served) -> None:
+def test_the_health_service_says_that_it_serves_until_the_server_stops(served: Served) -> None:
     health = health_pb2_grpc.HealthStub(served.channel)
     for name in ("", "externalscaler.ExternalScaler"):
         asked = health_pb2.HealthCheckRequest(service=name)
         assert health.Check(asked, timeout=DEADLINE_S).status == SERVING
-        served.server.set_serving(False)
-        assert health.Check(asked, timeout=DEADLINE_S).status == NOT_SERVING
-        served.server.set_serving(True)
+    watched = health.Watch(health_pb2.HealthCheckRequest(), timeout=DEADLINE_S)
+    assert next(watched).status == SERVING
+    served.server.stop(grace_s=0.5)
+    assert next(watched).status == NOT_SERVING
+
+
+def test_calls_are_counted_by_how_they_ended(serve: Serve) -> None:
+    served = serve(options=Options(repeat_s=3_600.0, stream_s=7_200.0), guests_max=1)
+    served.board.post(CHAT, posted(2))
+    for _ in range(3):
+        served.value(ref(NAMED))
+    served.refusal(ref(NAMED | {"maxAge": "soon"}))
+    served.refusal(ref({"predictiveAutoscaler": "code"}), "IsActive")
+    served.stub.GetMetricSpec(ref(INLINE), timeout=DEADLINE_S)
+    served.refusal(ref(INLINE | {"maxReplicas": "9"}))
+    with pytest.raises(grpc.RpcError):
+        next(served.stub.StreamMetricSpec(ref(NAMED), timeout=DEADLINE_S))
+    stream = served.stub.StreamIsActive(ref(NAMED), timeout=DEADLINE_S)
+    assert next(stream).result
+    assert served.server.figures().streams == 1
+    stream.cancel()
+    _until(lambda: served.server.figures().streams == 0)
+    assert served.server.figures().calls == {
+        ("GetMetrics", "OK"): 3,
+        ("GetMetrics", "INVALID_ARGUMENT"): 1,
+        ("GetMetrics", "RESOURCE_EXHAUSTED"): 1,
+        ("GetMetricSpec", "OK"): 1,
+        ("IsActive", "UNAVAILABLE"): 1,
+        ("StreamMetricSpec", "UNIMPLEMENTED"): 1,
+        ("StreamIsActive", "CANCELLED"): 1,
+    }
+
+
+def test_a_loop_that_hangs_has_no_figures(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoscaler.keda.server._FIGURES_TIMEOUT_S", 0.05)
+    goes_on = threading.Event()
+    served.server._loop.call_soon_threadsafe(goes_on.wait, DEADLINE_S)
+    with pytest.raises(TimeoutError):
+        served.server.figures()
+    goes_on.set()
 
 
 def test_reflection_lists_what_is_served(served: Served) -> None:
@@ -242,6 +323,14 @@ def test_metadata_of_one_call_does_not_reach_another(served: Served) -> None:
     served.stub.GetMetricSpec(ref(INLINE), timeout=DEADLINE_S)
     served.stub.GetMetricSpec(ref(INLINE, namespace="team-b"), timeout=DEADLINE_S)
     assert {guest.metadata.namespace for guest in served.guests.objects()} == {"prod", "team-b"}
+
+
+def _until(check: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if check():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it never came")
 
 
 def _answers(channel: grpc.Channel) -> bool:
