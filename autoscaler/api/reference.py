@@ -17,7 +17,8 @@ The fields of `{API_VERSION}`, made by `headstart crd --reference` from the mode
 `kubectl explain pa.spec` says the same, `headstart validate FILE` checks a file, and `examples/minimal.yaml` is the
 smallest useful object.
 
-A duration is text such as `90s`, `1h30m` or `336h`; there are no days. A share is text, `1%` or `'0.01'`.
+A duration is text such as `90s`, `1h30m` or `336h`; there are no days. A share is text, `1%` or `'0.01'`. A multiple is
+text, `3x` or `1.5x`. A time is text in RFC 3339, `2026-11-27T09:00:00+01:00`.
 """
 
 
@@ -78,7 +79,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return ", ".join(f"`{name}`" for name in schema["enum"])
     if schema["type"] == "array":
         entries = schema["items"]["type"]
-        bounds = f", {schema['minItems']} to {schema['maxItems']}" if "maxItems" in schema else ""
+        fewest = f"{schema['minItems']} to" if "minItems" in schema else "up to"
+        bounds = f", {fewest} {schema['maxItems']}" if "maxItems" in schema else ""
         return f"list of {entries}{bounds}"
     if isinstance(schema.get("additionalProperties"), dict):
         return f"mapping of text to text, up to {schema['maxProperties']}"
@@ -87,6 +89,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         name = "duration"
     elif "%" in schema.get("pattern", ""):
         name = "share"
+    elif schema.get("pattern", "").endswith("x$"):
+        name = "multiple"
     elif schema.get("format") == "date-time":
         name = "time"
     if schema.get("exclusiveMinimum"):

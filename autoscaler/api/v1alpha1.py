@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.scalars import DurationBetween, LateBudget
+from autoscaler.api.schedule import Schedule, names_differ
 from autoscaler.api.status import PredictiveAutoscalerStatus
 
 GROUP = "headstart.dev"
@@ -260,6 +261,7 @@ class PredictiveAutoscalerSpec(Model):
     load_latency: LoadLatency = Field(
         default=LoadLatency(), description="Time from ordering a replica to its first readiness."
     )
+    schedule: Schedule = ()
     prometheus: Prometheus | None = Field(
         default=None, description="Where this object's queries go, instead of the controller's own --prometheus."
     )
@@ -282,6 +284,18 @@ class PredictiveAutoscalerSpec(Model):
             holds=lambda spec: len({demand.unit for demand in spec.demand}) == len(spec.demand),
             cel="",  # the list is a map keyed by unit
             message="must have each unit once; give the second of two equal units another name",
+        ),
+        Rule(
+            field="schedule",
+            holds=lambda spec: names_differ(spec.schedule),
+            cel="",  # the list is a map keyed by name
+            message="must have each name once; give the second of two equal events another name",
+        ),
+        Rule(
+            field="schedule",
+            holds=lambda spec: all((event.at_least or 0) <= spec.max_replicas for event in spec.schedule),
+            cel="self.schedule.all(event, !has(event.atLeast) || event.atLeast <= self.maxReplicas)",
+            message="must ask for at most maxReplicas ({maxReplicas}) with atLeast; lower it or raise maxReplicas",
         ),
     )
 

@@ -9,6 +9,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscalerSpec
 from autoscaler.core.learned_capacity import CapacitySamples, effective_capacity_rps
 from autoscaler.core.learned_load import LoadTimes, effective_latency
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.schedule import Event
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import lead_bins_of
 
@@ -22,6 +23,7 @@ def stated_spec(given: PredictiveAutoscalerSpec) -> Spec:
         load_latency=LoadLatency.constant(given.load_latency.prior),
         replicas_min=given.min_replicas,
         replicas_max=given.max_replicas,
+        schedule=tuple(event.to_event() for event in given.schedule),
     )
 
 
@@ -54,6 +56,11 @@ def learned_spec(
     return replace(stated, load_latency=latency, capacity_rps=capacity_rps)
 
 
+def _surges(spec: Spec) -> tuple[Event, ...]:
+    """The events whose windows the forecast leaves out; what others ask for counts at once."""
+    return tuple(event for event in spec.schedule if event.expect > 1.0)
+
+
 def forecasts_alike(one: Spec, other: Spec) -> bool:
     """Whether a state made for one spec serves the other; if not, it is forecast from history anew."""
     return (
@@ -61,4 +68,5 @@ def forecasts_alike(one: Spec, other: Spec) -> bool:
         and one.capacity_rps == other.capacity_rps
         and lead_bins_of(one) == lead_bins_of(other)
         and one.members == other.members
+        and _surges(one) == _surges(other)
     )

@@ -6,6 +6,7 @@ No I/O, no clock, no logging: `now` is in the observation, and what should be to
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +17,11 @@ from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
+from autoscaler.core.schedule import Decisions, asking, coming, raised
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State, drain_s
+from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.series import FloatArray
 
 
@@ -93,6 +96,7 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
         demand_replicas=0.0 if math.isnan(last) else last,
         backlog_rs=state.backlog_rs,
         missing=state.bins == 0 or state.trials.last_missing,
+        scheduled=_raised_by(spec, state),
     )
 
 
@@ -101,13 +105,15 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     need = _weigh(spec, outlook, observation)
     held = outlook.missing or outlook.early or observation.history_missing
     wanted = _wanted(outlook, need, held=held)
-    desired = min(max(wanted, spec.replicas_min), spec.replicas_max)
+    least, asked_by = _least(spec, outlook, observation)
+    desired = min(max(wanted, least), spec.replicas_max)
+    scheduled = outlook.scheduled + (asked_by if least > max(wanted, spec.replicas_min) else ())
     return Decision(
         now_s=observation.now_s,
         desired=desired,
         current=need.current,
         ready=observation.ready,
-        reasons=_reasons(outlook, need, wanted, desired, history_missing=observation.history_missing),
+        reasons=_reasons(outlook, need, wanted, desired, scheduled, history_missing=observation.history_missing),
         lead_bins=outlook.lead_bins,
         median_at_lead=float(outlook.needs[0, MEDIAN]),
         low_at_lead=float(outlook.needs[0, LOW]),
@@ -118,14 +124,47 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
         backlog_rs=outlook.backlog_rs,
         backlog_at_lead_rs=need.backlog_at_lead_rs,
         expected_late_share=outlook.late_share,
+        scheduled=scheduled,
     )
 
 
 def _forecast_needs(spec: Spec, state: State) -> FloatArray:
     """Step 5: quantiles of demand one lead ahead, and of the peak until then, in replicas: shape (2, levels)."""
-    by_unit = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()]
-    needs: FloatArray = by_unit[0] if len(by_unit) == 1 else np.fmax.reduce(by_unit)
+    needs = _in_replicas(spec, state.forecasts)
+    if state.calm:
+        (needs,) = raised(spec.schedule, needs[None], _in_replicas(spec, state.calm)[None], _decision(spec, state))
     return needs[[0, 0]] if Part.RENT_OR_BUY in spec.without else needs
+
+
+def _in_replicas(spec: Spec, forecasts: Mapping[str, LeadEnsemble]) -> FloatArray:
+    """Quantiles for the unit that needs most, in replicas, shape (2, levels)."""
+    by_unit = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in forecasts.items()]
+    needs: FloatArray = by_unit[0] if len(by_unit) == 1 else np.fmax.reduce(by_unit)
+    return needs
+
+
+def _decision(spec: Spec, state: State) -> Decisions:
+    """When the decision is made that the state is for."""
+    assert state.next_start_s is not None, "a state that a decision is made of knows its time"
+    return Decisions(state.next_start_s - spec.bin_s, spec.bin_s, state.lead_bins)
+
+
+def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
+    """Names of the events for which more is ordered or kept than by the forecast alone."""
+    if not state.calm:
+        return ()
+    alone, risk = _in_replicas(spec, state.forecasts), state.risk
+    # Where the forecast alone is unknown, any number is more.
+    if state.needs[0, risk.order] <= alone[0, risk.order] and state.needs[1, risk.keep] <= alone[1, risk.keep]:
+        return ()
+    events = coming(spec.schedule, _decision(spec, state))
+    return tuple(event.name for event in events if event.expect > 1.0)
+
+
+def _least(spec: Spec, outlook: Outlook, observation: Observation) -> tuple[int, tuple[str, ...]]:
+    """Step 8: the fewest replicas that minimum and events allow, and the events that ask for most."""
+    least, events = asking(spec.schedule, Decisions(observation.now_s, spec.bin_s, outlook.lead_bins))
+    return max(spec.replicas_min, least), events
 
 
 def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:
@@ -163,13 +202,15 @@ def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
     )
 
 
-def _reasons(outlook: Outlook, need: _Need, wanted: int, desired: int, *, history_missing: bool) -> tuple[Reason, ...]:
+def _reasons(
+    outlook: Outlook, need: _Need, wanted: int, desired: int, scheduled: tuple[str, ...], *, history_missing: bool
+) -> tuple[Reason, ...]:
     """Step 8: why, most important first."""
-    reasons = []
-    if desired > wanted:
-        reasons.append(Reason.AT_MIN)
-    elif desired < wanted:
+    reasons = [Reason.SCHEDULED] if scheduled else []
+    if desired < wanted:
         reasons.append(Reason.AT_MAX)
+    elif desired > wanted and scheduled == outlook.scheduled:
+        reasons.append(Reason.AT_MIN)
     if math.isnan(need.at_lead):
         return (*reasons, Reason.NO_HISTORY)
     if outlook.missing:

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     KEPT = "KeptForPeak"
     RELEASED = "Released"
     STEADY = "Steady"
+    SCHEDULED = "Scheduled"
     AT_MIN = "AtMinReplicas"
     AT_MAX = "AtMaxReplicas"
     GPU_BUDGET = "GpuBudget"
@@ -43,6 +44,7 @@ class Decision:
         backlog_rs: work queued now, replica-seconds.
         backlog_at_lead_rs: work expected in the queue then.
         expected_late_share: share of the work that was late at this risk in the last self-backtest; NaN before one.
+        scheduled: names of the events for which there are more replicas than there would be without them.
         cut_from: replicas wanted, where a GPU budget gave less; None where it did not.
     """
 
@@ -61,4 +63,5 @@ class Decision:
     backlog_rs: float
     backlog_at_lead_rs: float
     expected_late_share: float
+    scheduled: tuple[str, ...] = ()
     cut_from: int | None = None

@@ -14,6 +14,7 @@ import numpy as np
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
 from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS
+from autoscaler.core.schedule import Decisions, floored, without_surges
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s
 from forecasting.lead_ensemble import LeadEnsemble
@@ -40,14 +41,15 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
     if skipped is None:
         state = State.start(spec, start_s=observation.now_s)
         return replace(state, next_start_s=observation.now_s + spec.bin_s)
-    for _ in range(skipped):
-        state = replace(_append(spec, state, {}, None), needs=_NAN_NEEDS)
+    for bins_ago in range(skipped + 1, 1, -1):
+        start_s = observation.now_s - bins_ago * spec.bin_s
+        state = replace(_append(spec, state, {}, None, start_s), needs=_NAN_NEEDS)
     usable = _usable(spec, state, observation)
     backlog_rs = observation.backlog_rs
     if backlog_rs is not None and not 0 <= backlog_rs <= _backlog_believable_rs(spec, state):
         # An absurd one would stay in the state for good once the queue isn't measured any more.
         backlog_rs = None
-    state = _append(spec, state, usable, backlog_rs)
+    state = _append(spec, state, usable, backlog_rs, observation.now_s - spec.bin_s)
     return replace(state, next_start_s=observation.now_s + spec.bin_s)
 
 
@@ -90,14 +92,18 @@ def _backlog_believable_rs(spec: Spec, state: State) -> float:
     return max(1.0, *peaks) * DAY_S
 
 
-def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None) -> State:
+def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None, start_s: float) -> State:
     """One more bin of demand, missing for units not in `usable`; the queue moves on, and the self-backtest."""
     forecasts = {unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()}
+    calm = {
+        unit: forecast.update(_without_surge(spec, usable.get(unit, math.nan), start_s))
+        for unit, forecast in state.calm.items()
+    }
     known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
     demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
     missing = len(usable) < len(forecasts)
     trials = state.trials.seen(
-        state.needs[None],
+        floored(spec.schedule, state.needs[None], Decisions(start_s, spec.bin_s, state.lead_bins)),
         np.array([demand]),
         np.array([missing]),
         orders=ORDER_LEVELS,
@@ -111,4 +117,9 @@ def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: floa
             backlog_rs, _ = serve_bin(
                 state.backlog_rs, demand * spec.bin_s, float(state.serving), spec.bin_s, spec.objective.max_wait_s
             )
-    return replace(state, forecasts=forecasts, trials=trials, backlog_rs=backlog_rs, bins=state.bins + 1)
+    return replace(state, forecasts=forecasts, calm=calm, trials=trials, backlog_rs=backlog_rs, bins=state.bins + 1)
+
+
+def _without_surge(spec: Spec, value: float, start_s: float) -> float:
+    """The demand of a bin, NaN where an event was expected to multiply it."""
+    return float(without_surges(spec.schedule, np.array([value]), start_s=start_s, bin_s=spec.bin_s)[0])

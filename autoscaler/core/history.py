@@ -14,6 +14,7 @@ from numba import njit
 
 from autoscaler.core.demand import ABSURD_FACTOR
 from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS, is_due
+from autoscaler.core.schedule import Decisions, floored, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s
@@ -58,21 +59,32 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
     """The state after more bins, at most a day of them."""
     assert state.next_start_s is not None, "a replayed state knows its time"
     bins = len(next(iter(demand_rps.values())))
+    start_s = state.next_start_s - spec.bin_s
     forecasts: dict[str, LeadEnsemble] = {}
+    calm: dict[str, LeadEnsemble] = {}
     needs = np.full((bins, TARGETS, len(LEVELS)), np.nan)
+    calm_needs = needs.copy()
     demand = np.zeros(bins)
     missing = np.zeros(bins, dtype=np.bool_)
     for unit, capacity in spec.capacity_rps.items():
         before = state.forecasts[unit]
         values = believable_only(demand_rps[unit], before.history, capacity)
-        series = Series.of(values, bin_s=spec.bin_s, start_s=state.next_start_s - spec.bin_s)
+        series = Series.of(values, bin_s=spec.bin_s, start_s=start_s)
         forecast, quantiles = before.fit_with_quantiles(series)
         forecasts[unit] = forecast
         needs = np.fmax(needs, quantiles / capacity)
+        if unit in state.calm:
+            usual = without_surges(spec.schedule, values, start_s=start_s, bin_s=spec.bin_s)
+            calm[unit], quantiles = state.calm[unit].fit_with_quantiles(
+                Series.of(usual, bin_s=spec.bin_s, start_s=start_s)
+            )
+            calm_needs = np.fmax(calm_needs, quantiles / capacity)
         demand = np.maximum(demand, _imputed(forecast.history, bins) / capacity)
         missing |= np.isnan(values)
+    decisions = Decisions(start_s, spec.bin_s, state.lead_bins)
+    needs = raised(spec.schedule, needs, calm_needs, replace(decisions, first_s=start_s + spec.bin_s))
     trials = state.trials.seen(
-        np.concatenate([state.needs[None], needs[:-1]]),
+        floored(spec.schedule, np.concatenate([state.needs[None], needs[:-1]]), decisions),
         demand,
         missing,
         orders=ORDER_LEVELS,
@@ -84,6 +96,7 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
         state,
         next_start_s=state.next_start_s + bins * spec.bin_s,
         forecasts=forecasts,
+        calm=calm,
         needs=needs[-1],
         trials=trials,
         bins=state.bins + bins,

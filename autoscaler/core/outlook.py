@@ -24,6 +24,7 @@ class Outlook:
         demand_replicas: demand of the last bin in replicas, imputed where it is missing.
         backlog_rs: work queued now, replica-seconds.
         missing: whether the last bin's demand is unknown.
+        scheduled: names of the events that raised the needs at these risks.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 
@@ -36,4 +37,5 @@ class Outlook:
     demand_replicas: float
     backlog_rs: float
     missing: bool
+    scheduled: tuple[str, ...] = ()
     early: bool = False

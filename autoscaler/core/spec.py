@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.schedule import Event
 from autoscaler.errors import UsageError
 from forecasting.lead_members import DEFAULT_MEMBERS
 
@@ -49,6 +50,7 @@ class Spec:
         members: the forecast's members, see forecasting.lead_members.
         without: parts of the policy left out: without BUDGET_CONTROLLER the risk stays at 99 %, without RENT_OR_BUY a
             replica is released once the need one load ahead allows it.
+        schedule: known events.
     """
 
     bin_s: float
@@ -59,6 +61,7 @@ class Spec:
     replicas_max: int = 100_000
     members: tuple[str, ...] = DEFAULT_MEMBERS
     without: frozenset[Part] = frozenset()
+    schedule: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""

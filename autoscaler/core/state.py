@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from autoscaler.core.risk import LEVELS, ORDER_LEVELS, Risk
+from autoscaler.core.schedule import expects_more
 from autoscaler.core.spec import Spec
 from autoscaler.core.trials import Trials
 from forecasting.lead_ensemble import LeadEnsemble
@@ -39,6 +40,7 @@ class State:
         backlog_rs: work queued at the end of the last bin, replica-seconds.
         serving: replicas that serve since the last decision; None before one.
         bins: bins seen.
+        calm: unit -> the forecast of what comes without the surges that the schedule expects; empty without such.
     """
 
     next_start_s: float | None
@@ -50,6 +52,7 @@ class State:
     backlog_rs: float
     serving: int | None
     bins: int
+    calm: Mapping[str, LeadEnsemble] = field(default_factory=dict)
 
     @classmethod
     def start(cls, spec: Spec, *, start_s: float = 0.0) -> Self:
@@ -75,6 +78,7 @@ class State:
             backlog_rs=0.0,
             serving=None,
             bins=0,
+            calm=dict(forecasts) if expects_more(spec.schedule) else {},
         )
 
 
