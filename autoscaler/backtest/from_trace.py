@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoscaler.backtest.setting import Setting
+from autoscaler.backtest.setting import INTERVAL_S, Setting
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
@@ -37,6 +37,7 @@ class Scenario:
     start_failure_share: float = 0.0
     drain_s: float = 0.0
     seed: int = 0
+    interval_s: float = INTERVAL_S
 
 
 def setting_of(trace: Trace, scenario: Scenario) -> Setting:
@@ -69,6 +70,7 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
         start_failure_share=scenario.start_failure_share,
         drain_s=scenario.drain_s,
         seed=scenario.seed,
+        interval_s=scenario.interval_s,
     )
 
 

@@ -14,6 +14,9 @@ from forecasting.series import FloatArray
 IntArray = npt.NDArray[np.int64]
 ShortIntArray = npt.NDArray[np.int32]  # where there is one per bin and policy: half the memory
 
+# What `headstart run` has by default.
+INTERVAL_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -36,6 +39,7 @@ class Setting:
         replicas_min: fewest replicas allowed.
         replicas_max: most replicas allowed.
         seed: for everything drawn at random.
+        interval_s: time from one decision of Headstart to the next, rounded to whole bins; a bin where that is longer.
     """
 
     trace_name: str
@@ -53,6 +57,7 @@ class Setting:
     start_failure_share: float = 0.0
     drain_s: float = 0.0
     seed: int = 0
+    interval_s: float = INTERVAL_S
 
     def __len__(self) -> int:
         return len(self.arrivals_rs)

@@ -49,6 +49,7 @@ def backtest(
     member: options.MemberOption = None,
     replicas_min: options.ReplicasMinOption = 0,
     replicas_max: options.ReplicasMaxOption = 100_000,
+    interval_s: options.IntervalOption = 60.0,
     fidelity: options.FidelityOption = Fidelity.FLUID,
     concurrency: options.ConcurrencyOption = None,
     prefill_speed: options.PrefillSpeedOption = None,
@@ -145,6 +146,7 @@ def backtest(
         start_failure_share=start_failures,
         drain_s=drain_s or 0.0,
         seed=seed,
+        interval_s=interval_s,
     )
     compared = POLICIES if against is None else tuple(name for name in against if name != "none")
     if past is not None:

@@ -100,6 +100,16 @@ BinOption = Annotated[
         rich_help_panel=_REQUESTS,
     ),
 ]
+IntervalOption = Annotated[
+    float,
+    typer.Option(
+        "--interval",
+        parser=parse_positive_duration_s,
+        metavar="DURATION",
+        help="From one decision of Headstart to the next, in whole bins; a bin where that is longer.",
+        show_default="60s",
+    ),
+]
 UnitOption = Annotated[
     str | None,
     typer.Option(
