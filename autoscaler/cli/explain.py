@@ -140,9 +140,9 @@ def _print(explanation: Explanation, *, later: bool) -> None:
     """One decision with its steps; `later` where another one was printed before it."""
     from rich.text import Text
 
-    from autoscaler.report.decision_steps import moment
     from autoscaler.report.explanation import change
     from autoscaler.report.reasons import MEANINGS
+    from autoscaler.report.words import moment
 
     console, record = stdout_console(), explanation.record
     if later:
@@ -174,8 +174,7 @@ def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
     """All objects, those that changed last first."""
     from rich.table import Table
 
-    from autoscaler.report.decision_steps import moment
-    from autoscaler.report.words import NOTHING
+    from autoscaler.report.words import NOTHING, moment
 
     last_s = max(entry.newest.observation.now_s for entry in found)
     title = f"{len(found)} objects until {moment(last_s, dated=True)} UTC, those that changed last first"
@@ -206,7 +205,7 @@ def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
 
 def _recent(time_s: float, last_s: float) -> str:
     """The time of day; the date alone where that is more than a day before `last_s`."""
-    from autoscaler.report.decision_steps import moment
+    from autoscaler.report.words import moment
 
     return moment(time_s) if last_s - time_s < _DAY_S else moment(time_s, dated=True).split()[0]
 
@@ -220,7 +219,7 @@ def _to_json(explanation: Explanation) -> dict[str, Any]:
     record = explanation.record
     return {
         "object": record.object_name,
-        "changed": record.decision.desired != record.decision.current,
+        "changed": record.changed,
         "same_when_made_again": not explanation.differences,
         "differences": [
             {"field": name, "logged": logged, "again": again} for name, logged, again in explanation.differences

@@ -11,6 +11,7 @@ from autoscaler.controller.rebuild import Rebuilt
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
 from autoscaler.errors import HeadstartError
+from autoscaler.kube.facts import Target
 from autoscaler.sources.ranges import RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
@@ -129,6 +130,7 @@ def _record(workload: Workload, made: Made, now_s: float) -> Record:
         outlook=made.outlook,
         decision=made.decision,
         done=_done(workload.outcome) if made.newest else _CAUGHT_UP,
+        assumed=isinstance(workload.target, Target) and workload.target.assumed,
     )
 
 

@@ -31,6 +31,13 @@ _HOLDS = {Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING}
 _UNUSABLE = "its demand isn't known, or its history can't be read"
 _FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the decision")
 
+_UNKNOWN = Outcome(
+    Action.NONE,
+    "External",
+    "KEDA's HPA scales; how many replicas there are isn't known before the first decision on data, which is made as if"
+    " all that are allowed were there",
+)
+
 
 class ExternalScaler:
     """Takes part in the loop so that KEDA can ask: see controller.process.Extension."""
@@ -150,7 +157,7 @@ class _ActuatorWithGuests:
     def apply(self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float) -> Outcome:
         """Nothing, for a guest."""
         if self._scaler.is_guest(autoscaler):
-            return _FOLLOWED
+            return _UNKNOWN if target.assumed else _FOLLOWED
         return self._inner.apply(autoscaler, target, desired, now_s=now_s)
 
     def held(self) -> Collection[Held]:

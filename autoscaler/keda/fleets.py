@@ -56,10 +56,10 @@ class Fleets:
 
     def target(self, key: Key, target: TargetKey, *, now_s: float, most: int) -> Target:
         """The workload, as it is taken to stand; with `most` replicas where there is no telling."""
-        replicas = self._replicas.get(key)
-        if replicas is None:
-            replicas = tuple(_Replica(number, now_s, now_s) for number in range(most))
-        return Target(target, len(replicas), "", tuple(_pod(target, replica, now_s) for replica in replicas))
+        known = self._replicas.get(key)
+        replicas = tuple(_Replica(number, now_s, now_s) for number in range(most)) if known is None else known
+        pods = tuple(_pod(target, replica, now_s) for replica in replicas)
+        return Target(target, len(replicas), "", pods, assumed=known is None)
 
     def keep(self, keys: Collection[Key]) -> None:
         """Forget all others."""

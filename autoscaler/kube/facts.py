@@ -102,6 +102,7 @@ class Target:
         pods: of its selector, those being deleted included.
         owners: autoscalers that own its replicas, a ScaledObject before the HPA that KEDA made for it.
         rolling: whether a rolling update is under way (pods of two revisions).
+        assumed: whether nobody knows what is there: replicas and pods are then what is safe to decide by.
     """
 
     key: TargetKey
@@ -110,6 +111,7 @@ class Target:
     pods: tuple[Pod, ...]
     owners: tuple[Owner, ...] = ()
     rolling: bool = False
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

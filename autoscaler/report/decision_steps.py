@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from autoscaler.core.decide import choose
 from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle
-from autoscaler.report.words import count, duration, share
+from autoscaler.report.told_schedule import told_schedule
+from autoscaler.report.words import count, duration, moment, share
 from autoscaler.telemetry.record import Record
 
 _ROUNDING = 1e-9
 # Groups of loading replicas that are told one by one.
 _GROUPS_MAX = 4
-
-
-def moment(time_s: float, *, dated: bool = False) -> str:
-    """A time of day in UTC, '03:12:00'; with its date where `dated`."""
-    form = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
-    return f"{datetime.fromtimestamp(time_s, UTC):{form}}"
 
 
 class ToldSteps:
@@ -72,6 +66,8 @@ class ToldSteps:
     def supply(self) -> str:
         """What is ready, and what loads until when."""
         ready = self._observation.ready
+        if self._record.assumed:
+            return f"Nobody knows: it is decided as if all that are allowed served, {replicas_text(ready)}."
         serve = f"{replicas_text(ready)} serve{'s' if ready == 1 else ''}"
         due = Counter(self._observation.due_bins.tolist())
         if not due:
@@ -115,6 +111,10 @@ class ToldSteps:
             )
         within = f"{share(late)} of the work would have {waits}"
         return f"In the self-backtest {within} at these two risks, of {budget} allowed."
+
+    def schedule(self) -> str:
+        """The events that count now."""
+        return told_schedule(self._spec, self._outlook, self._decision)
 
     def backlog(self) -> str:
         """What is queued, and what will be."""
@@ -171,6 +171,10 @@ class ToldSteps:
         least, most, wanted = self._spec.replicas_min, self._spec.replicas_max, self._wanted()
         if wanted > most:
             return f"{count(wanted)} are more than the maximum: {replicas_text(most)}. Work may be late."
+        if wanted < self._decision.desired and len(self._decision.scheduled) > len(self._outlook.scheduled):
+            asking = ", ".join(self._decision.scheduled[len(self._outlook.scheduled) :])
+            given = replicas_text(self._decision.desired)
+            return f"{count(wanted)} {'is' if wanted == 1 else 'are'} fewer than {asking} asks for: {given}."
         if wanted < least:
             return f"{count(wanted)} {'is' if wanted == 1 else 'are'} fewer than the minimum: {replicas_text(least)}."
         return f"{replicas_text(wanted)} {'is' if wanted == 1 else 'are'} within {count(least)} and {count(most)}."
@@ -205,7 +209,7 @@ class ToldSteps:
 
     def _wanted(self) -> int:
         """Replicas before the bounds."""
-        free = replace(self._spec, replicas_min=0, replicas_max=int(COUNT_MAX))
+        free = replace(self._spec, replicas_min=0, replicas_max=int(COUNT_MAX), schedule=())
         return choose(free, self._outlook, self._observation).desired
 
 

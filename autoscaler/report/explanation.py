@@ -51,6 +51,7 @@ def explain(record: Record) -> Explanation:
         Step("load", told.load()),
         Step("supply", told.supply()),
         *((Step(name, text) for name, text in told.forecast().items())),
+        *((Step("schedule", told.schedule()),) if record.spec.schedule else ()),
         Step("backlog", told.backlog()),
         Step("need", told.need()),
         Step("choice", told.choice()),
@@ -61,8 +62,10 @@ def explain(record: Record) -> Explanation:
 
 
 def change(record: Record) -> str:
-    """'5 -> 7 replicas', '1 replica stays'."""
+    """'5 -> 7 replicas', '1 replica stays', 'unknown -> 7 replicas'."""
     decision = record.decision
+    if record.assumed:
+        return f"unknown -> {replicas_text(decision.desired)}"
     if decision.desired == decision.current:
         return f"{replicas_text(decision.current)} stay{'s' if decision.current == 1 else ''}"
     return f"{count(decision.current)} -> {replicas_text(decision.desired)}"

@@ -1,8 +1,9 @@
 """A decision as one line of JSON: everything that it takes to make it again, and what was done about it.
 
 Keys always come in the same order. Floats are written so that they read back to the last bit; NaN, which JSON lacks, is
-null, and infinity is the text '+Inf' or '-Inf'. Replicas that load are run-length coded, so that a line stays below the
-16 KiB at which container runtimes split lines, also with thousands of them.
+null, and infinity is the text '+Inf' or '-Inf'. Where nobody knows how many replicas there were, the decision's numbers
+of them are null; the observation has those that it was made by. Replicas that load are run-length coded, so that a line
+stays below the 16 KiB at which container runtimes split lines, also with thousands of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from autoscaler.core.spec import Objective, Spec
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.json_fields import Fields, number_content
 from autoscaler.telemetry.record import Done, Record
+from autoscaler.telemetry.schedule_fields import names_content, read_names, read_schedule, schedule_content
 from forecasting.lead_member import TARGETS
 
 VERSION = 1
@@ -38,7 +40,8 @@ _LOAD_QUANTILES = 5
 _LOADING_MAX = 1_000_000
 
 _DECISION_INTEGERS = ("desired", "current", "ready", "lead_bins")
-_DECISION_OTHERS = (*_DECISION_INTEGERS, "reasons", "cut_from")
+_OBSERVED = ("current", "ready")
+_DECISION_OTHERS = (*_DECISION_INTEGERS, "reasons", "scheduled", "cut_from")
 _DECISION_FLOATS = tuple(field.name for field in fields(Decision) if field.name not in _DECISION_OTHERS)
 
 
@@ -65,7 +68,7 @@ def to_line(record: Record) -> str:
         "namespace": record.namespace,
         "name": record.name,
         "mode": record.mode,
-        "decision": _decision_content(record.decision),
+        "decision": _decision_content(record.decision, assumed=record.assumed),
         "done": {
             "action": record.done.action,
             "reason": record.done.reason,
@@ -87,15 +90,17 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
     if line.text("kind") != "Decision" or version != VERSION:
         line.refuse("version", f"is {version}, this Headstart reads {VERSION}: use the one that wrote the line")
     done = line.fields("done")
+    observation = _observation(line.fields("observation"))
+    decided = line.fields("decision")
     return Record(
         time_s=line.number("time_s"),
         namespace=line.text("namespace"),
         name=line.text("name"),
         mode=line.text("mode"),
         spec=read_spec(line.fields("spec")),
-        observation=_observation(line.fields("observation")),
+        observation=observation,
         outlook=_outlook(line.fields("outlook")),
-        decision=_decision(line.fields("decision")),
+        decision=_decision(decided, observation),
         done=Done(
             action=done.text("action"),
             reason=done.text("reason"),
@@ -103,26 +108,34 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
             before=done.integer_or_none("before"),
             after=done.integer_or_none("after"),
         ),
+        assumed=decided.integer_or_none("current") is None,
     )
 
 
-def _decision_content(decision: Decision) -> dict[str, Any]:
+def _decision_content(decision: Decision, *, assumed: bool) -> dict[str, Any]:
     content: dict[str, Any] = {name: int(getattr(decision, name)) for name in _DECISION_INTEGERS}
+    if assumed:
+        content |= dict.fromkeys(_OBSERVED)
     content["reasons"] = [str(reason) for reason in decision.reasons]
     content |= {name: number_content(getattr(decision, name)) for name in _DECISION_FLOATS}
+    content |= names_content(decision.scheduled)
     return content if decision.cut_from is None else content | {"cut_from": int(decision.cut_from)}
 
 
-def _decision(content: Fields) -> Decision:
+def _decision(content: Fields, observation: Observation) -> Decision:
     known = {str(reason): reason for reason in Reason}
     codes = content.items("reasons")
     if unknown := [code for code in codes if code not in known]:
         content.refuse("reasons", f"has {unknown[0]!r:.40}, which this Headstart doesn't know")
+    if content.integer_or_none("current") is None:
+        current = observation.ready + len(observation.due_bins)
+        content = replace(content, content=content.content | {"current": current, "ready": observation.ready})
     integers = {name: content.integer(name) for name in _DECISION_INTEGERS}
     floats = {name: content.number(name) for name in _DECISION_FLOATS}
     cut_from = content.integer("cut_from") if "cut_from" in content.content else None
     reasons = tuple(known[code] for code in codes)
-    return Decision(reasons=reasons, cut_from=cut_from, **integers, **floats)  # type: ignore[arg-type]
+    others = {"scheduled": read_names(content), "cut_from": cut_from}
+    return Decision(reasons=reasons, **others, **integers, **floats)  # type: ignore[arg-type]
 
 
 def spec_content(spec: Spec) -> dict[str, Any]:
@@ -137,7 +150,7 @@ def spec_content(spec: Spec) -> dict[str, Any]:
         "load_label": loads.label,
         "replicas_min": int(spec.replicas_min),
         "replicas_max": int(spec.replicas_max),
-    }
+    } | schedule_content(spec.schedule)
 
 
 def read_spec(content: Fields) -> Spec:
@@ -154,6 +167,7 @@ def read_spec(content: Fields) -> Spec:
             load_latency=LoadLatency(tuple(loads_s), content.text("load_label")),
             replicas_min=content.integer("replicas_min"),
             replicas_max=content.integer("replicas_max"),
+            schedule=read_schedule(content),
         )
     except UsageError as error:
         prefix = "" if str(error).startswith(content.where) else f"{content.where}: spec: "
@@ -213,7 +227,7 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "backlog_rs": number_content(outlook.backlog_rs),
         "missing": bool(outlook.missing),
         "early": bool(outlook.early),
-    }
+    } | names_content(outlook.scheduled)
 
 
 def _outlook(content: Fields) -> Outlook:
@@ -239,5 +253,6 @@ def _outlook(content: Fields) -> Outlook:
         demand_replicas=content.number("demand_replicas"),
         backlog_rs=content.number("backlog_rs"),
         missing=content.boolean("missing"),
+        scheduled=read_names(content),
         early=content.boolean("early"),
     )

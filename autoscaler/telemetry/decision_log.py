@@ -16,7 +16,7 @@ from autoscaler.telemetry.record import Record
 _HEAD = re.compile(
     re.escape(OPENING) + r'"version":\d+,"time":"[^"]*","time_s":(?P<time_s>[-+.\de]+),'
     r'"namespace":"(?P<namespace>[^"]*)","name":"(?P<name>[^"]*)","mode":"[^"]*",'
-    r'"decision":\{"desired":(?P<desired>\d+),"current":(?P<current>\d+),"ready":\d+,"lead_bins":\d+,'
+    r'"decision":\{"desired":(?P<desired>\d+),"current":(?P<current>\d+|null),"ready":(?:\d+|null),"lead_bins":\d+,'
     r'"reasons":\[[^]]*\],"now_s":(?P<now_s>[-+.\de]+),[^}]*\},"done":\{"action":"[^"]*","reason":"(?P<reason>[^"]*)",'
 )
 # What a replica that doesn't lead gives as its reason to do nothing.
@@ -108,7 +108,7 @@ def read_log(
         first_s, last_s = min(first_s, time_s), max(last_s, time_s)
         if time_s > until_s or object_name not in {None, full_name, head["name"]}:
             continue
-        for kept in (newest, changed) if head["desired"] != head["current"] else (newest,):
+        for kept in (newest, changed) if head["current"] not in {head["desired"], "null"} else (newest,):
             # The logs of two replicas, one after the other, aren't in the order of time.
             if full_name not in kept or found.rank >= kept[full_name].rank:
                 kept[full_name] = found

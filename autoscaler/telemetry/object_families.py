@@ -131,9 +131,11 @@ class ObjectFamilies:
                         _put(self.forecast_demand, (*key, unit, str(level)), rate)
 
     def _add_newest(self, key: ObjectKey, record: Record) -> None:
-        self.desired.add_metric(key, record.decision.desired)
-        self.ready.add_metric(key, record.observation.ready)
-        self.loading.add_metric(key, len(record.observation.due_bins))
+        if not record.assumed:
+            # Else the numbers are maxReplicas, and what holds them.
+            self.desired.add_metric(key, record.decision.desired)
+            self.ready.add_metric(key, record.observation.ready)
+            self.loading.add_metric(key, len(record.observation.due_bins))
         for level in _OF_LOADS:
             _put(self.loads, (*key, str(level)), record.spec.load_latency.quantile_s(level))
         for unit, rate in record.observation.demand_rps.items():

@@ -41,6 +41,7 @@ class Record:
             `choose` doesn't ask them. Of the load latency five quantiles are, see `compact`.
         observation, outlook, decision: of the core.
         done: what was done about it.
+        assumed: whether nobody knows how many replicas there were; the observation is then what was safe to decide by.
     """
 
     time_s: float
@@ -52,6 +53,12 @@ class Record:
     outlook: Outlook
     decision: Decision
     done: Done
+    assumed: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether other replicas were wanted than there were, where that is known."""
+        return not self.assumed and self.decision.desired != self.decision.current
 
     @property
     def object_name(self) -> str:

@@ -262,6 +262,13 @@ def test_it_reads_standard_input(log):
     assert json.loads(shown.stdout)[0]["object"] == "shop/chat"
 
 
+def test_replicas_that_nobody_knows_are_not_told_as_known(log, capsys):
+    record = replace(make_record(ready=20, due=()), assumed=True)
+    assert told(record)["supply"] == "Nobody knows: it is decided as if all that are allowed served, 20 replicas."
+    assert run(log(record)) == 0
+    assert "unknown -> " in capsys.readouterr().out
+
+
 def test_help_loads_nothing_heavy():
     program = (
         "import sys\nfrom autoscaler.cli.app import run\ncode = run(['explain', '--help'])\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from threading import Event
 
@@ -22,6 +23,7 @@ from autoscaler.keda.desk import Desk
 from autoscaler.keda.messages import Listening
 from autoscaler.keda.metadata import Inline, read_metadata
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
+from autoscaler.telemetry.line_writer import LineWriter
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
 from forecasting.series import FloatArray
@@ -64,6 +66,16 @@ class Memory(Desk):
         return self.there
 
 
+class Lines(LineWriter):
+    """Decision lines, in memory."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def write(self, line: str) -> None:
+        self._lines.append(line)
+
+
 class Demand:
     """A Prometheus: demand by the time, or a failure."""
 
@@ -86,6 +98,7 @@ class Replica:
 
     def __init__(self, demand: Demand, start_s: float = START_S) -> None:
         self.desk = Memory()
+        self.lines: list[str] = []
         self.clock = VirtualClock(start_s, speed=float("inf"))
         scaler = ExternalScaler(self.desk, self.clock)
         self.controller = Controller(
@@ -98,6 +111,7 @@ class Replica:
             teller=Teller(
                 Metrics(version="0", now_s=self.clock.now_s),
                 Log(lambda _line: None, now_s=self.clock.now_s),
+                decisions=Lines(self.lines),
                 on_decided=scaler.decided,
                 on_tick=scaler.ticked,
             ),
@@ -132,6 +146,24 @@ def test_a_guest_gets_a_decision_on_its_history_at_once_and_without_a_false_back
     assert replica.posted.replicas is None, "nobody knows how many there are"
     assert replica.posted.interval_s == BIN_S
     assert replica.desk.kept == (key_of(replica.desk.there[0]),)
+
+
+def test_before_its_first_decision_on_data_nobody_knows_a_guests_replicas_and_the_lines_say_so(demand: Demand) -> None:
+    demand.failing = True
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 120)
+    assert not replica.posted.usable
+    demand.failing = False
+    replica.run(START_S + 135, START_S + 900)
+    assert replica.posted.usable
+    lines = [json.loads(line) for line in replica.lines]
+    current = [line["decision"]["current"] for line in lines]
+    first = next(place for place, line in enumerate(lines) if line["decision"]["desired"] < MOST)
+    assert set(current[: first + 1]) == {None}
+    assert None not in current[first + 1 :]
+    assert "isn't known" in lines[0]["done"]["message"]
+    assert lines[-1]["done"]["message"] == "KEDA's HPA scales: it asks for the decision"
+    assert {line["done"]["reason"] for line in lines} == {"External"}
 
 
 def test_a_guest_stays_about_what_it_needs(demand: Demand) -> None:

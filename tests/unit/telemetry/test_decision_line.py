@@ -193,3 +193,16 @@ def test_not_measured_and_measured_as_nothing_stay_apart() -> None:
     measured = replace(record, observation=replace(record.observation, backlog_rs=math.nan))
     assert from_line(to_line(record)).observation.backlog_rs is None
     assert math.isnan(from_line(to_line(measured)).observation.backlog_rs)
+
+
+def test_replicas_that_nobody_knows_are_null_and_what_was_decided_by_reads_back() -> None:
+    record = replace(make_record(ready=20, due=()), assumed=True)
+    content = json.loads(to_line(record))
+    assert list(content["decision"])[:3] == ["desired", "current", "ready"]
+    assert (content["decision"]["current"], content["decision"]["ready"]) == (None, None)
+    assert content["observation"]["ready"] == 20
+    again = from_line(to_line(record))
+    assert again.assumed
+    assert same(again, record)
+    assert same(choose(again.spec, again.outlook, again.observation), record.decision)
+    assert not again.changed

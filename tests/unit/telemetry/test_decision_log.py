@@ -114,3 +114,10 @@ def test_a_record_of_every_kind_is_recognised_by_its_head() -> None:
 def test_where_nothing_is_found_it_says_what_there_is(lines: list[str], object_name: str | None, message: str) -> None:
     log = read_log(lines, "log", object_name=object_name, until_s=0.0)
     assert str(nothing_found(log, "log", object_name)) == message
+
+
+def test_a_decision_on_replicas_that_nobody_knows_changed_none() -> None:
+    assumed = replace(minutes(2), assumed=True)
+    found = read_log([to_line(minutes(1)), to_line(assumed)], "log").objects["shop/chat"]
+    assert (times(found.newest), times(found.changed)) == (2, 1)
+    assert found.newest.assumed

@@ -15,6 +15,7 @@ from autoscaler.core.risk import LEVELS
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.telemetry.object_families import QUANTILE_INDICES, QUANTILES
 from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.scaler_figures import ScalerFigures
 
 BIN_S = 60.0
 
@@ -230,3 +231,30 @@ def test_scrapes_while_objects_come_and_go_are_whole(scraped: Scraped) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_replicas_that_nobody_knows_have_no_series(scraped: Scraped) -> None:
+    scraped.decided(replace(make_record(), assumed=True))
+    assert {"desired_replicas", "ready_replicas", "loading_replicas"}.isdisjoint(scraped.names())
+    assert "demand_replicas" in scraped.names()
+
+
+def test_what_keda_asks_is_shown_as_it_is_at_the_scrape(scraped: Scraped) -> None:
+    figures = [ScalerFigures()]
+    scraped.metrics.add_scaler(lambda: figures[0])
+    of_keda = {key: value for key, value in scraped.samples().items() if key[0].startswith("keda_")}
+    assert of_keda == {("keda_streams",): 0, ("keda_guests",): 0, ("keda_restarts_total",): 0}
+    calls = {("GetMetrics", "OK"): 7, ("GetMetrics", "UNAVAILABLE"): 2}
+    figures[0] = ScalerFigures(calls, 3, 5, "server.key: can't be read", 1_800_000_000.5, 1)
+    of_keda = {key: value for key, value in scraped.samples().items() if key[0].startswith("keda_")}
+    assert of_keda == {
+        ("keda_calls_total", "OK", "GetMetrics"): 7,
+        ("keda_calls_total", "UNAVAILABLE", "GetMetrics"): 2,
+        ("keda_streams",): 3,
+        ("keda_guests",): 5,
+        ("keda_restarts_total",): 1,
+        ("keda_certificate_problem",): 1,
+        ("keda_certificate_expiry_timestamp_seconds",): 1_800_000_000.5,
+    }
+    figures[0] = ScalerFigures(certificate_expires_s=1_800_000_000.5)
+    assert scraped.samples()["keda_certificate_problem",] == 0
