@@ -20,6 +20,8 @@ IntArray = npt.NDArray[np.int64]
 DAY_S = 86_400.0
 SEASON_DAYS = 7
 FEATURES = 29
+# Which of them know the time: the same time on earlier days, and the time of day and hour.
+SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 28)))
 
 # Windows as long as a day hold 86,400 bins at one a second; 256 strided samples give their spread within 5 %.
 _SAMPLES_MAX = 256

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from forecasting.boosted import Boosted
 from forecasting.errors import ModelError
+from forecasting.lead_features import SEASONAL_FEATURES
 from forecasting.lead_member import LeadMember
 from forecasting.lead_regression import FEATURE_SETS, LeadRegression
 from forecasting.point_member import PointMember
@@ -21,6 +22,9 @@ MEMBERS = (*FEATURE_SETS, *_OTHERS)
 # The profile cut the loss by 16 to 20 % on the taxi trace and by 1 % on most, for 5 us a bin. Growing the boosted
 # trees takes close to a second per day of history: they join where they are asked for.
 DEFAULT_MEMBERS = (*FEATURE_SETS, "seasonal-profile")
+
+# Those of them that know no season.
+SEASONLESS_MEMBERS = tuple(name for name, columns in FEATURE_SETS.items() if SEASONAL_FEATURES.isdisjoint(columns))
 
 
 def start_member(name: str, *, lead: int, bin_s: float) -> LeadMember:

@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from autoscaler.cli import backtest, crd, demo, explain, forecast, history, keda, keda_serve, replay, trace, validate
+from autoscaler.cli import (
+    backtest,
+    benchmark,
+    crd,
+    demo,
+    explain,
+    forecast,
+    history,
+    keda,
+    keda_serve,
+    replay,
+    trace,
+    validate,
+)
 from autoscaler.cli import run as run_command
 from autoscaler.errors import HeadstartError
 
@@ -25,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("backtest")(backtest.backtest)
+app.command("benchmark")(benchmark.benchmark)
 app.command("forecast")(forecast.forecast)
 app.command("history")(history.history)
 app.add_typer(trace.app, name="trace")

@@ -112,9 +112,15 @@ def capacity_by_unit(capacities: Sequence[Capacity], unit: str) -> dict[str, flo
 
 
 def parse_load_latency(given: str) -> LoadLatency:
-    """A load latency: a duration, 'lognormal:MEDIAN,SIGMA', or 'empirical:FILE' with one number of seconds per line."""
+    """A load latency: a duration, a name out of KNOWN_LOADS, 'lognormal:MEDIAN,SIGMA', or 'empirical:FILE'.
+
+    The file holds one number of seconds per line.
+    """
+    from autoscaler.core.known_loads import KNOWN_LOADS
     from autoscaler.core.load_latency import LoadLatency
 
+    if given.strip() in KNOWN_LOADS:
+        return KNOWN_LOADS[given.strip()]
     kind, colon, rest = given.strip().partition(":")
     if not colon:
         return LoadLatency.constant(parse_duration_s(given))
@@ -199,8 +205,9 @@ LoadLatencyOption = Annotated[
     typer.Option(
         "--load-latency",
         parser=parse_load_latency,
-        metavar="DURATION | lognormal:MEDIAN,SIGMA | empirical:FILE",
-        help="From ordering a replica to its readiness: 600s, lognormal:120s,0.5, or a file with one load per line.",
+        metavar="DURATION | NAME | lognormal:MEDIAN,SIGMA | empirical:FILE",
+        help="From ordering a replica to its readiness: 600s, lognormal:120s,0.5, a file with one load per line, or "
+        "stable-diffusion, as measured in production.",
     ),
 ]
 MaxWaitOption = Annotated[

@@ -1,0 +1,70 @@
+"""A name for a case: a digest of all that determines its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from autoscaler.backtest.benchmark.variants import Variant
+from autoscaler.backtest.setting import Setting
+
+_ROOT = Path(__file__).resolve().parents[3]
+# What computes a result. The command line, the controller and the reports don't: a change there keeps the results.
+_SOURCES = ("autoscaler/backtest", "autoscaler/core", "forecasting")
+_PACKAGES = ("headstart-gpu", "numpy", "numba", "scikit-learn")
+
+
+def case_digest(setting: Setting, variants: Sequence[Variant]) -> str:
+    """32 hexadecimal digits: the same for the same demand, settings, variants, sources and packages.
+
+    Neither the trace's name nor the loads' labels count.
+    """
+    told = {
+        "code": code_digest(),
+        "start_s": setting.start_s,
+        "bin_s": setting.bin_s,
+        "capacity_rps": dict(setting.capacity_rps),
+        "load_s": setting.load_latency.quantiles_s,
+        "max_wait_s": setting.max_wait_s,
+        "late_budget": setting.late_budget,
+        "score_from_bin": setting.score_from_bin,
+        "replicas": [setting.replicas_min, setting.replicas_max],
+        "start_failure_share": setting.start_failure_share,
+        "drain_s": setting.drain_s,
+        "seed": setting.seed,
+        "variants": [[variant.name, variant.members, sorted(variant.without)] for variant in variants],
+    }
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for unit, demand_rps in setting.demand_rps.items():
+        digest.update(unit.encode())
+        digest.update(np.ascontiguousarray(demand_rps).tobytes())
+    return digest.hexdigest()[:32]
+
+
+@cache
+def code_digest() -> str:
+    """A digest of the text of the sources that compute results, and of the versions of what they compute with.
+
+    By content, not by time as for kernels: a fresh clone of the same commit goes on where another stopped.
+    """
+    digest = hashlib.sha256()
+    for package in _PACKAGES:
+        digest.update(f"{package}={_version(package)}\n".encode())
+    for folder in _SOURCES:
+        for path in sorted((_ROOT / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(_ROOT).as_posix()}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

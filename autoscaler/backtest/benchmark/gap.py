@@ -1,0 +1,94 @@
+"""What Headstart is measured against, in one place: the best reactive plan, and the gap down to the optimum.
+
+The rival of a run is the cheapest plan, over the HPA's and Knative's targets in hindsight, that is late at most as
+often as the run was. KEDA's is not among them: it is the HPA with another metric. The gap is what the rival costs above
+the clairvoyant optimum, and `gap_closed` the share of it that the run saved:
+
+    (rival - run) / (rival - optimum)
+
+1 is the optimum, 0 the rival, and below 0 the run is dearer. A case has no gap, and is counted apart, where no target
+is ever so seldom late, or where the rival costs less than 1 % more than the optimum, so that the quotient would be
+noise: at loose budgets a rival that lets work be late may be cheaper than the optimum, which is never late.
+
+A static fleet of the best size in hindsight is always seldom late enough. It is no autoscaler, so it is told beside:
+`gap_closed_with_static` counts it among the rivals, and hardly a case is without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoscaler.backtest import tune
+from autoscaler.backtest.baselines.families import FAMILIES
+from autoscaler.backtest.baselines.static import plan_static_peak
+from autoscaler.backtest.cluster import simulate
+from autoscaler.backtest.result import Frontier, Outcome
+from autoscaler.backtest.setting import Setting
+
+RIVALS = ("hpa", "knative")
+# Of the optimum's cost.
+_LEAST_GAP = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A plan that is late at most so often, the cheapest of its kind.
+
+    Attributes:
+        family: 'hpa', 'knative' or 'static'.
+        target: of the family, a share of what a replica sustains; the size of a static fleet.
+        outcome: what it led to.
+    """
+
+    family: str
+    target: float
+    outcome: Outcome
+
+
+def best_reactive(setting: Setting, late_fraction_max: float, frontiers: Mapping[str, Frontier]) -> Rival | None:
+    """The cheapest target of RIVALS in hindsight within a limit of lateness; None where none keeps it.
+
+    Args:
+        setting: what is replayed.
+        late_fraction_max: the limit over the scored bins.
+        frontiers: family -> its frontier, for each of RIVALS.
+    """
+    best: Rival | None = None
+    for name in RIVALS:
+        tuned = tune.best_target(setting, FAMILIES[name], late_fraction_max, frontiers[name])
+        if tuned.within_limit and (best is None or tuned.outcome.replica_hours < best.outcome.replica_hours):
+            best = Rival(name, tuned.target, tuned.outcome)
+    return best
+
+
+def best_static(setting: Setting, late_fraction_max: float) -> Rival | None:
+    """The smallest fleet of one size throughout that is within a limit of lateness; None where not even the peak's is.
+
+    Lateness never rises with the size, so the size is found by halving.
+    """
+    low, high = -1, int(plan_static_peak(setting)[0])
+    best = _static(setting, high)
+    if best.late_fraction > late_fraction_max:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        outcome = _static(setting, middle)
+        if outcome.late_fraction <= late_fraction_max:
+            high, best = middle, outcome
+        else:
+            low = middle
+    return Rival("static", float(high), best)
+
+
+def gap_closed(own_hours: float, rival_hours: float | None, optimum_hours: float) -> float | None:
+    """Share of the way from the rival's replica-hours down to the optimum's; None where there is no gap."""
+    if rival_hours is None or rival_hours - optimum_hours < max(_LEAST_GAP * optimum_hours, 1e-9):
+        return None
+    return (rival_hours - own_hours) / (rival_hours - optimum_hours)
+
+
+def _static(setting: Setting, replicas: int) -> Outcome:
+    return simulate(setting, np.full(len(setting), replicas, dtype=np.int64))
