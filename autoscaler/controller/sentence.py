@@ -33,6 +33,8 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
         why = f"{needed} needed in {lead} ({_percent(decision.order_level)} quantile)"
     if Reason.BACKLOG in decision.reasons:
         why += f", and a backlog of {decision.backlog_at_lead_rs:,.0f} replica-seconds then"
+    if decision.scheduled:
+        why += f"; scheduled: {', '.join(decision.scheduled)}"
     if Reason.AT_MAX in decision.reasons:
         why += f"; maxReplicas is {spec.replicas_max}"
     elif Reason.AT_MIN in decision.reasons:

@@ -26,6 +26,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.KEPT: "Fewer would do one load from now, but a peak may come before: a released one would be back too late.",
     Reason.RELEASED: "Replicas are released: until others could have loaded, these are not expected to be needed.",
     Reason.STEADY: "As many replicas are there as are wanted: nothing is ordered or released.",
+    Reason.SCHEDULED: "A known event is on or near: more replicas are wanted for it than without it.",
     Reason.AT_MIN: "Fewer replicas are wanted than the minimum that is set: the minimum is used.",
     Reason.AT_MAX: "More replicas are wanted than the maximum that is set: the maximum is used, and work may be late.",
     Reason.GPU_BUDGET: "The GPU budget has less than all of its models want: others save more late work with them.",

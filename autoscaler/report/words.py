@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 CURRENCY = "$"
 NOTHING = "-"  # a value that does not exist: not 0
@@ -62,6 +63,12 @@ def duration(seconds: float) -> str:
         if seconds >= least * unit_s:
             return f"{seconds / unit_s:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def moment(time_s: float, *, dated: bool = False) -> str:
+    """A time of day in UTC, '03:12:00'; with its date where `dated`."""
+    form = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
+    return f"{datetime.fromtimestamp(time_s, UTC):{form}}"
 
 
 def wait_s(value: float) -> str:
