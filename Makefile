@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 CONSTRAINTS := .ci/constraints.txt
+RIVALS := .venv-rivals
+RIVAL_CONSTRAINTS := .ci/rivals-constraints.txt
+TRACES ?= data
 BIN := $(VENV)/bin
 # Outside of the checkout and named by what it is built from, so that a fresh clone uses the same build.
 built = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/$(notdir $(1))/$(shell cat $(1)/go.mod $(1)/go.sum | sha256sum | cut -c 1-16)
@@ -15,7 +18,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format proto proto-check notebooks benchmark-speed benchmark-controller benchmark-keda control-plane keda wheel constraints clean
+.PHONY: help demo test check format proto proto-check notebooks benchmark-speed benchmark-controller benchmark-keda benchmark-forecasts control-plane keda wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -30,6 +33,7 @@ help:
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (ten minutes)"
 	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
+	@echo "make benchmark-forecasts  compare forecasts with other libraries' (TRACES=folder; hours)"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
 	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
@@ -75,6 +79,17 @@ benchmark-controller: $(VENV)/.installed-test
 
 benchmark-keda: $(VENV)/.installed-test $(VENV)/keda-callers
 	$(BIN)/python -m pytest tests/benchmarks/test_keda_load.py
+
+benchmark-forecasts: $(VENV)/.installed $(RIVALS)/.installed
+	$(BIN)/python tests/benchmarks/forecasts/compare.py --traces $(TRACES) --rivals-python $(RIVALS)/bin/python
+
+# What other libraries need is never installed beside ours: statsforecast needs an older pandas.
+$(RIVALS)/.installed: PIP_CONSTRAINT := $(RIVAL_CONSTRAINTS)
+$(RIVALS)/.installed: PIP_BUILD_CONSTRAINT :=
+$(RIVALS)/.installed: $(RIVAL_CONSTRAINTS) | $(BIN)/python
+	test -x $(RIVALS)/bin/python || $(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet pmdarima prophet pyarrow statsforecast statsmodels
+	@touch $@
 
 control-plane: $(CONTROL_PLANE)/kube-apiserver
 
@@ -123,7 +138,7 @@ constraints:
 	rm -rf $(VENV)/renewal
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(RIVALS) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
