@@ -106,12 +106,27 @@ def warnings(scaled: ScaledObject, trigger: Trigger) -> Iterator[str]:
         yield f"type external: from zero a request waits for the next poll, {scaled.polling_s} s; use external-push"
     if trigger.cached:
         yield f"useCachedMetrics: the HPA sees a new value after {scaled.polling_s} s (pollingInterval)"
-    if scaled.fallback is None:
-        yield "no fallback: while there is no answer the HPA keeps the replicas that there are"
+    yield from _fallback_warnings(scaled)
     stated = _hpa_tolerance(scaled, trigger)
     if scaled.tolerance_up is not None and stated is not None and scaled.tolerance_up != stated:
         behavior = format_share(scaled.tolerance_up)
         yield f"hpaTolerance is {format_share(stated)}, and behavior.scaleUp.tolerance {behavior}; make them the same"
+
+
+def _fallback_warnings(scaled: ScaledObject) -> Iterator[str]:
+    fallback = scaled.fallback
+    if scaled.replicas_min == 0 and (fallback is None or fallback.replicas == 0):
+        yield (
+            "minReplicaCount 0 without a fallback of 1 replica or more: failed calls can take the workload to zero"
+            " after cooldownPeriod"
+        )
+    elif fallback is None:
+        yield "no fallback: while there is no answer the HPA keeps the replicas that there are"
+    if fallback is not None and fallback.releases:
+        yield (
+            f"fallback.behavior {fallback.behavior}: while there is no answer it can take away replicas that there are;"
+            " use currentReplicasIfHigher"
+        )
 
 
 def _hpa_tolerance(scaled: ScaledObject, trigger: Trigger) -> float | None:

@@ -16,6 +16,8 @@ from autoscaler.kube.facts import TargetKey
 
 PUSH = "external-push"
 _TYPES = ("external", PUSH)
+# Of a fallback's behaviors.
+_RELEASE = ("static", "currentReplicasIfLower")
 _METRIC_TYPES = ("AverageValue", "Value")
 
 Parts = tuple[str | int, ...]
@@ -57,10 +59,16 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What KEDA does after more than `failures_max` failures in a row."""
+    """What KEDA does after more than `failures_max` failures in a row: want `replicas`, as `behavior` says."""
 
     failures_max: int
     replicas: int
+    behavior: str
+
+    @property
+    def releases(self) -> bool:
+        """Whether it can take away replicas that there are."""
+        return self.behavior in _RELEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,8 @@ def scaled_object_of(manifest: Mapping[str, Any], place: Place) -> ScaledObject:
     fallback = None
     if reader.get(("spec", "fallback")) is not None:
         failures_max = reader.whole(("spec", "fallback", "failureThreshold"), None)
-        fallback = Fallback(failures_max, reader.whole(("spec", "fallback", "replicas"), None))
+        replicas = reader.whole(("spec", "fallback", "replicas"), None)
+        fallback = Fallback(failures_max, replicas, reader.text(("spec", "fallback", "behavior"), "static"))
     target = ("spec", "scaleTargetRef")
     return ScaledObject(
         namespace=namespace,

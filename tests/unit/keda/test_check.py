@@ -58,8 +58,8 @@ def test_it_says_what_the_hpa_makes_of_the_answer(
     ]
     assert "ms of the 3,000 ms" in out[4]
     assert err == (
-        f"{file}:14: spec.triggers[1]: warning: no fallback: while there is no answer the HPA keeps the replicas that"
-        " there are\n"
+        f"{file}:14: spec.triggers[1]: warning: minReplicaCount 0 without a fallback of 1 replica or more: failed calls"
+        " can take the workload to zero after cooldownPeriod\n"
     )
 
 
@@ -91,7 +91,7 @@ def test_no_answer_says_why_what_keda_does_and_exits_with_1(
     served: Served, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served.board.post(CHAT, unusable(1))
-    fallback = "  fallback: {failureThreshold: 3, replicas: 6}\n"
+    fallback = "  fallback: {failureThreshold: 3, replicas: 6, behavior: currentReplicasIfHigher}\n"
     file.write_text(manifest(served, spec=fallback, predictiveAutoscaler="chat"))
     assert run(["keda", "check", str(file)]) == 1
     out, err = shown(capsys)
@@ -146,6 +146,35 @@ def test_what_may_not_be_meant_is_warned_of(served: Served, file: Path, capsys: 
         "hpaTolerance is 10%, and behavior.scaleUp.tolerance 5%; make them the same",
     ):
         assert said in err
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("", "minReplicaCount 0 without a fallback of 1 replica or more: failed calls can take the workload to zero"),
+        ("  fallback: {failureThreshold: 3, replicas: 0, behavior: currentReplicas}\n", "minReplicaCount 0 without a"),
+        ("  minReplicaCount: 1\n", "no fallback: while there is no answer the HPA keeps the replicas that there are"),
+        (
+            "  fallback: {failureThreshold: 3, replicas: 2}\n",
+            "fallback.behavior static: while there is no answer it can take away replicas that there are; use",
+        ),
+        (
+            "  fallback: {failureThreshold: 3, replicas: 2, behavior: currentReplicasIfLower}\n",
+            "currentReplicasIfLower: ",
+        ),
+        ("  fallback: {failureThreshold: 3, replicas: 2, behavior: currentReplicasIfHigher}\n", ""),
+        ("  fallback: {failureThreshold: 3, replicas: 2, behavior: currentReplicas}\n", ""),
+    ],
+)
+def test_a_fallback_that_is_no_help_is_warned_of(
+    served: Served, file: Path, capsys: pytest.CaptureFixture[str], spec: str, said: str
+) -> None:
+    served.board.post(CHAT, posted(2))
+    file.write_text(manifest(served, spec=spec, predictiveAutoscaler="chat"))
+    assert run(["keda", "check", str(file)]) == 0
+    _, err = shown(capsys)
+    assert said in err
+    assert err.count("\n") == (1 if said else 0)
 
 
 @pytest.mark.parametrize(
@@ -234,5 +263,5 @@ def test_one_of_the_cluster_is_read_with_the_replicas_of_its_workload(
     assert run(["keda", "check", "--scaledobject", "team/chat", "--kubeconfig", str(kubeconfig)]) == 0
     out, err = shown(capsys)
     assert out[3] == "  at 3 replicas the HPA wants 7 of 1 to 100 for it"
-    assert err.startswith("ScaledObject team/chat: spec.triggers[0]: warning: no fallback")
+    assert err.startswith("ScaledObject team/chat: spec.triggers[0]: warning: minReplicaCount 0 without a fallback")
     assert run(["keda", "check", "--scaledobject", "team/code", "--kubeconfig", str(kubeconfig)]) == 1

@@ -13,8 +13,10 @@ import yaml
 from manifest_rights import MANIFESTS, NEEDED, built, documents, granted
 from typer.testing import CliRunner
 
+from autoscaler.api.scalars import parse_duration_s
 from autoscaler.cli.app import app
 from autoscaler.keda.board import Board, Posted
+from autoscaler.keda.desk import _ANSWER_TIMEOUT_S, _EXCHANGE_S, _RESTART_S, UNANSWERED_S
 from autoscaler.keda.guests import Guests
 from autoscaler.keda.metadata import Inline, Named, read_metadata
 from autoscaler.keda.scaled_object import read_scaled_objects
@@ -22,6 +24,9 @@ from autoscaler.keda.server import GrpcServer
 from autoscaler.keda.service import ExternalScalerService
 
 COMPONENT = MANIFESTS / "components" / "keda"
+# The limit of the API server for the HPA's request, which waits for a scaler that hangs.
+KEDA_GIVES_UP_S = 60.0
+SCALED_OBJECTS = sorted((MANIFESTS / "examples").rglob("scaled-object.yaml"))
 EXAMPLES = sorted((MANIFESTS / "examples").glob("keda-*/scaled-object.yaml"))
 
 
@@ -30,10 +35,39 @@ def name_of(path: Path) -> str:
 
 
 def patches() -> dict[str, Any]:
-    """What the component adds to the Deployment: path -> value."""
+    """What the component changes in the Deployment: path -> value."""
     (about,) = documents(COMPONENT / "kustomization.yaml")
     (patch,) = about["patches"]
     return {each["path"]: each["value"] for each in yaml.safe_load(patch["patch"])}
+
+
+def base_container() -> dict[str, Any]:
+    (base,) = documents(MANIFESTS / "base" / "deployment.yaml")
+    (container,) = base["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def patched_liveness() -> dict[str, Any]:
+    """The base's probe, as the component changes it."""
+    prefix = "/spec/template/spec/containers/0/livenessProbe/"
+    changed = {path.removeprefix(prefix): value for path, value in patches().items() if path.startswith(prefix)}
+    return base_container()["livenessProbe"] | changed
+
+
+def standalone() -> dict[str, Any]:
+    alone, _ = documents(MANIFESTS / "examples" / "keda-serve" / "headstart.yaml")
+    return dict(alone["spec"])
+
+
+def standalone_container() -> dict[str, Any]:
+    (container,) = standalone()["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def ends_within_s(probe: dict[str, Any]) -> float:
+    """From when a probe's page fails, or hangs, until the kubelet has killed the container, at most."""
+    failing_s = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+    return float(failing_s + probe["terminationGracePeriodSeconds"])
 
 
 def options_of(*names: str) -> set[str]:
@@ -76,12 +110,57 @@ def test_the_standalone_deployment_differs_from_base_in_what_it_runs() -> None:
     alone, service = documents(MANIFESTS / "examples" / "keda-serve" / "headstart.yaml")
     (ours,), (theirs,) = (each["spec"]["template"]["spec"]["containers"] for each in (alone, base))
     assert alone["spec"]["template"]["spec"]["initContainers"] == base["spec"]["template"]["spec"]["initContainers"]
-    for part in ("securityContext", "resources", "startupProbe", "livenessProbe", "readinessProbe"):
+    for part in ("securityContext", "resources", "startupProbe", "readinessProbe"):
         assert ours[part] == theirs[part]
+    assert ours["livenessProbe"] == patched_liveness()
     assert ours["args"][:2] == ["keda", "serve"]
     assert {each.partition("=")[0] for each in ours["args"][2:]} <= options_of("keda", "serve")
     assert service["spec"]["selector"] == alone["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["clusterIP"] == "None"
+
+
+def test_calls_that_hang_are_ended_well_before_keda_takes_a_workload_to_zero() -> None:
+    # By the desk, which starts another process; the exchange before may have been a second ago.
+    assert _EXCHANGE_S + _ANSWER_TIMEOUT_S <= KEDA_GIVES_UP_S / 4
+    for probe in (patched_liveness(), standalone_container()["livenessProbe"]):
+        # By the kubelet, where the desk hangs as well.
+        assert UNANSWERED_S + ends_within_s(probe) <= KEDA_GIVES_UP_S - 10
+        # A start anew is no reason for that, however slow; nor is a tick that holds the interpreter for some seconds.
+        assert _ANSWER_TIMEOUT_S + _RESTART_S + 5 <= UNANSWERED_S
+        assert probe["timeoutSeconds"] >= 5
+        assert probe["failureThreshold"] >= 3
+
+
+def test_without_a_kubelet_that_waits_for_the_floors_to_be_put_back() -> None:
+    (base,) = documents(MANIFESTS / "base" / "deployment.yaml")
+    pod = base["spec"]["template"]["spec"]
+    assert patched_liveness()["terminationGracePeriodSeconds"] < pod["terminationGracePeriodSeconds"]
+    assert base["spec"]["replicas"] > 1, "the other one goes on with the floors"
+
+
+def test_replicas_that_read_their_histories_are_asked_and_a_rollout_waits_for_them() -> None:
+    (ours,) = documents(COMPONENT / "service.yaml")
+    (base,) = documents(MANIFESTS / "base" / "deployment.yaml")
+    _, alone = documents(MANIFESTS / "examples" / "keda-serve" / "headstart.yaml")
+    for service in (ours, alone):
+        assert service["spec"]["publishNotReadyAddresses"] is True
+    for spec in (base["spec"], standalone()):
+        assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert standalone()["minReadySeconds"] >= 60
+
+
+@pytest.mark.parametrize("path", SCALED_OBJECTS, ids=name_of)
+def test_an_example_has_a_fallback_that_takes_nothing_away(path: Path) -> None:
+    (manifest,) = documents(path)
+    spec = manifest["spec"]
+    assert spec["fallback"]["replicas"] >= 1
+    assert spec["fallback"]["behavior"] == "currentReplicasIfHigher"
+    if spec["minReplicaCount"] == 0:
+        (trigger,) = spec["triggers"]
+        assert trigger["metadata"]["onMissing"] == "hold"
+        # Longer than held decisions last and than 1,000 histories are read for.
+        assert spec["cooldownPeriod"] > parse_duration_s(trigger["metadata"]["maxAge"]) + 271
+        assert spec["initialCooldownPeriod"] > 271
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
