@@ -62,6 +62,11 @@ class KedaObjects:
         body = {"metadata": {"name": name}, "stringData": values}
         client.CoreV1Api(self._api).create_namespaced_secret(self.namespace, body, _request_timeout=_TIMEOUT_S)
 
+    def replace_secret(self, name: str, values: dict[str, str]) -> None:
+        """Let the Secret hold these values."""
+        body = {"metadata": {"name": name}, "stringData": values}
+        client.CoreV1Api(self._api).replace_namespaced_secret(name, self.namespace, body, _request_timeout=_TIMEOUT_S)
+
     def scaled_object(self, name: str) -> dict[str, Any]:
         """The ScaledObject as it is now."""
         found: dict[str, Any] = self._custom.get_namespaced_custom_object(
@@ -92,6 +97,12 @@ class KedaObjects:
             if condition.type == kind:
                 return condition.status, condition.reason
         return "", ""
+
+    def rescales(self, name: str) -> int:
+        """How often the HPA has told that it changed the replicas."""
+        events = client.CoreV1Api(self._api).list_namespaced_event(self.namespace, _request_timeout=_TIMEOUT_S).items
+        told = [each for each in events if each.involved_object.name == f"keda-hpa-{name}"]
+        return sum(each.count or 1 for each in told if each.reason == "SuccessfulRescale")
 
     def external_metric(self, name: str, metric: str) -> str:
         """What the API server says of the metric when the ScaledObject's HPA asks for it, a quantity such as "3"."""

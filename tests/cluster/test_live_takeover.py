@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from cluster.controllers import Controller
 from cluster.exporter import Exporter
 from cluster.live_objects import LiveObjects
 from cluster.prometheus_server import PrometheusServer
-from cluster.waiting import wait_until
+from cluster.waiting import wait_until, watching
 from cluster.workloads import horizontal_pod_autoscaler, predictive_autoscaler
 
 from autoscaler.telemetry.record import Record
@@ -48,26 +46,6 @@ def acted(controller: Controller) -> list[Record]:
     """Decisions on "chat" that it made while it led."""
     passive = {"NotLeading", "CaughtUp"}
     return [each for each in controller.decisions() if each.name == "chat" and each.done.reason not in passive]
-
-
-@contextmanager
-def watching(look: Callable[[], int]) -> Iterator[list[int]]:
-    """Look again and again; gives all that was seen."""
-    seen: list[int] = []
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.is_set():
-            seen.append(look())
-            stop.wait(0.05)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join(15)
 
 
 def test_another_replica_takes_over_and_goes_on_as_the_first_would_have(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -40,3 +42,23 @@ def stays(condition: Callable[[], bool], *, for_s: float, every_s: float = 0.2) 
             return False
         time.sleep(every_s)
     return True
+
+
+@contextmanager
+def watching(look: Callable[[], T], *, every_s: float = 0.05) -> Iterator[list[T]]:
+    """Look again and again, every `every_s` seconds; gives all that was seen."""
+    seen: list[T] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.append(look())
+            stop.wait(every_s)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join(15)
