@@ -53,25 +53,25 @@ _Call = Callable[[Any, _Request, grpc.aio.ServicerContext], Awaitable[_Answer]]
 
 
 def _counted(call: _Call[_Request, _Answer]) -> _Call[_Request, _Answer]:
-    """The call with its RefusedErrors as statuses, counted by how it ended: half a microsecond."""
+    """The call with its RefusedErrors as statuses, counted by how it ended, at the cost of some microseconds."""
     method = call.__name__
 
     @functools.wraps(call)
     async def counting(self: ExternalScalerService, request: _Request, context: grpc.aio.ServicerContext) -> _Answer:
-        code = grpc.StatusCode.UNKNOWN
+        code = "UNKNOWN"  # a defect: gRPC says so too
         try:
             answer = await call(self, request, context)
-            code = grpc.StatusCode.OK
+            code = "OK"
             return answer
         except RefusedError as error:
-            code = error.code
+            code = error.code.name
             await context.abort(error.code, error.details)
             raise
         except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
+            code = "CANCELLED"
             raise
         finally:
-            self.calls[method, code.name] += 1
+            self.calls[method, code] += 1
 
     return counting
 
