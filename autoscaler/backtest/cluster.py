@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from autoscaler.backtest import cluster_steps
-from autoscaler.backtest.cluster_steps import COUNTERS, NODES_FREE, NONE, READY, ClusterState
+from autoscaler.backtest.cluster_steps import COUNTERS, DRAINING, NODES_FREE, NONE, READY, ClusterState
 from autoscaler.backtest.result import Bins, Outcome
 from autoscaler.backtest.setting import IntArray, Setting, ShortIntArray
 from autoscaler.core.load_latency import LoadLatency
@@ -85,6 +85,11 @@ class SimulatedCluster:
         """
         due = cluster_steps.begin_and_look(self._state, self._bin, self._remaining_bins)
         return int(self._state.counters[READY]), due
+
+    @property
+    def draining(self) -> int:
+        """Replicas that were released and aren't gone; between `begin_bin` and `scale_and_serve`."""
+        return int(self._state.counters[DRAINING])
 
     def scale_and_serve(self, desired: int) -> None:
         """Order or release so that ready and loading replicas are `desired` together, and serve the bin."""

@@ -12,7 +12,7 @@ import typer
 
 from autoscaler.cli import (
     backtest,
-    benchmark,
+    backtest_group,
     crd,
     demo,
     explain,
@@ -38,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("backtest")(backtest.backtest)
-app.command("benchmark")(benchmark.benchmark)
+app.command("backtest-group")(backtest_group.backtest_group)
 app.command("forecast")(forecast.forecast)
 app.command("history")(history.history)
 app.add_typer(trace.app, name="trace")

@@ -23,9 +23,10 @@ from autoscaler.core.risk import LEVELS
 from autoscaler.core.state import State
 from forecasting.series import FloatArray
 
-# A GPU that moves serves nobody for one load. A replica that runs counts for so many times its use: another one must
-# save as much more, or the GPUs stay where they are.
-RUNNING_WORTH = 1.5
+# A GPU that moves serves nobody for one load, and could be back one load after that at the earliest: a replica that
+# runs counts for twice its use, or the GPUs stay where they are. On a week of the bundled traces with 48 GPUs 42 % of
+# the work was late at 2, 45 % at 1.2, and 56 % at 1, which moved 575 GPUs instead of 330.
+RUNNING_WORTH = 2.0
 # What is wanted though the forecast sees no use for it still comes before nothing.
 _LEAST_USE = 1e-6
 _MOVES = {Reason.ORDERED_AHEAD, Reason.RELEASED, Reason.STEADY, Reason.KEPT}

@@ -172,11 +172,11 @@ def test_many_gpus_are_given_out_nearly_as_well():
     assert gpu_kernels.EXACT_GPUS < 3_000
 
 
-@given(st.lists(st.lists(st.floats(0.7, 0.99), min_size=1, max_size=5), min_size=2, max_size=4), st.integers(0, 99))
+@given(st.lists(st.lists(st.floats(0.5, 0.99), min_size=1, max_size=5), min_size=2, max_size=4), st.integers(0, 99))
 @settings(max_examples=200, deadline=None)
 def test_noise_below_the_worth_of_running_moves_nothing(uses, seed):
     """Every use lies within a factor of RUNNING_WORTH of every other, however it jumps from bin to bin."""
-    assert 0.7 * RUNNING_WORTH > 0.99
+    assert 0.5 * RUNNING_WORTH > 0.99
     running = np.random.default_rng(seed).integers(0, [len(use) + 1 for use in uses])
     parts = [
         claim(sorted(use, reverse=True), gpus=1 + seed % 3, current=int(count))

@@ -1,0 +1,197 @@
+"""Several models on one number of GPUs: each trace with its own simulated cluster, side by side, bin by bin.
+
+The models decide as they do alone; then the GPUs are divided. Headstart's own division is the production code; what it
+is compared with is what people do without one: no limit, an equal part for each, and first come, first served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from autoscaler.backtest.cluster import SimulatedCluster
+from autoscaler.backtest.headstart import ReportProgress, no_progress, spec_of
+from autoscaler.backtest.setting import Setting
+from autoscaler.core.decide import decide, outlook_of
+from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
+from autoscaler.core.observation import Observation
+from autoscaler.core.state import State
+
+Divide = Callable[[int, Sequence[Claim]], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of a group; what is guaranteed to it are its setting's `replicas_min`."""
+
+    name: str
+    setting: Setting
+    gpus_per_replica: int
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Models that share `gpus`; their settings have bins of one width, equally many, the first ones at one time."""
+
+    gpus: int
+    models: tuple[Model, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutcome:
+    """What a division led to for one model, over the scored bins.
+
+    Attributes:
+        name: the model's.
+        gpu_hours: paid for.
+        late_fraction: late work over arrived work.
+        late_gpu_hours, arrived_gpu_hours: late and arrived work, in GPU-hours of one that is fully used.
+        cut_fraction: share of the bins in which it got less than it wanted.
+        gpus_taken: GPUs of running replicas that it wanted to keep, summed over the bins.
+    """
+
+    name: str
+    gpu_hours: float
+    late_fraction: float
+    late_gpu_hours: float
+    arrived_gpu_hours: float
+    cut_fraction: float
+    gpus_taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOutcome:
+    """One division over all models.
+
+    Attributes:
+        name: a key of DIVISIONS.
+        models: in the group's order.
+        gpus_max: most GPUs that were held at any moment, scored or not, those being released included.
+    """
+
+    name: str
+    models: tuple[ModelOutcome, ...]
+    gpus_max: int
+
+    @property
+    def late_fraction(self) -> float:
+        """Late work of all models over all their work, in GPU-seconds."""
+        arrived = sum(model.arrived_gpu_hours for model in self.models)
+        return sum(model.late_gpu_hours for model in self.models) / arrived if arrived else 0.0
+
+    @property
+    def gpu_hours(self) -> float:
+        """Paid for by all models."""
+        return sum(model.gpu_hours for model in self.models)
+
+
+def _unlimited(_gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
+    return [claim.desired for claim in claims]
+
+
+def _equal_split(gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
+    """Each model has its part for good."""
+    given = []
+    for claim in claims:
+        part = gpus // len(claims)
+        beside = max(claim.current, part // claim.gpus_per_replica - claim.leaving)
+        given.append(min(claim.desired, part // claim.gpus_per_replica, beside))
+    return given
+
+
+def _first_come(gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
+    """Whoever wants more takes what is free, in the group's order; nothing that runs is taken from anybody."""
+    free = gpus - sum(claim.held_gpus for claim in claims)
+    given = []
+    for claim in claims:
+        more = min(max(0, claim.desired - claim.current), free // claim.gpus_per_replica)
+        free -= more * claim.gpus_per_replica
+        given.append(min(claim.desired, claim.current + more))
+    return given
+
+
+UNLIMITED, HEADSTART = "unlimited", "headstart"
+DIVISIONS: Mapping[str, Divide] = MappingProxyType(
+    {HEADSTART: divide, "first come": _first_come, "equal parts": _equal_split, UNLIMITED: _unlimited}
+)
+
+
+def run_group(group: Group, name: str, report: ReportProgress = no_progress) -> GroupOutcome:
+    """Replay the group under one of DIVISIONS.
+
+    Args:
+        group: the models; at least one.
+        name: of the division.
+        report: called with (bins done, bins in all).
+    """
+    runs = [_Run(model) for model in group.models]
+    bins = len(group.models[0].setting)
+    gpus_max = 0
+    for t in range(bins):
+        claims = [run.decide(t) for run in runs]
+        given = DIVISIONS[name](group.gpus, claims)
+        for run, claim, replicas in zip(runs, claims, given, strict=True):
+            run.serve(t, claim, replicas)
+        held = sum(
+            claim.gpus_per_replica * (max(claim.current, replicas) + claim.leaving)
+            for claim, replicas in zip(claims, given, strict=True)
+        )
+        gpus_max = max(gpus_max, held)
+        report(t + 1, bins)
+    return GroupOutcome(name, tuple(run.outcome() for run in runs), gpus_max)
+
+
+class _Run:
+    """One model under way."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._setting = model.setting
+        self._spec = spec_of(model.setting)
+        self._state = State.start(self._spec, start_s=model.setting.start_s)
+        self._cluster = SimulatedCluster(model.setting)
+        self._cut_bins = self._gpus_taken = 0
+
+    def decide(self, t: int) -> Claim:
+        """What the model wants in bin t, known bins before it only."""
+        setting = self._setting
+        ready, due_bins = self._cluster.begin_bin()
+        demand_rps = {unit: float(demand[t - 1]) if t else np.nan for unit, demand in setting.demand_rps.items()}
+        now_s = setting.start_s + t * setting.bin_s
+        self._decision, self._state = decide(self._spec, self._state, Observation(now_s, demand_rps, ready, due_bins))
+        return claim_of(
+            self._decision,
+            outlook_of(self._spec, self._state),
+            gpus_per_replica=self._model.gpus_per_replica,
+            priority=self._model.priority,
+            minimum=setting.replicas_min,
+            leaving=self._cluster.draining,
+        )
+
+    def serve(self, t: int, claim: Claim, replicas: int) -> None:
+        """Serve bin t with what it was given."""
+        decision = cut(self._decision, replicas)
+        self._state = state_after(self._state, decision)
+        self._cluster.scale_and_serve(replicas)
+        if t >= self._setting.score_from_bin:
+            self._cut_bins += replicas < claim.desired
+            self._gpus_taken += claim.gpus_per_replica * max(0, min(claim.current, claim.desired) - replicas)
+
+    def outcome(self) -> ModelOutcome:
+        """What it came to."""
+        outcome = self._cluster.outcome()
+        scored = self._setting.arrivals_rs[self._setting.score_from_bin :]
+        arrived_gpu_hours = float(scored.sum()) * self._model.gpus_per_replica / 3600.0
+        return ModelOutcome(
+            name=self._model.name,
+            gpu_hours=outcome.replica_hours * self._model.gpus_per_replica,
+            late_fraction=outcome.late_fraction,
+            late_gpu_hours=outcome.late_fraction * arrived_gpu_hours,
+            arrived_gpu_hours=arrived_gpu_hours,
+            cut_fraction=self._cut_bins / len(scored),
+            gpus_taken=self._gpus_taken,
+        )

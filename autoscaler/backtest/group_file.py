@@ -1,0 +1,155 @@
+"""A group of models and its GPUs from a YAML file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from autoscaler.api.model import Model as ApiModel
+from autoscaler.api.model import Rule
+from autoscaler.api.problems import problems_of
+from autoscaler.api.scalars import DurationBetween
+from autoscaler.api.v1alpha1 import Objective
+from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
+from autoscaler.backtest.from_trace import Scenario, first_scored_bin, setting_of
+from autoscaler.backtest.group import Group, Model
+from autoscaler.backtest.setting import Setting
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.errors import UsageError
+from autoscaler.traces.read import read_trace
+
+FILE_BYTES_MAX = 1 << 20
+_DAY_S = 86_400.0
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
+
+class GroupModel(ApiModel):
+    """One model of the file."""
+
+    name: _Name
+    trace: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    unit: _Name = "requests"
+    capacity: float = Field(gt=0)
+    load_latency: Annotated[float, DurationBetween("0s", "24h")]
+    objective: Objective = Objective()
+    gpus_per_replica: int = Field(default=1, ge=1, le=1_024)
+    priority: int = Field(default=0, ge=-1_000_000_000, le=1_000_000_000)
+    min_replicas: int = Field(default=0, ge=0, le=100_000)
+    max_replicas: int = Field(default=100_000, ge=1, le=100_000)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="minReplicas",
+            holds=lambda model: model.min_replicas <= model.max_replicas,
+            cel="",
+            message="must be at most maxReplicas ({maxReplicas}), got {minReplicas}; lower it or raise maxReplicas",
+        ),
+    )
+
+
+class GroupFile(ApiModel):
+    """The file."""
+
+    gpus: int = Field(ge=1, le=1_000_000)
+    models: tuple[GroupModel, ...] = Field(min_length=1, max_length=1_000)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="models",
+            holds=lambda group: len({model.name for model in group.models}) == len(group.models),
+            cel="",
+            message="must have each name once; give the second of two equal ones another name",
+        ),
+        Rule(
+            field="gpus",
+            holds=lambda group: (
+                sum(model.gpus_per_replica * model.min_replicas for model in group.models) <= group.gpus
+            ),
+            cel="",
+            message="must hold the GPUs of every minReplicas together, got {gpus}; raise it or lower a minReplicas",
+        ),
+    )
+
+
+def read_group(path: Path, *, score_from: float) -> Group:
+    """The group of a file, its traces side by side from their first bins, as long as the shortest.
+
+    Args:
+        path: the file; paths in it are relative to its folder.
+        score_from: share of the bins that is history.
+
+    Raises:
+        UsageError: the file or a trace can't be used, or their bins differ in width.
+    """
+    given = _parsed(path)
+    settings = [_setting(path.parent, model, score_from) for model in given.models]
+    widths = {setting.bin_s for setting in settings}
+    if len(widths) > 1:
+        told = ", ".join(f"{setting.trace_name} {setting.bin_s:g} s" for setting in settings)
+        raise UsageError(f"{path}: the traces' bins differ in width ({told}); bring them to one width")
+    bins = min(len(setting) for setting in settings)
+    return Group(
+        given.gpus,
+        tuple(
+            Model(model.name, _shortened(setting, bins, score_from), model.gpus_per_replica, model.priority)
+            for model, setting in zip(given.models, settings, strict=True)
+        ),
+    )
+
+
+def remarks(group: Group) -> Iterator[str]:
+    """What may not be meant: traces that begin at different times of day, whose peaks meet as they never did."""
+    starts = {model.setting.start_s % _DAY_S for model in group.models}
+    if len(starts) > 1:
+        yield "the traces begin at different times of day, and are replayed side by side from their first bins"
+
+
+def _parsed(path: Path) -> GroupFile:
+    try:
+        content = path.read_bytes() if path.stat().st_size <= FILE_BYTES_MAX else None
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    if content is None:
+        raise UsageError(f"{path}: is larger than {FILE_BYTES_MAX >> 20} MiB; it holds one group of models")
+    documents = list(read_documents(content))
+    if len(documents) != 1:
+        raise UsageError(f"{path}: holds {len(documents)} documents; it must be one, with gpus and models")
+    document = documents[0]
+    mistakes = [document] if isinstance(document, Mistake) else list(document.mistakes)
+    if mistakes:
+        raise UsageError(f"{path}:{mistakes[0].line}: {mistakes[0].message}")
+    assert isinstance(document, Document), "a mistake was just raised"
+    try:
+        return GroupFile.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problem = problems_of(error, GroupFile)[0]
+        raise UsageError(f"{path}:{document.line_of(problem.path)}: {problem}") from error
+
+
+def _setting(folder: Path, model: GroupModel, score_from: float) -> Setting:
+    trace = read_trace(folder / model.trace, (model.unit,))
+    scenario = Scenario(
+        capacity_rps={model.unit: model.capacity},
+        load_latency=LoadLatency.constant(model.load_latency),
+        max_wait_s=model.objective.max_wait,
+        late_budget=model.objective.late_budget,
+        score_from=score_from,
+        replicas_min=model.min_replicas,
+        replicas_max=model.max_replicas,
+    )
+    return setting_of(trace, scenario)
+
+
+def _shortened(setting: Setting, bins: int, score_from: float) -> Setting:
+    return replace(
+        setting,
+        demand_rps={unit: demand[:bins] for unit, demand in setting.demand_rps.items()},
+        arrivals_rs=setting.arrivals_rs[:bins],
+        score_from_bin=first_scored_bin(score_from, bins),
+    )
