@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoscaler.cli import benchmark_options as options
+from autoscaler.cli.backtest import command_line
+from autoscaler.cli.benchmark_table import print_benchmark
 from autoscaler.cli.output import progress, stderr_console
 from autoscaler.cli.params import MaxWaitOption, ScoreFromOption, parse_load_latency
 from autoscaler.errors import UsageError
@@ -61,7 +63,7 @@ def benchmark(
         plan = plan_cases([read_trace(path) for path in trace_paths(traces)], question)
     for sentence in plan.left_out:
         stderr_console().print(f"left out: {sentence}")
-    _write_reports(_results(plan, out, jobs=jobs, backend=backend), out)
+    _report(_results(plan, out, jobs=jobs, backend=backend), out)
 
 
 def _results(plan: Plan, out: Path, *, jobs: int, backend: str) -> list[Finished]:
@@ -85,7 +87,15 @@ def _results(plan: Plan, out: Path, *, jobs: int, backend: str) -> list[Finished
         raise
 
 
-def _write_reports(results: list[Finished], out: Path) -> None:
+def _report(results: list[Finished], out: Path) -> None:
     from autoscaler.backtest.benchmark.parts import write_results
+    from autoscaler.report.benchmark_page import write_benchmark_page
+    from autoscaler.report.benchmark_text import write_markdown
 
-    write_results(out / "results.parquet", results)
+    table, page, text = out / "results.parquet", out / "benchmark.html", out / "benchmark.md"
+    write_results(table, results)
+    write_benchmark_page(results, page, command=command_line())
+    write_markdown(results, text, command=command_line())
+    print_benchmark(results)
+    for path in (table, page, text):
+        stderr_console().print(f"wrote {path}")

@@ -45,9 +45,9 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
     return Template(_asset("page.html")).substitute(
         title=escape(f"{setting.trace_name}: GPU autoscaling backtest"),
         css=_asset("page.css"),
-        colours=_colours(),
+        colours=colours(),
         over_title=escape(_over_title(result, summary)),
-        sentence=_unbroken(sentence(result)),
+        sentence=unbroken(sentence(result)),
         numbers=_numbers(result, summary),
         table=_table(result, summary),
         waits=_waits(result, summary),
@@ -60,8 +60,8 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
         reasons=_reasons(result),
         hollow="Hollow: default settings; filled: best settings in hindsight"
         + ("; lines: all targets tried." if result.frontiers else "."),
-        budget=_unbroken(words.share(setting.late_budget)),
-        reading="\n".join(f"<li>{_unbroken(text)}</li>" for text in how_to_read(result)),
+        budget=unbroken(words.share(setting.late_budget)),
+        reading="\n".join(f"<li>{unbroken(text)}</li>" for text in how_to_read(result)),
         command=f"<pre>{escape(command)}</pre>" if command else "",
         facts=_facts(result),
         # In JSON a '<' only occurs inside strings, where the escape means the same and can't close the element.
@@ -74,12 +74,13 @@ def _asset(name: str) -> str:
     return (files("autoscaler.report") / name).read_text(encoding="utf-8")
 
 
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
     """Escaped, with a number and its percent sign, and 'GPU-hours', kept on one line."""
     return escape(text).replace(" %", "&nbsp;%").replace("GPU-hours", '<span class="whole">GPU-hours</span>')
 
 
-def _colours() -> str:
+def colours() -> str:
+    """The looks of policies as CSS."""
     light = "".join(f"--c-{look.key}:{look.light};" for look in ALL_LOOKS)
     dark = "".join(f"--c-{look.key}:{look.dark};" for look in ALL_LOOKS)
     classes = "\n".join(f".look-{look.key}{{--c:var(--c-{look.key})}}" for look in ALL_LOOKS)
@@ -119,7 +120,7 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
                 month = words.money(abs(saving.month_money))
             cards.append((f"{word} in {_MONTH_DAYS} days", f"≈ {month}", "a projection: the scored part, scaled"))
     return "\n".join(
-        f"<div><dt>{_unbroken(label)}</dt><dd>{_unbroken(value)}<small>{_unbroken(note)}</small></dd></div>"
+        f"<div><dt>{unbroken(label)}</dt><dd>{unbroken(value)}<small>{unbroken(note)}</small></dd></div>"
         for label, value, note in cards
     )
 
@@ -134,10 +135,10 @@ def _table(result: BacktestResult, summary: Summary) -> str:
 
 def _table_row(row: PolicySummary, look: str, budget: float) -> str:
     hindsight = ' <span class="tag">needs hindsight</span>' if row.hindsight else ""
-    name = f'<span class="swatch look-{look}"></span>{_unbroken(row.title)} <code>{escape(row.name)}</code>{hindsight}'
+    name = f'<span class="swatch look-{look}"></span>{unbroken(row.title)} <code>{escape(row.name)}</code>{hindsight}'
     cells = [words.hours(row.gpu_hours), *([words.money(row.money)] if row.money is not None else [])]
     cells.append(words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}")
-    late = _unbroken(words.late_share(row.late_fraction, budget))
+    late = unbroken(words.late_share(row.late_fraction, budget))
     late_cell = f"<td>{late}</td>" if row.within_budget else f'<td class="bad">{late}</td>'
     rest = _cells("td", [words.count(row.late_bins), words.share(row.mean_utilisation)])
     return f"<tr{_own(row)}><td>{name}</td>{_cells('td', cells)}{late_cell}{rest}</tr>"
@@ -149,7 +150,7 @@ def _waits(result: BacktestResult, summary: Summary) -> str:
         return ""
     looks = looks_of([row.name for row in summary.policies])
     rows = "\n".join(
-        f'<tr{_own(row)}><td><span class="swatch look-{looks[row.name].key}"></span>{_unbroken(row.title)}</td>'
+        f'<tr{_own(row)}><td><span class="swatch look-{looks[row.name].key}"></span>{unbroken(row.title)}</td>'
         f"{_cells('td', wait_cells(row.requests))}</tr>"
         for row in summary.policies
         if row.requests is not None
@@ -187,7 +188,7 @@ def _own(row: PolicySummary) -> str:
 
 
 def _cells(tag: str, texts: Iterable[str]) -> str:
-    return "".join(f"<{tag}>{_unbroken(text)}</{tag}>" for text in texts)
+    return "".join(f"<{tag}>{unbroken(text)}</{tag}>" for text in texts)
 
 
 _MISSING_KEY = '<span class="key block" style="--fill:var(--missing)">missing in the trace, filled linearly</span>'
@@ -197,7 +198,7 @@ def _demand_legend(result: BacktestResult) -> str:
     keys = ['<span class="key" style="--c:var(--ink)">demand, in replicas at full use</span>']
     if result.forecast is not None:
         low, high = words.share(result.forecast.low_level), words.share(result.forecast.high_level)
-        band = _unbroken(f"forecast, {low} to {high} quantile")
+        band = unbroken(f"forecast, {low} to {high} quantile")
         keys.append('<span class="key look-headstart">forecast made one load earlier, median</span>')
         keys.append(f'<span class="key block" style="--fill:var(--band)">{band}</span>')
     return "".join([*keys, _MISSING_KEY])

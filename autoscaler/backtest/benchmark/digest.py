@@ -26,7 +26,7 @@ def case_digest(setting: Setting, variants: Sequence[Variant]) -> str:
     Neither the trace's name nor the loads' labels count.
     """
     told = {
-        "code": code_digest(),
+        "code": code_digest(_ROOT),
         "start_s": setting.start_s,
         "bin_s": setting.bin_s,
         "capacity_rps": dict(setting.capacity_rps),
@@ -48,8 +48,8 @@ def case_digest(setting: Setting, variants: Sequence[Variant]) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """A digest of the text of the sources that compute results, and of the versions of what they compute with.
+def code_digest(root: Path) -> str:
+    """A digest of the text of the sources under `root` that compute results, and of the packages' versions.
 
     By content, not by time as for kernels: a fresh clone of the same commit goes on where another stopped.
     """
@@ -57,8 +57,8 @@ def code_digest() -> str:
     for package in _PACKAGES:
         digest.update(f"{package}={_version(package)}\n".encode())
     for folder in _SOURCES:
-        for path in sorted((_ROOT / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(_ROOT).as_posix()}\n".encode())
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -25,7 +25,7 @@ class Row:
         static_hours: replica-hours of the static fleet of the best size that is late at most as often.
         gap_closed, gap_closed_with_static: see gap.py; None where there is no gap.
         weights: member of the forecast -> its mean weight, of Headstart's rows.
-        seconds: how long it took to compute.
+        seconds: processor time that it took, of one thread.
     """
 
     policy: str

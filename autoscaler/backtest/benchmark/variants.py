@@ -34,13 +34,13 @@ class Variant:
 
 VARIANTS = (
     Variant(HEADSTART, "Headstart"),
-    Variant("headstart-seasonless", "without seasonality", SEASONLESS_MEMBERS),
+    Variant("headstart-seasonless", "Headstart without seasonality", SEASONLESS_MEMBERS),
     Variant(
         "headstart-fixed-risk",
-        "without the budget controller (99 % always)",
+        "Headstart without the budget controller (99 % always)",
         without=frozenset({Part.BUDGET_CONTROLLER}),
     ),
-    Variant("headstart-no-rent-or-buy", "without rent-or-buy", without=frozenset({Part.RENT_OR_BUY})),
+    Variant("headstart-no-rent-or-buy", "Headstart without rent-or-buy", without=frozenset({Part.RENT_OR_BUY})),
 )
 # Trees are grown daily, close to a second per day of history: only where they are asked for.
-WITH_BOOSTED = Variant("headstart-boosted", "with boosted trees", (*DEFAULT_MEMBERS, "boosted"))
+WITH_BOOSTED = Variant("headstart-boosted", "Headstart with boosted trees", (*DEFAULT_MEMBERS, "boosted"))

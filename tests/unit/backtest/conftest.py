@@ -1,8 +1,10 @@
-"""Settings in replica units for the simulated cluster and the baselines, and kernels without numba."""
+"""Settings in replica units for the simulated cluster and the baselines, kernels without numba, shared results."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,6 +13,8 @@ from numba.core.registry import CPUDispatcher
 
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.load_latency import LoadLatency
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 SettingFactory = Callable[..., Setting]
 

@@ -1,0 +1,155 @@
+"""A benchmark in words and in Markdown; the terminal's table and the page take their cells from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from autoscaler.backtest.benchmark.run_job import Finished
+from autoscaler.files import write_aside
+from autoscaler.report import words
+from autoscaler.report.benchmark_summary import (
+    Pooled,
+    Worth,
+    by_budget,
+    by_load,
+    by_trace,
+    headstart_of,
+    pool,
+    worst_case,
+    worth_of_parts,
+)
+
+POLICY_HEADS = (
+    "policy",
+    "cost of optimum",
+    "of best reactive",
+    "gap closed",
+    "worst",
+    "late of asked",
+    "kept",
+    "kept x2",
+)
+GROUP_HEADS = ("cases", "gap closed", "median", "worst", "no gap", "with static", "x best reactive", "kept", "kept x2")
+WORTH_HEADS = ("variant", "gap closed", "difference", "better in", "kept", "cases")
+LEGEND = (
+    "x optimum, x best reactive: replica-hours over those of that plan, geometric mean. Best reactive: the cheapest "
+    "HPA or Knative target in hindsight that is late at most as often. Gap closed: of the way from there down to the "
+    "optimum in hindsight. Late / asked: delivered late share over the asked one, median. Kept: share of cases at "
+    "most as late as asked; x2: at most twice, after the first scored day. * needs hindsight."
+)
+
+
+GAP_NOTE = (
+    "No gap: no target is ever so seldom late, or it costs no more than the optimum. With static: the gap closed where "
+    "a static fleet of the best size in hindsight counts as a reactive plan too."
+)
+
+
+def headline(results: Sequence[Finished]) -> str:
+    """What the benchmark found, in two or three sentences."""
+    own = headstart_of(results)
+    loads, budgets = len(by_load(results)), len(by_budget(results))
+    over = f"Over {_number(len(results), 'case')} ({_number(len(by_trace(results)), 'trace')}, "
+    over += f"{_number(loads, 'load')}, {_number(budgets, 'late budget')})"
+    kept = f"It was at most as late as asked in {ratio(own.within, percent=True)} of the cases."
+    worst = worst_case(results)
+    if worst is None or own.gap_mean is None or own.cost_over_rival is None:
+        return f"{over} no reactive plan was as seldom late as Headstart and dearer than the optimum. {kept}"
+    finished, gap = worst
+    asked = words.share(finished.case.setting.late_budget)
+    where = f"{finished.case.trace}, load {finished.case.load}, {asked} asked"
+    return (
+        f"{over} Headstart closed {ratio(own.gap_mean, percent=True)} of the gap from the best reactive plan in "
+        f"hindsight down to the optimum, on average, and at the least {ratio(gap, percent=True)} ({where}). "
+        f"It cost {own.cost_over_rival:.2f} of what that plan costs at equal lateness. {kept}"
+    )
+
+
+def policy_cells(pooled: Pooled) -> list[str]:
+    """One policy over all cases, a cell for each of POLICY_HEADS."""
+    return [
+        pooled.title + ("*" if pooled.hindsight else ""),
+        ratio(pooled.cost_over_optimum),
+        ratio(pooled.cost_over_rival),
+        ratio(pooled.gap_mean, percent=True),
+        ratio(pooled.gap_worst, percent=True),
+        ratio(pooled.late_over_asked),
+        ratio(pooled.within, percent=True),
+        ratio(pooled.within_twice, percent=True),
+    ]
+
+
+def group_cells(pooled: Pooled) -> list[str]:
+    """Headstart over some cases, a cell for each of GROUP_HEADS."""
+    return [
+        words.count(pooled.cases),
+        ratio(pooled.gap_mean, percent=True),
+        ratio(pooled.gap_median, percent=True),
+        ratio(pooled.gap_worst, percent=True),
+        words.count(pooled.cases - pooled.gaps),
+        ratio(pooled.gap_with_static, percent=True),
+        ratio(pooled.cost_over_rival),
+        ratio(pooled.within, percent=True),
+        ratio(pooled.within_twice, percent=True),
+    ]
+
+
+def worth_cells(worth: Worth) -> list[str]:
+    """One variant, a cell for each of WORTH_HEADS."""
+    return [
+        worth.title,
+        ratio(worth.gap, percent=True),
+        f"{100 * worth.points:+.1f} points",
+        ratio(worth.better, percent=True),
+        ratio(worth.within, percent=True),
+        words.count(worth.cases),
+    ]
+
+
+def groups(results: Sequence[Finished]) -> list[tuple[str, list[Finished]]]:
+    """The cases by budget, by load and by trace, each with its name; all of them first."""
+    named = [("all", list(results))]
+    named += [(f"{words.share(budget)} asked", group) for budget, group in sorted(by_budget(results).items())[::-1]]
+    named += [(f"load {load}", group) for load, group in by_load(results).items()]
+    return named + list(by_trace(results).items())
+
+
+def markdown(results: Sequence[Finished], *, command: str) -> str:
+    """The benchmark as Markdown: what README tells of it."""
+    parts = [
+        headline(results),
+        f"    {command}",
+        _table(POLICY_HEADS, map(policy_cells, pool(results))),
+        LEGEND,
+        _table(("Headstart", *GROUP_HEADS), ([name, *group_cells(headstart_of(g))] for name, g in groups(results))),
+        GAP_NOTE,
+        _table(WORTH_HEADS, map(worth_cells, worth_of_parts(results))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_markdown(results: Sequence[Finished], path: Path, *, command: str) -> None:
+    """Write the Markdown to `path`, aside and then renamed."""
+    text = markdown(results, command=command)
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def ratio(value: float | None, *, percent: bool = False) -> str:
+    """A ratio with two decimals, or as whole percent; '-' for None."""
+    if value is None:
+        return words.NOTHING
+    return f"{100 * value:.0f} %" if percent else f"{value:.2f}"
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
+
+
+def _markdown_cell(text: str) -> str:
+    return text.replace("|", "&#124;").replace("*", "&#42;")
