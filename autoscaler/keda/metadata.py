@@ -43,6 +43,7 @@ _OF_KEDA = frozenset(
 _FROM_ENV = "FromEnv"
 _NUMBER_LENGTH_MAX = 32
 _SHOWN_LENGTH_MAX = 60
+_NAME_LENGTH_MAX = 253  # Kubernetes' own
 
 
 class OnMissing(StrEnum):
@@ -133,6 +134,8 @@ def read_metadata(namespace: str, name: str, metadata: Mapping[str, str]) -> Nam
 def _read(namespace: str, name: str, stated: tuple[tuple[str, str], ...]) -> Named | Inline:
     if not re.fullmatch(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", namespace):
         raise MetadataError("namespace", namespace, "must be the ScaledObject's namespace, as KEDA sends it")
+    if len(name) > _NAME_LENGTH_MAX:
+        raise MetadataError("name", name, f"must be the ScaledObject's name, of at most {_NAME_LENGTH_MAX} characters")
     given = dict(stated)
     policy = Policy(
         on_missing=OnMissing(_one_of(given, "onMissing", tuple(OnMissing), OnMissing.HOLD)),

@@ -152,3 +152,10 @@ def test_a_scaled_object_without_a_proper_name_is_refused(namespace: str, name: 
     with pytest.raises(MetadataError) as raised:
         read(INLINE, namespace=namespace, name=name)
     assert raised.value.key == key
+
+
+@pytest.mark.parametrize("metadata", [INLINE, {"predictiveAutoscaler": "chat"}])
+def test_a_scaled_objects_name_is_no_longer_than_any_is_for_it_stays_in_memory(metadata: dict[str, str]) -> None:
+    read(metadata, name="x" * 253)
+    with pytest.raises(MetadataError, match="name, of at most 253 characters"):
+        read(metadata, name="x" * 254)
