@@ -6,7 +6,6 @@ No I/O, no clock, no logging: `now` is in the observation, and what should be to
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +19,7 @@ from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
 from autoscaler.core.schedule import Decisions, asking, coming, raised
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Part, Spec
-from autoscaler.core.state import State, drain_s
-from forecasting.lead_ensemble import LeadEnsemble
+from autoscaler.core.state import State, drain_s, in_replicas
 from forecasting.series import FloatArray
 
 
@@ -97,6 +95,7 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
         backlog_rs=state.backlog_rs,
         missing=state.bins == 0 or state.trials.last_missing,
         scheduled=_raised_by(spec, state),
+        usual_median=float(in_replicas(spec, state.forecasts)[0, MEDIAN]) if state.calm else math.nan,
     )
 
 
@@ -130,17 +129,10 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
 
 def _forecast_needs(spec: Spec, state: State) -> FloatArray:
     """Step 5: quantiles of demand one lead ahead, and of the peak until then, in replicas: shape (2, levels)."""
-    needs = _in_replicas(spec, state.forecasts)
+    needs = in_replicas(spec, state.forecasts)
     if state.calm:
-        (needs,) = raised(spec.schedule, needs[None], _in_replicas(spec, state.calm)[None], _decision(spec, state))
+        (needs,) = raised(spec.schedule, needs[None], in_replicas(spec, state.calm)[None], _decision(spec, state))
     return needs[[0, 0]] if Part.RENT_OR_BUY in spec.without else needs
-
-
-def _in_replicas(spec: Spec, forecasts: Mapping[str, LeadEnsemble]) -> FloatArray:
-    """Quantiles for the unit that needs most, in replicas, shape (2, levels)."""
-    by_unit = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in forecasts.items()]
-    needs: FloatArray = by_unit[0] if len(by_unit) == 1 else np.fmax.reduce(by_unit)
-    return needs
 
 
 def _decision(spec: Spec, state: State) -> Decisions:
@@ -153,7 +145,7 @@ def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
     """Names of the events for which more is ordered or kept than by the forecast alone."""
     if not state.calm:
         return ()
-    alone, risk = _in_replicas(spec, state.forecasts), state.risk
+    alone, risk = in_replicas(spec, state.forecasts), state.risk
     # Where the forecast alone is unknown, any number is more.
     if state.needs[0, risk.order] <= alone[0, risk.order] and state.needs[1, risk.keep] <= alone[1, risk.keep]:
         return ()
@@ -170,7 +162,7 @@ def _least(spec: Spec, outlook: Outlook, observation: Observation) -> tuple[int,
 def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:
     """Steps 4 and 6: the need at the chosen risk, against what is ready and on order."""
     due = _due(observation.due_bins, outlook.lead_bins)
-    median = float(outlook.needs[0, MEDIAN])
+    median = float(outlook.needs[0, MEDIAN]) if math.isnan(outlook.usual_median) else outlook.usual_median
     ahead_rs = 0.0
     if not math.isnan(median):
         ahead_rs = backlog_at_lead(

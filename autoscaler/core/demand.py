@@ -14,9 +14,9 @@ import numpy as np
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
 from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS
-from autoscaler.core.schedule import Decisions, floored, without_surges
+from autoscaler.core.schedule import Decisions, as_tried, without_surges
 from autoscaler.core.spec import Spec
-from autoscaler.core.state import State, drain_s
+from autoscaler.core.state import State, drain_s, in_replicas
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S
 from forecasting.lead_member import TARGETS
@@ -103,7 +103,12 @@ def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: floa
     demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
     missing = len(usable) < len(forecasts)
     trials = state.trials.seen(
-        floored(spec.schedule, state.needs[None], Decisions(start_s, spec.bin_s, state.lead_bins)),
+        as_tried(
+            spec.schedule,
+            state.needs[None],
+            in_replicas(spec, state.forecasts)[None],
+            Decisions(start_s, spec.bin_s, state.lead_bins),
+        ),
         np.array([demand]),
         np.array([missing]),
         orders=ORDER_LEVELS,

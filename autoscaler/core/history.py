@@ -14,10 +14,10 @@ from numba import njit
 
 from autoscaler.core.demand import ABSURD_FACTOR
 from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS, is_due
-from autoscaler.core.schedule import Decisions, floored, raised, without_surges
+from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Spec
-from autoscaler.core.state import State, drain_s
+from autoscaler.core.state import State, drain_s, in_replicas
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S, demand_of
 from forecasting.lead_history import LeadHistory
@@ -82,9 +82,10 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
         demand = np.maximum(demand, _imputed(forecast.history, bins) / capacity)
         missing |= np.isnan(values)
     decisions = Decisions(start_s, spec.bin_s, state.lead_bins)
+    usual = np.concatenate([in_replicas(spec, state.forecasts)[None], needs[:-1]])
     needs = raised(spec.schedule, needs, calm_needs, replace(decisions, first_s=start_s + spec.bin_s))
     trials = state.trials.seen(
-        floored(spec.schedule, np.concatenate([state.needs[None], needs[:-1]]), decisions),
+        as_tried(spec.schedule, np.concatenate([state.needs[None], needs[:-1]]), usual, decisions),
         demand,
         missing,
         orders=ORDER_LEVELS,

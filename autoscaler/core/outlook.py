@@ -5,6 +5,7 @@ A logged outlook is enough to make its decision again, without the weeks behind 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from forecasting.series import FloatArray
@@ -25,6 +26,8 @@ class Outlook:
         backlog_rs: work queued now, replica-seconds.
         missing: whether the last bin's demand is unknown.
         scheduled: names of the events that raised the needs at these risks.
+        usual_median: the median one lead ahead without the events, by which the queue grows until then: a surge comes
+            at once, and finds the replicas ordered for it; NaN where no event multiplies the forecast.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 
@@ -38,4 +41,5 @@ class Outlook:
     backlog_rs: float
     missing: bool
     scheduled: tuple[str, ...] = ()
+    usual_median: float = math.nan
     early: bool = False

@@ -146,23 +146,25 @@ def raised(schedule: Sequence[Event], needs: FloatArray, calm: FloatArray, decis
     return np.fmax(needs, expected)
 
 
-def floored(schedule: Sequence[Event], needs: FloatArray, decisions: Decisions) -> FloatArray:
-    """Needs by which the replicas that events ask for are ordered one lead before a window, and kept until its end.
+def as_tried(schedule: Sequence[Event], needs: FloatArray, usual: FloatArray, decisions: Decisions) -> FloatArray:
+    """Needs as the self-backtest takes them: see `raised`, of whose `needs` these are the result, for the arguments.
 
-    So the self-backtest takes them; see `raised` for the arguments. The median, from which it tells what will queue,
-    stays: replicas that are to be ready bring no demand.
+    Replicas that events ask for are ordered one lead before a window, and kept until its end. The median, by which the
+    queue grows until a replica ordered now serves, is the usual one: replicas that are to be ready bring no demand,
+    and a surge comes at once.
     """
+    if not schedule:
+        return needs
     made_s = decisions.made_s(len(needs))
-    least = np.zeros(len(needs))
+    least = np.full(len(needs), -np.inf)
     for event in schedule:
         if event.at_least:
             within = event.within(made_s, made_s + decisions.reach_s)
-            least = np.maximum(least, np.where(within, float(event.at_least), 0.0))
-    if not least.any():
-        return needs
-    more = needs.copy()
-    more[:, :, MEDIAN + 1 :] = np.maximum(needs[:, :, MEDIAN + 1 :], least[:, None, None])
-    return more
+            least = np.maximum(least, np.where(within, float(event.at_least), -np.inf))
+    tried: FloatArray = np.maximum(needs, least[:, None, None])
+    # A decision that was missed has no needs, though forecasts went on.
+    tried[:, :, : MEDIAN + 1] = np.minimum(needs, usual)[:, :, : MEDIAN + 1]
+    return tried
 
 
 def coming(schedule: Sequence[Event], decisions: Decisions) -> tuple[Event, ...]:

@@ -88,6 +88,13 @@ def lead_bins_of(spec: Spec) -> int:
     return math.ceil(spec.load_latency.quantile_s(LOAD_LEVEL) / spec.bin_s * (1 - 1e-12))
 
 
+def in_replicas(spec: Spec, forecasts: Mapping[str, LeadEnsemble]) -> FloatArray:
+    """Quantiles for the unit that needs most, in replicas, shape (TARGETS, levels)."""
+    by_unit = [forecast.quantiles / spec.capacity_rps[unit] for unit, forecast in forecasts.items()]
+    needs: FloatArray = by_unit[0] if len(by_unit) == 1 else np.fmax.reduce(by_unit)
+    return needs
+
+
 def drain_s(spec: Spec, lead_bins: int) -> float:
     """Time in which a backlog is to be worked off, seconds."""
     return max(spec.bin_s, lead_bins * spec.bin_s / _DRAINS_PER_LOAD)

@@ -27,7 +27,7 @@ from autoscaler.core.spec import Objective, Spec
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.json_fields import Fields, number_content
 from autoscaler.telemetry.record import Done, Record
-from autoscaler.telemetry.schedule_fields import names_content, read_names, read_schedule, schedule_content
+from autoscaler.telemetry.schedule_fields import names_content, read_names, read_schedule, schedule_content, usual_content
 from forecasting.lead_member import TARGETS
 
 VERSION = 1
@@ -227,7 +227,7 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "backlog_rs": number_content(outlook.backlog_rs),
         "missing": bool(outlook.missing),
         "early": bool(outlook.early),
-    } | names_content(outlook.scheduled)
+    } | (names_content(outlook.scheduled) | usual_content(outlook.usual_median))
 
 
 def _outlook(content: Fields) -> Outlook:
@@ -254,5 +254,6 @@ def _outlook(content: Fields) -> Outlook:
         backlog_rs=content.number("backlog_rs"),
         missing=content.boolean("missing"),
         scheduled=read_names(content),
+        usual_median=content.number("usual_median") if "usual_median" in content.content else math.nan,
         early=content.boolean("early"),
     )

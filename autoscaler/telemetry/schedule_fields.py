@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,6 +38,11 @@ def names_content(names: Iterable[str]) -> dict[str, Any]:
     """The field `scheduled`, or no field."""
     scheduled = list(names)
     return {"scheduled": scheduled} if scheduled else {}
+
+
+def usual_content(median: float) -> dict[str, Any]:
+    """The field `usual_median`, or no field for NaN."""
+    return {} if math.isnan(median) else {"usual_median": number_content(median)}
 
 
 def read_names(content: Fields) -> tuple[str, ...]:
