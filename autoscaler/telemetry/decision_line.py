@@ -27,7 +27,13 @@ from autoscaler.core.spec import Objective, Spec
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.json_fields import Fields, number_content
 from autoscaler.telemetry.record import Done, Record
-from autoscaler.telemetry.schedule_fields import names_content, read_names, read_schedule, schedule_content, usual_content
+from autoscaler.telemetry.schedule_fields import (
+    names_content,
+    read_names,
+    read_schedule,
+    schedule_content,
+    usual_content,
+)
 from forecasting.lead_member import TARGETS
 
 VERSION = 1
