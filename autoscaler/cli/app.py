@@ -13,6 +13,7 @@ import typer
 from autoscaler.cli import (
     backtest,
     backtest_group,
+    benchmark,
     crd,
     demo,
     explain,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("backtest")(backtest.backtest)
 app.command("backtest-group")(backtest_group.backtest_group)
+app.command("benchmark")(benchmark.benchmark)
 app.command("forecast")(forecast.forecast)
 app.command("history")(history.history)
 app.add_typer(trace.app, name="trace")
