@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autoscaler.backtest.setting import INTERVAL_S, Setting
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.schedule import Event
 from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
 from forecasting.series import FloatArray, linear_fill
@@ -72,6 +73,26 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
         seed=scenario.seed,
         interval_s=scenario.interval_s,
     )
+
+
+def with_schedule(setting: Setting, schedule: tuple[Event, ...], *, dated: bool) -> Setting:
+    """The setting with known events; `dated` as the trace has it.
+
+    Raises:
+        UsageError: the trace counts seconds from some start, or an event asks for more replicas than are allowed.
+    """
+    if schedule and not dated:
+        raise UsageError(
+            f"--schedule: {setting.trace_name} counts seconds from some start, and events have dates; "
+            "give a trace with timestamps such as 2026-11-25T09:00:00Z"
+        )
+    for event in schedule:
+        if event.at_least > setting.replicas_max:
+            raise UsageError(
+                f"--schedule: {event.name} asks for at least {event.at_least} replicas, more than --max-replicas "
+                f"{setting.replicas_max}; lower it or raise --max-replicas"
+            )
+    return replace(setting, schedule=schedule)
 
 
 def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:

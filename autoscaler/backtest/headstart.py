@@ -62,6 +62,7 @@ def spec_of(
         replicas_max=setting.replicas_max,
         members=members,
         without=without,
+        schedule=setting.schedule,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.schedule import Event
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -40,6 +41,7 @@ class Setting:
         replicas_max: most replicas allowed.
         seed: for everything drawn at random.
         interval_s: time from one decision of Headstart to the next, rounded to whole bins; a bin where that is longer.
+        schedule: known events, by which Headstart plans; the others know of none.
     """
 
     trace_name: str
@@ -58,6 +60,7 @@ class Setting:
     drain_s: float = 0.0
     seed: int = 0
     interval_s: float = INTERVAL_S
+    schedule: tuple[Event, ...] = ()
 
     def __len__(self) -> int:
         return len(self.arrivals_rs)

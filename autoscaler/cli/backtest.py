@@ -50,6 +50,7 @@ def backtest(
     replicas_min: options.ReplicasMinOption = 0,
     replicas_max: options.ReplicasMaxOption = 100_000,
     interval_s: options.IntervalOption = 60.0,
+    schedule: options.ScheduleOption = None,
     fidelity: options.FidelityOption = Fidelity.FLUID,
     concurrency: options.ConcurrencyOption = None,
     prefill_speed: options.PrefillSpeedOption = None,
@@ -89,7 +90,7 @@ def backtest(
 
     Example: headstart backtest demand.csv --capacity 3.2 --load-latency 600s --max-wait 10s --late-budget 1%
     """
-    from autoscaler.backtest.from_trace import Scenario, setting_of
+    from autoscaler.backtest.from_trace import Scenario, setting_of, with_schedule
     from autoscaler.backtest.request_run import replay_per_request, request_setting
     from autoscaler.backtest.run import POLICIES, priced, run_backtest
     from autoscaler.files import check_outputs
@@ -165,7 +166,12 @@ def backtest(
                 read = bin_requests(log, bin_s or options.DEFAULT_BIN_S)
                 setting = request_setting(log, read.bin_s, speed, scenario)
     with progress(f"replaying {read.name}", quiet=as_json) as report:
-        result = run_backtest(setting, (policy, *compared), members=member or DEFAULT_MEMBERS, report=report)
+        result = run_backtest(
+            with_schedule(setting, schedule or (), dated=read.dated),
+            (policy, *compared),
+            members=member or DEFAULT_MEMBERS,
+            report=report,
+        )
     if speed is not None:
         with progress("replaying its requests", quiet=as_json) as report:
             result = replay_per_request(result, log, speed, report=report)

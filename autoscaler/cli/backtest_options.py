@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
     from autoscaler.backtest.engine_speed import EngineSpeed
+    from autoscaler.core.schedule import Event
 
 _OUTPUTS = "Outputs"
 _CLUSTER = "Simulated cluster"
@@ -39,6 +40,12 @@ class Fidelity(StrEnum):
 
     FLUID = "fluid"
     REQUEST = "request"
+
+
+def _read_schedule(file: str) -> tuple[Event, ...]:
+    from autoscaler.api.schedule_file import read_schedule
+
+    return read_schedule(Path(file))
 
 
 FidelityOption = Annotated[
@@ -108,6 +115,16 @@ IntervalOption = Annotated[
         metavar="DURATION",
         help="From one decision of Headstart to the next, in whole bins; a bin where that is longer.",
         show_default="60s",
+    ),
+]
+ScheduleOption = Annotated[
+    Any,  # tuple[Event, ...] | None, which typer would take for several values
+    typer.Option(
+        "--schedule",
+        parser=_read_schedule,
+        metavar="FILE",
+        help="YAML with known events that Headstart plans by: what an object has under spec.schedule.",
+        show_default=False,
     ),
 ]
 UnitOption = Annotated[

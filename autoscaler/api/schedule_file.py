@@ -1,0 +1,73 @@
+"""Known events from a file of their own, for a backtest: what an object has under `schedule`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ValidationError
+
+from autoscaler.api.model import Model, Rule
+from autoscaler.api.problems import Problem, problems_of
+from autoscaler.api.schedule import Schedule, names_differ
+from autoscaler.api.yaml_file import FILE_BYTES_MAX, FileProblem
+from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
+from autoscaler.core.schedule import Event
+from autoscaler.errors import UsageError
+
+
+class _ScheduleFile(Model):
+    """The file as a mapping."""
+
+    schedule: Schedule
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="schedule",
+            holds=lambda file: names_differ(file.schedule),
+            cel="",
+            message="must have each name once; give the second of two equal events another name",
+        ),
+    )
+
+
+def read_schedule(path: Path) -> tuple[Event, ...]:
+    """The events of a YAML file: a list of them, or a mapping with the one key `schedule`.
+
+    Raises:
+        UsageError: the file can't be read or anything in it is wrong; one line with the first problem and its place.
+    """
+    document = _only_document(path)
+    # A list stands for the mapping; the places of problems lose the key again.
+    above = ("schedule",) if isinstance(document.value, list) else ()
+    stated = {"schedule": document.value} if above else document.value
+    if not isinstance(stated, dict):
+        raise UsageError(f"{path}:{document.line}: must be a list of events, or a mapping with the key schedule")
+    try:
+        read = _ScheduleFile.model_validate_json(json.dumps(stated), strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = [Problem(each.path[len(above) :], each.message) for each in problems_of(error, _ScheduleFile)]
+        first = FileProblem(path, document.line_of(problems[0].path), problems[0])
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UsageError(f"{first}{more}") from error
+    return tuple(event.to_event() for event in read.schedule)
+
+
+def _only_document(path: Path) -> Document:
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    if len(content) > FILE_BYTES_MAX:
+        raise UsageError(f"{path}: is larger than {FILE_BYTES_MAX >> 20} MiB; a schedule is a few lines")
+    documents = list(read_documents(content))
+    for document in documents:
+        mistakes = [document] if isinstance(document, Mistake) else document.mistakes
+        if mistakes:
+            raise UsageError(f"{path}:{mistakes[0].line}: {mistakes[0].message}")
+    if len(documents) != 1:
+        raise UsageError(f"{path}: must hold one YAML document with a schedule, holds {len(documents)}")
+    assert isinstance(documents[0], Document)
+    return documents[0]
