@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import ValidationError
 
 from autoscaler.api.model import Model, Rule
-from autoscaler.api.problems import Problem, problems_of
+from autoscaler.api.problems import problems_of
 from autoscaler.api.schedule import Schedule, names_differ
 from autoscaler.api.yaml_file import FILE_BYTES_MAX, FileProblem
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
@@ -39,7 +39,7 @@ def read_schedule(path: Path) -> tuple[Event, ...]:
         UsageError: the file can't be read or anything in it is wrong; one line with the first problem and its place.
     """
     document = _only_document(path)
-    # A list stands for the mapping; the places of problems lose the key again.
+    # A list stands for the mapping.
     above = ("schedule",) if isinstance(document.value, list) else ()
     stated = {"schedule": document.value} if above else document.value
     if not isinstance(stated, dict):
@@ -47,8 +47,8 @@ def read_schedule(path: Path) -> tuple[Event, ...]:
     try:
         read = _ScheduleFile.model_validate_json(json.dumps(stated), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems = [Problem(each.path[len(above) :], each.message) for each in problems_of(error, _ScheduleFile)]
-        first = FileProblem(path, document.line_of(problems[0].path), problems[0])
+        problems = problems_of(error, _ScheduleFile)
+        first = FileProblem(path, document.line_of(problems[0].path[len(above) :]), problems[0])
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UsageError(f"{first}{more}") from error
     return tuple(event.to_event() for event in read.schedule)
