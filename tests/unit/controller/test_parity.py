@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.backtest.from_trace import Scenario, setting_of
+from autoscaler.backtest.from_trace import Scenario, setting_of, with_schedule
 from autoscaler.backtest.headstart import replay_headstart
 from autoscaler.backtest.recorded import make_again
 from autoscaler.core.load_latency import LoadLatency
@@ -34,6 +34,30 @@ def test_the_loop_on_a_trace_is_the_backtest_of_the_trace(start_run, object_of, 
     scenario = Scenario({"requests": 1.0}, LoadLatency.constant(load_s), 10.0, 0.01, 0.0, replicas_max=1000)
     setting = setting_of(Trace("test", 0.0, BIN_S, {"requests": demand * BIN_S}, dated=False), scenario)
     np.testing.assert_array_equal(run.replicas, replay_headstart(setting).outcome.desired)
+
+
+SCHEDULE = [
+    {"name": "noon", "cron": "0 12 * * *", "timeZone": "Europe/Berlin", "duration": "90m", "expect": "2.5x"},
+    {"name": "launch", "at": "1970-01-03T18:05:00Z", "duration": "3h", "atLeast": 60},
+]
+
+
+def test_known_events_count_live_as_in_the_backtest_and_made_again(start_run, object_of, demand, tmp_path):
+    autoscaler = object_of(loadLatency={"prior": "2400s"}, schedule=SCHEDULE)
+    path = tmp_path / "recording.jsonl"
+    with path.open("ab") as file:
+        run = start_run(demand, autoscaler, load_s=2400.0)
+        run.controller._teller._recording = LineWriter(file.fileno())
+        run.tick(len(demand))
+        run.controller._teller._recording.close()
+    scenario = Scenario({"requests": 1.0}, LoadLatency.constant(2400.0), 10.0, 0.01, 0.0, replicas_max=1000)
+    setting = setting_of(Trace("test", 0.0, BIN_S, {"requests": demand * BIN_S}, dated=True), scenario)
+    events = tuple(event.to_event() for event in autoscaler.spec.schedule)
+    known = with_schedule(setting, events, dated=True)
+    np.testing.assert_array_equal(run.replicas, replay_headstart(known).outcome.desired)
+    made = list(make_again(path.read_text().splitlines(), name="recording"))
+    assert all(each.equal for each in made)
+    assert {each.record.decision.scheduled for each in made} >= {(), ("noon",), ("launch",)}
 
 
 @pytest.fixture
