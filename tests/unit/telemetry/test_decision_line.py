@@ -66,6 +66,8 @@ outlooks = st.builds(
     demand_replicas=floats,
     backlog_rs=floats,
     missing=st.booleans(),
+    scheduled=st.lists(texts, max_size=2).map(tuple),
+    usual_median=floats,
 )
 specs = st.builds(
     lambda replicas, **values: Spec(**values, replicas_min=min(replicas), replicas_max=max(replicas)),
@@ -84,8 +86,9 @@ decisions = st.builds(
     **{
         field.name: counts if field.name in {"desired", "current", "ready", "lead_bins"} else floats
         for field in fields(Decision)
-        if field.name not in {"reasons", "cut_from"}
+        if field.name not in {"reasons", "scheduled", "cut_from"}
     },
+    scheduled=st.lists(texts, max_size=2).map(tuple),
     cut_from=st.none() | counts,
     reasons=st.lists(st.sampled_from(Reason), max_size=3).map(tuple),
 )
