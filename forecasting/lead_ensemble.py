@@ -15,6 +15,7 @@ import numpy.typing as npt
 from forecasting.append_log import AppendLog
 from forecasting.errors import ModelError
 from forecasting.lead_average import average, average_bins, weights_of
+from forecasting.lead_features import BoolArray
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
@@ -28,8 +29,8 @@ _BAND_LEVELS = (0.05, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93)
 _BUYING_LEVELS = (0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999)
 LEAD_LEVELS = np.array([*_BAND_LEVELS, *_BUYING_LEVELS, 0.9995, 0.9998, 0.9999])
 # The loss is taken where the autoscaler buys replicas; beyond 99.9 % a few residuals would decide.
-_AT_LOSS = slice(len(_BAND_LEVELS), len(_BAND_LEVELS) + len(_BUYING_LEVELS))
-_LOSS_LEVELS = LEAD_LEVELS[_AT_LOSS].copy()
+BUYING_FROM = _BUYING_LEVELS[0]
+_LOSS_TO = _BUYING_LEVELS[-1]
 
 # Bins seen in one go: their quantiles by all members take 2 MB.
 _RUN_BINS = 1_024
@@ -42,6 +43,7 @@ class LeadEnsemble:
     Attributes:
         history: what all members share.
         members: the models.
+        loss_from: the lowest level whose loss counts for the weights.
         losses: decayed pinball loss per member and target.
         said: what the members said at the latest origins where the loss is taken, logs, rows of shape
             (members, TARGETS, levels).
@@ -50,6 +52,7 @@ class LeadEnsemble:
 
     history: LeadHistory
     members: tuple[LeadMember, ...]
+    loss_from: float
     losses: FloatArray
     said: AppendLog
     quantiles: FloatArray
@@ -63,6 +66,7 @@ class LeadEnsemble:
         floor: float,
         start_s: float = 0.0,
         members: Sequence[str | LeadMember] = DEFAULT_MEMBERS,
+        loss_from: float = BUYING_FROM,
     ) -> Self:
         """An ensemble that has seen nothing.
 
@@ -72,6 +76,7 @@ class LeadEnsemble:
             floor: demand that doesn't matter, > 0.
             start_s: start of the first bin.
             members: names from lead_members.MEMBERS, or models. ModelError on an unknown name or none at all.
+            loss_from: the lowest of LEAD_LEVELS, at most BUYING_FROM, whose loss counts for the members' weights.
         """
         if not members:
             raise ModelError(f"an ensemble needs at least one member: choose from {', '.join(MEMBERS)}")
@@ -81,8 +86,9 @@ class LeadEnsemble:
         return cls(
             history=LeadHistory.start(lead=lead, bin_s=bin_s, floor=floor, start_s=start_s),
             members=models,
+            loss_from=loss_from,
             losses=np.zeros((len(models), TARGETS)),
-            said=AppendLog.empty((len(models), TARGETS, len(_LOSS_LEVELS)), rows_max=lead + 2),
+            said=AppendLog.empty((len(models), TARGETS, int(_at_loss(loss_from).sum())), rows_max=lead + 2),
             quantiles=np.full((TARGETS, len(LEAD_LEVELS)), np.nan),
         )
 
@@ -118,13 +124,14 @@ class LeadEnsemble:
         for i, member in enumerate(self.members):
             learned, said[:, i] = member.learn(bins, LEAD_LEVELS)
             members.append(learned)
-        at_loss = np.ascontiguousarray(said[..., _AT_LOSS])
+        counted = _at_loss(self.loss_from)
+        at_loss = np.ascontiguousarray(said[..., counted])
         losses = self.losses.copy()
         average_bins(
             said,
             self.said.rows,
             at_loss,
-            _LOSS_LEVELS,
+            LEAD_LEVELS[counted],
             bins.matured,
             bins.targets,
             bins.lead,
@@ -133,7 +140,9 @@ class LeadEnsemble:
             losses,
             quantiles[unknown:],
         )
-        return type(self)(history, tuple(members), losses, self.said.extend(at_loss), quantiles[-1].copy())
+        return type(self)(
+            history, tuple(members), self.loss_from, losses, self.said.extend(at_loss), quantiles[-1].copy()
+        )
 
     @property
     def weights(self) -> FloatArray:
@@ -152,3 +161,8 @@ class LeadEnsemble:
         demand = np.empty(said.shape[1:])
         average(said, self.weights, self.history.floor, demand)
         return demand
+
+
+def _at_loss(loss_from: float) -> BoolArray:
+    """Which of LEAD_LEVELS the loss is taken at, shape (len(LEAD_LEVELS),)."""
+    return (loss_from <= LEAD_LEVELS) & (LEAD_LEVELS <= _LOSS_TO)
