@@ -4,7 +4,8 @@ VENV := .venv
 CONSTRAINTS := .ci/constraints.txt
 RIVALS := .venv-rivals
 RIVAL_CONSTRAINTS := .ci/rivals-constraints.txt
-TRACES ?= data
+# Real traces where they lie beside the checkout, else those that come with it.
+TRACES ?= $(or $(wildcard ../shared/traces),data)
 BIN := $(VENV)/bin
 # Outside of the checkout and named by what it is built from, so that a fresh clone uses the same build.
 built = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/$(notdir $(1))/$(shell cat $(1)/go.mod $(1)/go.sum | sha256sum | cut -c 1-16)
@@ -18,7 +19,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check format proto proto-check notebooks benchmark-speed benchmark-controller benchmark-keda benchmark-forecasts control-plane keda wheel constraints clean
+.PHONY: help demo test check format proto proto-check notebooks benchmark benchmark-speed benchmark-controller benchmark-keda benchmark-forecasts control-plane keda wheel constraints clean
 # Two installations into one environment must not race.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -30,6 +31,7 @@ help:
 	@echo "make format           lay out the code as make check wants it"
 	@echo "make proto            generate the gRPC code from autoscaler/keda/externalscaler.proto"
 	@echo "make notebooks        execute the notebooks again and store what they show"
+	@echo "make benchmark        Headstart over many traces, loads and budgets: build/benchmark (TRACES=folder; an hour or more)"
 	@echo "make benchmark-speed  time the backtest and a decision on this machine"
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (ten minutes)"
 	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
@@ -70,6 +72,10 @@ proto-check: $(VENV)/.installed-lint
 
 notebooks: $(VENV)/.installed-test
 	for notebook in notebooks/*.ipynb; do $(BIN)/python notebooks/execute.py "$$notebook" || exit 1; done
+
+# Goes on where it was stopped.
+benchmark: $(VENV)/.installed
+	$(BIN)/headstart benchmark $(TRACES) --out build/benchmark
 
 benchmark-speed: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only

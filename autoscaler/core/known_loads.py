@@ -6,7 +6,8 @@ import numpy as np
 
 from autoscaler.core.load_latency import LoadLatency
 
-_QUANTILES = 199
+# Fine enough that the percentiles come out again within 2 %.
+_QUANTILES = 1_000
 
 
 def _from_percentiles(label: str, levels: tuple[float, ...], loads_s: tuple[float, ...]) -> LoadLatency:

@@ -121,5 +121,5 @@ def test_the_members_without_season_are_some_of_the_usual_ones():
 
 def test_the_measured_loads_have_the_percentiles_that_were_published():
     published = {0.1: 2.6, 0.5: 22.7, 0.9: 42.0, 0.99: 52.0}
-    assert {level: DIFFUSION.quantile_s(level) for level in published} == pytest.approx(published, rel=0.01)
+    assert {level: DIFFUSION.quantile_s(level) for level in published} == pytest.approx(published, rel=0.02)
     assert 70.0 < DIFFUSION.quantiles_s[-1] < 79.0

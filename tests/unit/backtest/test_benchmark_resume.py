@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from benchmark_results import make_case, make_finished, make_results
+from benchmark_results import make_finished, make_results
 
 from autoscaler.backtest.benchmark import parts
 from autoscaler.backtest.benchmark.cases import Plan, Question, plan_cases
@@ -120,19 +120,14 @@ def test_the_table_of_all_rows_tells_each_rows_case(tmp_path):
 
 def test_the_first_scored_day_can_be_left_out_where_more_is_scored(replica_setting):
     demand = np.ones(200)
-    demand[20:40] = 3.0  # late, on the first scored day
+    demand[20:30] = 3.0  # late on the first scored day, and worked off before it ends
+    two = np.full(200, 2, dtype=np.int64)
     setting = replica_setting(demand, bin_s=1800.0, score_from_bin=10)
-    outcome = simulate(setting, np.ones(200, dtype=np.int64))
+    outcome = simulate(setting, two)
     assert outcome.late_fraction > 0.0
-    later = late_after_day(replace(setting, score_from_bin=60), outcome)
-    assert later is not None
-    assert later < outcome.late_fraction
-    assert late_after_day(make_case("short", ("600s",), 0.01).setting, simulate(*flat())) is None
-
-
-def flat():
-    setting = make_case("short", ("600s",), 0.01).setting
-    return setting, np.ones(len(setting), dtype=np.int64)
+    assert late_after_day(setting, outcome) == 0.0
+    short = replica_setting(demand, bin_s=1800.0, score_from_bin=160)
+    assert late_after_day(short, simulate(short, two)) is None
 
 
 def test_folders_give_their_traces_and_files_themselves(tmp_path):
