@@ -121,6 +121,17 @@ def test_the_full_example_is_stored_as_it_is(custom: client.CustomObjectsApi, na
         {"prometheus": {"serverAddress": "http://user:word@prometheus:9090"}},
         {"prometheus": {"serverAddress": "prometheus:9090"}},
         {"minReplicas": 12, "interval": "10s", "history": "1s"},
+        {"schedule": [{"name": "x", "duration": "1h", "expect": "2x"}]},
+        {
+            "schedule": [
+                {"name": "x", "at": "2027-03-02T17:00:00Z", "cron": "0 9 * * *", "duration": "1h", "atLeast": 1}
+            ]
+        },
+        {"schedule": [{"name": "x", "at": "2027-03-02T17:00:00Z", "duration": "1h"}]},
+        {"schedule": [{"name": "x", "at": "2027-03-02T17:00:00Z", "timeZone": "UTC", "duration": "1h", "atLeast": 1}]},
+        {"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "745h", "atLeast": 1}]},
+        {"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "expect": "0.9x"}]},
+        {"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "atLeast": 1000}]},
     ],
     ids=json.dumps,
 )
@@ -152,6 +163,13 @@ def test_it_refuses_with_our_own_words(custom: client.CustomObjectsApi, namespac
         {"demand": [{"capacity": 1, "preset": "ollama"}]},
         {"loadLatency": {"learn": "yes"}},
         {"prometheus": {"headers": {}}},
+        {"schedule": [{"name": "x", "cron": "0 9 * *", "duration": "1h", "atLeast": 1}]},
+        {"schedule": [{"name": "x", "cron": "@daily", "duration": "1h", "atLeast": 1}]},
+        {"schedule": [{"name": "x", "at": "tomorrow", "duration": "1h", "atLeast": 1}]},
+        {"schedule": [{"name": "x", "at": "2027-02-30T17:00:00Z", "duration": "1h", "atLeast": 1}]},
+        {"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "expect": 3}]},
+        {"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "atLeast": 0}]},
+        {"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "atLeast": 1}] * 2},
     ],
     ids=json.dumps,
 )
