@@ -25,8 +25,8 @@ from forecasting.step_grid import IntArray, interpolate_steps, step_grid
 # Half a replica where 20 are needed on average.
 _FLOOR_SHARE = 0.025
 _FLOOR_UNKNOWN_RPS = 1.0
-# Members are weighted by the upper half of what they said; the autoscaler, which buys replicas at the tail, goes by that
-# alone. 3 % less loss at the next bin and 5 % an hour ahead, over 14 traces.
+# Members are weighted by the upper half of what they said, where the autoscaler, which buys replicas at the tail, goes
+# by the tail alone: 3 % less loss at the next bin and 5 % an hour ahead, over 14 traces.
 _LOSS_FROM = 0.5
 
 
