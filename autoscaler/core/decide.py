@@ -146,8 +146,7 @@ def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
     if not state.calm:
         return ()
     alone, risk = in_replicas(spec, state.forecasts), state.risk
-    # Where the forecast alone is unknown, any number is more.
-    if state.needs[0, risk.order] <= alone[0, risk.order] and state.needs[1, risk.keep] <= alone[1, risk.keep]:
+    if not (state.needs[0, risk.order] > alone[0, risk.order] or state.needs[1, risk.keep] > alone[1, risk.keep]):
         return ()
     events = coming(spec.schedule, _decision(spec, state))
     return tuple(event.name for event in events if event.expect > 1.0)

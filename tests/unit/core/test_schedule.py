@@ -121,6 +121,12 @@ def test_no_demand_ever_seen_still_has_the_replicas_asked_for(spec_of, run_of):
     assert run.decisions[2].scheduled == ("launch",)
 
 
+def test_a_multiple_of_what_was_never_seen_is_none(spec_of, run_of):
+    run = run_of(spec_of(schedule=(launch(5, expect=7.0),)), [math.nan] * 20)
+    assert set(run.desired) == {1}
+    assert not any(decision.scheduled for decision in run.decisions)
+
+
 def test_the_maximum_holds(spec_of, run_of):
     run = run_of(spec_of(replicas_max=9, schedule=(launch(150, at_least=50), launch(170, expect=90.0))), flat(1.5))
     assert max(run.desired) == 9
