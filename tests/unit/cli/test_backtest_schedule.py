@@ -1,0 +1,60 @@
+"""`headstart backtest --schedule`: events in, a plan that has them; or one line with the file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoscaler.cli.app import run
+
+EVENT = "- {name: launch, at: '2026-03-02T17:00:00+01:00', duration: 1h, atLeast: 20}\n"
+
+
+def trace(folder: Path, *, dated: bool) -> Path:
+    stamps = [f"2026-03-02T{hour:02}:{minute:02}:00Z" if dated else str(hour * 3600 + minute * 60)
+              for hour in range(24) for minute in range(0, 60, 10)]  # fmt: skip
+    file = folder / "trace.csv"
+    file.write_text("timestamp,requests\n" + "".join(f"{stamp},1800\n" for stamp in stamps))
+    return file
+
+
+def backtest(folder: Path, events: str, *, dated: bool = True) -> int:
+    (folder / "events.yaml").write_text(events)
+    arguments = [
+        "--capacity",
+        "1",
+        "--load-latency",
+        "20m",
+        "--against",
+        "none",
+        "--plan-out",
+        str(folder / "plan.csv"),
+    ]
+    return run(["backtest", str(trace(folder, dated=dated)), *arguments, "--schedule", str(folder / "events.yaml")])
+
+
+def test_the_plan_has_the_replicas_one_load_before(tmp_path):
+    assert backtest(tmp_path, EVENT) == 0
+    rows = [line.split(",") for line in (tmp_path / "plan.csv").read_text().splitlines()[1:]]
+    desired = {row[0][11:16]: int(row[-1]) for row in rows}
+    assert (desired["15:30"], desired["15:40"], desired["16:50"], desired["17:00"]) == (4, 20, 20, 4)
+
+
+@pytest.mark.parametrize(
+    ("events", "dated", "said"),
+    [
+        (EVENT.replace("1h", "1"), True, "events.yaml:1: schedule[0].duration: must be a duration such as 90s"),
+        (EVENT, False, "--schedule: trace counts seconds from some start, and events have dates"),
+        (
+            EVENT.replace("atLeast: 20", "atLeast: 100001"),
+            True,
+            "schedule[0].atLeast: must be at most 100000, got 100001",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, capsys, events, dated, said):
+    assert backtest(tmp_path, events, dated=dated) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
