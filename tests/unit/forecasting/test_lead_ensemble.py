@@ -17,7 +17,7 @@ from forecasting import (
     residual_histogram,
 )
 from forecasting.errors import ModelError
-from forecasting.lead_average import weights_of
+from forecasting.lead_average import add_losses, weights_of
 from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_kernels import TARGETS
@@ -184,6 +184,28 @@ def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
 def test_weights_go_to_the_member_that_was_right():
     ensemble = ensemble_of(lead=12, members=("last-level", "regression")).fit(series(daily(6 * DAY)))
     assert ensemble.weights[1, 0] > 0.9
+
+
+def test_a_burst_missed_by_half_weighs_more_than_an_idle_bin_missed_by_half():
+    levels = np.array([0.5])
+    idle, burst = np.log([1.0, 1.0]), np.log([100.0, 100.0])
+    losses = np.zeros((2, TARGETS))
+    said_of_idle, said_of_burst = np.log([[[2.0]] * 2, [[1.0]] * 2]), np.log([[[100.0]] * 2, [[50.0]] * 2])
+    add_losses(losses, said_of_idle, idle, levels, 1.0)
+    assert (losses[0] > losses[1]).all()
+    add_losses(losses, said_of_burst, burst, levels, 1.0)
+    assert np.allclose(losses[0], 0.5)
+    assert np.allclose(losses[1], 25.0)
+
+
+def test_the_loss_counts_from_the_level_that_is_asked_for():
+    values = Series.of(np.random.default_rng(0).gamma(4.0, 2.0, 400), bin_s=600.0)
+    counted = []
+    for loss_from in (0.5, 0.95):
+        ensemble = LeadEnsemble.start(lead=1, bin_s=600.0, floor=0.2, loss_from=loss_from).fit(values)
+        counted.append(ensemble.said.rows.shape[-1])
+    asked = [int(((level <= LEAD_LEVELS) & (LEAD_LEVELS <= 0.999)).sum()) for level in (0.5, 0.95)]
+    assert counted == asked == [17, 10]
 
 
 def test_an_untaught_regression_says_the_level():
