@@ -15,10 +15,11 @@ from autoscaler.report.benchmark_text import ratio
 # One look per late budget, from the tightest on: colours of the page's palette that no policy has.
 _LOOKS = ("other-3", "other-2", "other-1")
 
-_WIDTH, _LEFT, _RIGHT = 1120.0, 300.0, 24.0
+_WIDTH, _LEFT, _RIGHT = 1120.0, 370.0, 32.0
 _ROW = 30.0
-# Beyond this far below the reactive plan a case is drawn at the edge.
-_GAP_MIN = -1.0
+# A case beyond these is drawn at the edge: far dearer than the reactive plan, or, late as allowed, cheaper than the
+# optimum, which never is.
+_GAP_MIN, _GAP_MAX = -1.0, 1.04
 _HEIGHT = 360.0
 _LATE_MIN, _LATE_MAX = 1e-5, 1.0
 
@@ -49,7 +50,7 @@ def gap_chart(results: Sequence[Finished]) -> str:
                 continue
             y = middle + (loads.index(finished.case.loads[0]) - (len(loads) - 1) / 2) * 5.0
             look = looks[finished.case.setting.late_budget]
-            kind = "mark" if gap >= _GAP_MIN else "mark hollow"
+            kind = "mark" if _GAP_MIN <= gap <= _GAP_MAX else "mark hollow"
             lines.append(
                 f'<circle class="{kind} look-{look}" cx="{_gap_x(gap):.1f}" cy="{y:.1f}" r="4.2">'
                 f"<title>{_told(finished)}: {ratio(gap, percent=True)} of the gap</title></circle>"
@@ -100,7 +101,7 @@ def _told(finished: Finished) -> str:
 
 
 def _gap_x(gap: float) -> float:
-    share = (max(gap, _GAP_MIN) - _GAP_MIN) / (1.0 - _GAP_MIN)
+    share = (min(max(gap, _GAP_MIN), _GAP_MAX) - _GAP_MIN) / (1.0 - _GAP_MIN)
     return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
 

@@ -96,7 +96,7 @@ def _numbers(own: Pooled) -> str:
         ("Worst case", ratio(own.gap_worst, percent=True), "of the gap"),
         ("Cost", ratio(own.cost_over_rival), "of the best reactive plan's at equal lateness"),
         ("As asked", ratio(own.within, percent=True), "of the cases at most as late as asked"),
-        ("Without gap", words.count(own.cases - own.gaps), f"of {own.cases} cases: no reactive plan to compare with"),
+        ("Without gap", words.count(own.cases - own.gaps), f"of {own.cases} cases"),
     ]
     return "\n".join(
         f"<div><dt>{unbroken(label)}</dt><dd>{unbroken(value)}<small>{unbroken(note)}</small></dd></div>"

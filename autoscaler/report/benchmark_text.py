@@ -22,11 +22,11 @@ from autoscaler.report.benchmark_summary import (
 
 POLICY_HEADS = (
     "policy",
-    "cost of optimum",
-    "of best reactive",
+    "x optimum",
+    "x best reactive",
     "gap closed",
     "worst",
-    "late of asked",
+    "late / asked",
     "kept",
     "kept x2",
 )
@@ -41,8 +41,9 @@ LEGEND = (
 
 
 GAP_NOTE = (
-    "No gap: no target is ever so seldom late, or it costs no more than the optimum. With static: the gap closed where "
-    "a static fleet of the best size in hindsight counts as a reactive plan too."
+    "No gap: no target is ever so seldom late, or it costs no more than the optimum, or bins are narrower than the "
+    "longest wait, where the optimum is no bound. With static: the gap closed where a static fleet of the best size in "
+    "hindsight counts as a reactive plan too."
 )
 
 
@@ -55,7 +56,7 @@ def headline(results: Sequence[Finished]) -> str:
     kept = f"It was at most as late as asked in {ratio(own.within, percent=True)} of the cases."
     worst = worst_case(results)
     if worst is None or own.gap_mean is None or own.cost_over_rival is None:
-        return f"{over} no reactive plan was as seldom late as Headstart and dearer than the optimum. {kept}"
+        return f"{over} no case has a gap between a reactive plan as seldom late as Headstart and the optimum. {kept}"
     finished, gap = worst
     asked = words.share(finished.case.setting.late_budget)
     where = f"{finished.case.trace}, load {finished.case.load}, {asked} asked"

@@ -19,7 +19,7 @@ class Row:
         replica_hours, late_fraction, late_bins, mean_utilisation: see Outcome; None, None, None and None where no plan
             of the kind keeps the limit of lateness.
         late_after_day: late share without the first scored day; None where no more than that is scored.
-        optimum_hours: replica-hours of the optimum in hindsight.
+        optimum_hours: replica-hours of the optimum in hindsight; None where it is no bound (see gap.py).
         rival_family, rival_target, rival_hours: the best reactive plan that is late at most as often, of Headstart's
             rows; None where there is none (see gap.py).
         static_hours: replica-hours of the static fleet of the best size that is late at most as often.
@@ -36,7 +36,7 @@ class Row:
     late_bins: int | None
     mean_utilisation: float | None
     late_after_day: float | None
-    optimum_hours: float
+    optimum_hours: float | None
     seconds: float
     family: str | None = None
     target: float | None = None
@@ -58,6 +58,6 @@ class Row:
     @property
     def cost_over_optimum(self) -> float | None:
         """Replica-hours over the optimum's; None where one of them is nothing."""
-        if self.replica_hours is None or not self.optimum_hours > 0:
+        if self.replica_hours is None or not self.optimum_hours:
             return None
         return self.replica_hours / self.optimum_hours

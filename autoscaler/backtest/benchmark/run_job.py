@@ -11,7 +11,7 @@ from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.optimum import plan_optimum
 from autoscaler.backtest.benchmark.cases import Case, Job
-from autoscaler.backtest.benchmark.gap import RIVALS, Rival, best_reactive, best_static, gap_closed
+from autoscaler.backtest.benchmark.gap import RIVALS, Rival, best_reactive, best_static, bound_hours, gap_closed
 from autoscaler.backtest.benchmark.rows import Row
 from autoscaler.backtest.benchmark.variants import HEADSTART, Variant
 from autoscaler.backtest.cluster import bins_of, simulate
@@ -64,6 +64,7 @@ class _Bench:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._optimum, self._optimum_seconds = _timed(lambda: simulate(setting, plan_optimum(setting)))
+        self._bound_hours = bound_hours(setting, self._optimum)
         self._frontiers: dict[str, Frontier] = {name: tune.frontier(setting, FAMILIES[name]) for name in RIVALS}
         self._reactive: dict[float, Rival | None] = {}
         self._static: dict[float, Rival | None] = {}
@@ -119,15 +120,15 @@ class _Bench:
         rival, static = self.reactive(outcome.late_fraction), self.static(outcome.late_fraction)
         any_hours = [found.outcome.replica_hours for found in (rival, static) if found is not None]
         rival_hours = None if rival is None else rival.outcome.replica_hours
-        optimum_hours = self._optimum.replica_hours
+        bound = self._bound_hours
         return replace(
             row,
             rival_family=None if rival is None else rival.family,
             rival_target=None if rival is None else rival.target,
             rival_hours=rival_hours,
             static_hours=None if static is None else static.outcome.replica_hours,
-            gap_closed=gap_closed(outcome.replica_hours, rival_hours, optimum_hours),
-            gap_closed_with_static=gap_closed(outcome.replica_hours, min(any_hours, default=None), optimum_hours),
+            gap_closed=gap_closed(outcome.replica_hours, rival_hours, bound),
+            gap_closed_with_static=gap_closed(outcome.replica_hours, min(any_hours, default=None), bound),
             weights=replay.weights,
         )
 
@@ -141,7 +142,7 @@ class _Bench:
             late_bins=None if outcome is None else outcome.late_bins,
             mean_utilisation=None if outcome is None else outcome.mean_utilisation,
             late_after_day=None if outcome is None else late_after_day(self._setting, outcome),
-            optimum_hours=self._optimum.replica_hours,
+            optimum_hours=self._bound_hours,
             seconds=seconds,
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
-from autoscaler.backtest.benchmark.gap import RIVALS, best_reactive, best_static, gap_closed
+from autoscaler.backtest.benchmark.gap import RIVALS, best_reactive, best_static, bound_hours, gap_closed
 from autoscaler.backtest.cluster import simulate
 
 
@@ -19,6 +19,7 @@ from autoscaler.backtest.cluster import simulate
         (200.0, 200.0, 100.0, 0.0),
         (250.0, 200.0, 100.0, -0.5),
         (130.0, None, 100.0, None),  # no reactive plan is ever so seldom late
+        (130.0, 200.0, None, None),  # bins too narrow for an optimum
         (130.0, 100.9, 100.0, None),  # the quotient would be noise
         (90.0, 95.0, 100.0, None),  # a rival that is late is cheaper than the optimum, which is not
         (1.0, 2.0, 0.0, 0.5),
@@ -60,3 +61,10 @@ def test_where_no_target_is_so_seldom_late_there_is_no_reactive_rival(replica_se
     frontiers = {name: tune.frontier(setting, FAMILIES[name]) for name in RIVALS}
     assert best_reactive(setting, 0.001, frontiers) is None
     assert best_static(setting, 0.001) is not None
+
+
+def test_in_bins_narrower_than_the_longest_wait_the_optimum_is_no_bound(replica_setting):
+    for bin_s, is_bound in ((1.0, False), (10.0, True), (60.0, True)):
+        setting = replica_setting(np.ones(50), bin_s=bin_s, max_wait_s=10.0)
+        outcome = simulate(setting, np.ones(50, dtype=np.int64))
+        assert (bound_hours(setting, outcome) is not None) == is_bound
