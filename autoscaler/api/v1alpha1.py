@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
+from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.scalars import DurationBetween, LateBudget
 from autoscaler.api.schedule import Schedule, names_differ
@@ -262,6 +263,11 @@ class PredictiveAutoscalerSpec(Model):
         default=LoadLatency(), description="Time from ordering a replica to its first readiness."
     )
     schedule: Schedule = ()
+    gpu_budget: GpuBudget | None = Field(
+        default=None,
+        description="The GPU budget that it shares with others. Its minReplicas are guaranteed in it; in mode Scale the"
+        " budget is never exceeded, in mode Floor by what others add only.",
+    )
     prometheus: Prometheus | None = Field(
         default=None, description="Where this object's queries go, instead of the controller's own --prometheus."
     )

@@ -145,6 +145,30 @@ def parse_address(given: str, option: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - probes and scrapes come from other hosts
 
 
+class BudgetGpus(NamedTuple):
+    """The GPUs of a budget."""
+
+    name: str
+    gpus: int
+
+
+def parse_gpu_budget(given: str) -> BudgetGpus:
+    """Name and GPUs of 'h100=64'."""
+    name, _, gpus = given.partition("=")
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) or not re.fullmatch(r"[0-9]{1,7}", gpus):
+        raise typer.BadParameter(f"{given!r} is not NAME=GPUS, such as h100=64; a name has a-z, 0-9 and -")
+    return BudgetGpus(name, int(gpus))
+
+
+def gpus_by_budget(budgets: Sequence[BudgetGpus]) -> dict[str, int]:
+    """Budget -> its GPUs. UsageError where one is given twice."""
+    found: dict[str, int] = {}
+    for name, gpus in budgets:
+        if found.setdefault(name, gpus) != gpus:
+            raise UsageError(f"--gpu-budget: {name} is given twice, with {found[name]} and {gpus} GPUs; leave one")
+    return found
+
+
 def parse_speed(given: str | float) -> float:
     """Virtual seconds per second, more than 0: '600x' or '600'; 'max' doesn't wait."""
     if given == "max":

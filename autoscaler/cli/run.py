@@ -14,9 +14,12 @@ from autoscaler.cli import keda_options as keda
 from autoscaler.cli import kube_options as kube
 from autoscaler.cli import prometheus_options as prometheus
 from autoscaler.cli.params import (
+    BudgetGpus,
     Capacity,
+    gpus_by_budget,
     parse_address,
     parse_capacity,
+    parse_gpu_budget,
     parse_load_latency,
     parse_positive_duration_s,
     parse_speed,
@@ -101,6 +104,16 @@ def run(
     keda_tls_client_ca: keda.TlsClientCaOption = None,
     keda_cross_namespace: keda.CrossNamespaceOption = False,
     keda_guests_per_namespace: keda.GuestsOption = GUESTS_PER_NAMESPACE,
+    gpu_budget: Annotated[
+        list[BudgetGpus] | None,
+        typer.Option(
+            parser=parse_gpu_budget,
+            metavar="NAME=GPUS",
+            help="GPUs that the objects with this spec.gpuBudget.name hold together at most; repeat it for several.",
+            show_default=False,
+            rich_help_panel=kube.PANEL,
+        ),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -212,7 +225,14 @@ def run(
         headers=headers,
     )
     settings = Settings(
-        process=Process(connection=connection, tick_s=tick_s, host=host, port=port, record=record),
+        process=Process(
+            connection=connection,
+            tick_s=tick_s,
+            host=host,
+            port=port,
+            record=record,
+            gpu_budgets=gpus_by_budget(gpu_budget or ()),
+        ),
         kubeconfig=kubeconfig,
         context=kube_context,
         namespace=namespace,

@@ -83,9 +83,11 @@ def _does(autoscaler: PredictiveAutoscaler) -> str:
         Mode.FLOOR: f"sets the minimum of its ScaledObject or HorizontalPodAutoscaler every {interval}, {replicas}",
         Mode.SCALE: f"sets {replicas} every {interval}",
     }
+    share = spec.gpu_budget
+    within = f", within GPU budget {share.name}, {share.gpus_per_replica} GPUs each" if share else ""
     sustains = ", ".join(f"{demand.capacity:g} {demand.unit}/s" for demand in spec.demand)
     return (
-        f"{acts[spec.mode]}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later than"
+        f"{acts[spec.mode]}{within}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later than"
         f" {format_duration(spec.objective.max_wait)}"
     )
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Event
+from types import MappingProxyType
 
 from autoscaler.actuators.outcome import Action
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.controller.budgets import Budgets
 from autoscaler.controller.follow import follow
 from autoscaler.controller.histories import Histories
 from autoscaler.controller.isolation import each
@@ -65,6 +67,7 @@ class Controller:
         teller: Teller,
         tick_s: float,
         settle_s: float = SETTLE_S,
+        gpu_budgets: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Nothing is read or written before the first tick."""
         self._cluster = cluster
@@ -81,6 +84,7 @@ class Controller:
         self._settled = self._was_settled = False
         self._sweep_due = False
         self._took_s = 0.0
+        self._budgets = Budgets(gpu_budgets)
         self._histories = Histories(rebuilder, teller)
         self._writing = Writing(actuator, elector, teller)
 
@@ -131,6 +135,8 @@ class Controller:
             pulled = self._pull(now_s)
         with step("decide"):
             made = each("decide", self._of(pulled), lambda one: self._decide(one, pulled[one.key]))
+        with step("divide"):
+            made = self._budgets.divide(self._workloads, made)
         with step("write"):
             self._writing.write(self._workloads, {key for key, some in made.items() if some}, now_s, leads=leads)
         with step("tell"):

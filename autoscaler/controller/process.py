@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event
@@ -45,6 +45,7 @@ class Process:
         tick_s: time from one look to the next.
         host, port: where /metrics, /healthz and /readyz are served.
         record: file for decisions with their histories.
+        gpu_budgets: GPUs of each budget, by its name.
     """
 
     connection: Connection
@@ -52,6 +53,7 @@ class Process:
     host: str
     port: int
     record: Path | None = None
+    gpu_budgets: Mapping[str, int] = field(default_factory=dict)
 
 
 class Candidate(Elector, Protocol):
@@ -172,6 +174,7 @@ def run_process(
             clock=clock,
             teller=_teller(process, metrics, log, heartbeat, extension, ending),
             tick_s=process.tick_s,
+            gpu_budgets=process.gpu_budgets,
         )
         warm = Event()
         checks = {

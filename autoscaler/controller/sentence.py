@@ -39,6 +39,8 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
         why += f"; maxReplicas is {spec.replicas_max}"
     elif Reason.AT_MIN in decision.reasons:
         why += f"; minReplicas is {spec.replicas_min}"
+    if decision.cut_from is not None:
+        why += f"; {decision.cut_from} are wanted, the GPU budget gives {decision.desired}"
     return head + why
 
 

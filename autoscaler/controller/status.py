@@ -136,7 +136,7 @@ def _knows(reasons: Collection[str]) -> bool:
 
 def _conditions(workload: Workload, before: PredictiveAutoscalerStatus, now_s: float) -> list[Condition]:
     old = {condition.type: condition for condition in before.conditions}
-    made = (_ready(workload), _metrics(workload), _active(workload), _limited(workload.decision))
+    made = (_ready(workload), _metrics(workload), _active(workload), _limited(workload))
     conditions = []
     for kind, holds, reason, message in made:
         status: Literal["True", "False", "Unknown"] = _STATUS[holds]
@@ -203,10 +203,14 @@ def _active(workload: Workload) -> _Made:
     return kind, False, outcome.reason, outcome.message
 
 
-def _limited(decision: Decision | None) -> _Made:
-    kind = ConditionType.SCALING_LIMITED
+def _limited(workload: Workload) -> _Made:
+    kind, decision = ConditionType.SCALING_LIMITED, workload.decision
+    if workload.budget_problem is not None:
+        return kind, True, *workload.budget_problem
     if decision is None:
         return kind, None, "NoDecisionYet", ""
+    if decision.cut_from is not None:
+        return kind, True, "GpuBudget", f"{decision.cut_from} are wanted, the GPU budget gives {decision.desired}"
     if Reason.AT_MAX in decision.reasons:
         return kind, True, "TooManyReplicas", "the need is above maxReplicas"
     if Reason.AT_MIN in decision.reasons:

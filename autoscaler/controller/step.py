@@ -65,7 +65,7 @@ def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
     decision, outlook = decide_early(workload.spec, workload.state, observation)
     if decision.desired <= decision.current:
         return []
-    workload.take(decision)
+    _take(workload, decision)
     return [Made(workload.spec, observation, outlook, decision, newest=True)]
 
 
@@ -104,8 +104,15 @@ def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) ->
     assert workload.state is not None, "a workload without a state isn't decided on"
     observation = _observation(workload, data, fleet)
     decision, workload.state = decide(workload.spec, workload.state, observation)
-    workload.take(decision)
+    _take(workload, decision)
     return Made(workload.spec, observation, outlook_of(workload.spec, workload.state), decision, newest)
+
+
+def _take(workload: Workload, decision: Decision) -> None:
+    """Without a GPU budget a decision stands; with one, as far as `Budgets` gives what it wants."""
+    if workload.autoscaler.spec.gpu_budget is None:
+        workload.budget_problem = None
+        workload.take(decision)
 
 
 def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation:

@@ -76,6 +76,7 @@ class Workload:
         bin: the last bin's data.
         looked_s: when demand was last looked at before a bin was over.
         outage_bins: bins in a row without known demand.
+        budget_problem: reason and message, where its GPU budget itself is at fault.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
         floor: what mode Floor writes: the last decision that stands on data; None before one.
@@ -102,6 +103,7 @@ class Workload:
     bin: BinData | None = None
     looked_s: float = math.nan
     outage_bins: int = 0
+    budget_problem: tuple[str, str] | None = None
     metrics_reason: str = ""
     metrics_message: str = ""
     decision: Decision | None = None

@@ -1,0 +1,144 @@
+"""GPU budgets, live: after all have decided, what each gets of the GPUs that it shares with others.
+
+Counted is what exists: replicas ordered, pods that are being deleted, pods beyond the order in a rolling update, and
+orders of ours that the watch hasn't shown yet. So a budget holds at every moment; GPUs are given on once they are free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autoscaler.controller.step import Made
+from autoscaler.controller.workload import ObjectKey, Workload
+from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
+from autoscaler.kube.cluster import Reason as Unknown
+from autoscaler.kube.facts import Target
+
+_NOTHING_THERE = (Unknown.NOT_FOUND, Unknown.KIND_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Replicas whose GPUs are taken: those ordered, and those that leave or are beyond the order."""
+
+    ordered: int
+    leaving: int
+
+
+class Budgets:
+    """All budgets of a controller; used by the tick's thread only."""
+
+    def __init__(self, gpus: Mapping[str, int]) -> None:
+        """`gpus` are those of each budget, by its name."""
+        self._gpus = gpus
+        self._wishes: dict[ObjectKey, Made] = {}
+        self._held: dict[ObjectKey, _Held] = {}
+
+    def divide(
+        self, workloads: Mapping[ObjectKey, Workload], made: Mapping[ObjectKey, list[Made]]
+    ) -> dict[ObjectKey, list[Made]]:
+        """What was decided in this tick, cut to what the budgets give; workloads take it on.
+
+        Between bins nothing is released, so what was decided early and comes to nothing is left out.
+        """
+        self._wishes = {key: wish for key, wish in self._wishes.items() if key in workloads}
+        self._held = {key: held for key, held in self._held.items() if key in workloads}
+        divided = dict(made)
+        fresh = {key for key, several in made.items() if several and several[-1].newest}
+        for key in fresh:
+            if workloads[key].autoscaler.spec.gpu_budget is not None:
+                self._wishes[key] = made[key][-1]
+        for name, members in _members(workloads.values()).items():
+            if not any(member.key in fresh for member in members):
+                continue
+            claims = [self._claim(member) for member in members]
+            gpus = self._gpus.get(name)
+            _note_problem(name, gpus, members, claims)
+            # Without its number of GPUs nothing may be ordered beyond those that are held.
+            cap = sum(claim.held_gpus for claim in claims) if gpus is None else gpus
+            for member, replicas in zip(members, divide(cap, claims), strict=True):
+                if member.key in fresh:
+                    divided[member.key] = _given(member, made[member.key], replicas)
+        return divided
+
+    def _claim(self, workload: Workload) -> Claim:
+        part = workload.autoscaler.spec.gpu_budget
+        assert part is not None, "a member of a budget states its part"
+        held = self._held[workload.key] = self._held_by(workload)
+        minimum = workload.spec.replicas_min
+        wish = self._wishes.get(workload.key)
+        if wish is None or workload.autoscaler.metadata.deletion_timestamp is not None:
+            # Nothing is wanted of it yet, or any more, but what there is.
+            use = np.ones(held.ordered)
+            return Claim(
+                part.gpus_per_replica, part.priority, minimum, held.ordered, held.ordered, held.leaving, use, use, True
+            )
+        return claim_of(
+            replace(wish.decision, current=held.ordered),
+            wish.outlook,
+            gpus_per_replica=part.gpus_per_replica,
+            priority=part.priority,
+            minimum=minimum,
+            leaving=held.leaving,
+        )
+
+    def _held_by(self, workload: Workload) -> _Held:
+        """As far as it can be known; where the target can't be read, as it was."""
+        target = workload.target
+        if isinstance(target, Target):
+            written = workload.outcome.after if workload.outcome is not None else None
+            ordered = max(target.replicas, written or 0)
+            pods = [pod for pod in target.pods if not pod.failed]
+            deleting = sum(pod.deleting for pod in pods)
+            return _Held(ordered, deleting + max(0, len(pods) - deleting - ordered))
+        if target is not None and target.reason in _NOTHING_THERE:
+            return _Held(0, 0)
+        if workload.key in self._held:
+            return self._held[workload.key]
+        status = workload.status
+        known = status.current_replicas if status is not None else None
+        return _Held(workload.spec.replicas_min if known is None else known, 0)
+
+
+def _members(workloads: Iterable[Workload]) -> dict[str, list[Workload]]:
+    """Budget -> its workloads, in the order of their names: of equals always the same comes first."""
+    members: dict[str, list[Workload]] = {}
+    for workload in sorted(workloads, key=lambda one: one.key):
+        if workload.autoscaler.spec.gpu_budget is not None:
+            members.setdefault(workload.autoscaler.spec.gpu_budget.name, []).append(workload)
+    return members
+
+
+def _given(workload: Workload, made: list[Made], replicas: int) -> list[Made]:
+    """The workload's decisions with the newest one as it is carried out."""
+    newest = made[-1]
+    decision = cut(newest.decision, replicas)
+    if newest.outlook.early and decision.desired <= decision.current:
+        return made[:-1]
+    if not newest.outlook.early and workload.state is not None:
+        workload.state = state_after(workload.state, decision)
+    workload.take(decision)
+    return [*made[:-1], replace(newest, decision=decision)]
+
+
+def _note_problem(name: str, gpus: int | None, members: Sequence[Workload], claims: Sequence[Claim]) -> None:
+    """Say at each object what is wrong with the budget itself."""
+    problem = None
+    least = sum(claim.gpus_per_replica * claim.minimum for claim in claims)
+    if gpus is None:
+        problem = (
+            "GpuBudgetUnknown",
+            f"the controller has no GPU budget {name}: nothing is ordered until it is started with"
+            f" --gpu-budget {name}=GPUS, or spec.gpuBudget.name is corrected",
+        )
+    elif least > gpus:
+        problem = (
+            "MinimumsAboveGpuBudget",
+            f"minReplicas of GPU budget {name} need {least} GPUs together and it has {gpus}: the higher priorities get"
+            " theirs; lower a minReplicas or raise the budget",
+        )
+    for member in members:
+        member.budget_problem = problem

@@ -1,0 +1,202 @@
+"""GPU budgets, live: two objects on one cluster whose released pods take a bin to go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Event
+
+import numpy as np
+import pytest
+
+from autoscaler.controller.clock import VirtualClock
+from autoscaler.controller.controller import Controller
+from autoscaler.controller.no_cluster import NoCluster
+from autoscaler.controller.rebuilder import InlineRebuilder
+from autoscaler.controller.simulated import SimulatedWorld
+from autoscaler.controller.status import status_of
+from autoscaler.controller.tell import Teller
+from autoscaler.core.decision import Reason
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.kube.facts import Unavailable
+from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.metrics import Metrics
+from autoscaler.traces.trace import Trace
+
+BIN_S = 600.0
+BINS = 300
+
+
+class SharedWorld(NoCluster):
+    """Several simulated worlds as one, each with one object; a released pod is there, being deleted, for a bin more."""
+
+    def __init__(self, worlds):
+        self.worlds = {world.objects()[0].metadata.name: world for world in worlds}
+        self.leaving = dict.fromkeys(self.worlds, ())
+        self.hidden: set[str] = set()
+
+    def begin(self, at_s):
+        for name, world in self.worlds.items():
+            world.begin(at_s)
+            self.leaving[name] = ()
+
+    def objects(self):
+        return tuple(world.objects()[0] for world in self.worlds.values())
+
+    def target(self, key):
+        if key.name in self.hidden:
+            return Unavailable(key, "ClusterStale", "not heard of")
+        target = self.worlds[key.name].target(key)
+        return replace(target, pods=(*target.pods, *self.leaving[key.name]))
+
+    def fetch(self, requests):
+        answers = {}
+        for name, world in self.worlds.items():
+            answers |= world.fetch([request for request in requests if request.query == name])
+        return answers
+
+    def apply(self, autoscaler, target, desired, *, now_s):
+        name = autoscaler.metadata.name
+        before = self.worlds[name].target(target.key).pods
+        outcome = self.worlds[name].apply(autoscaler, target, desired, now_s=now_s)
+        kept = {pod.uid for pod in self.worlds[name].target(target.key).pods}
+        self.leaving[name] += tuple(replace(pod, deleting=True) for pod in before if pod.uid not in kept)
+        return outcome
+
+    def replicas(self, name):
+        """Those ordered, and all that exist."""
+        ordered = len(self.worlds[name].target(None).pods)
+        return ordered, ordered + len(self.leaving[name])
+
+    def is_leader(self):
+        return True
+
+    def hand_over(self, *, within_s):
+        return False
+
+
+class Run:
+    def __init__(self, worlds, gpus):
+        self.world = SharedWorld(worlds)
+        self.clock = VirtualClock(0.0, speed=float("inf"))
+        self.logged: list[str] = []
+        self.controller = Controller(
+            cluster=self.world,
+            source=self.world,
+            rebuilder=InlineRebuilder(self.world),
+            actuator=self.world,
+            elector=self.world,
+            clock=self.clock,
+            teller=Teller(
+                Metrics(version="0", now_s=self.clock.now_s), Log(self.logged.append, now_s=self.clock.now_s)
+            ),
+            tick_s=BIN_S,
+            settle_s=0.0,
+            gpu_budgets=gpus,
+        )
+        self.bin = 0
+
+    def tick(self):
+        self.clock.wait_until(self.bin * BIN_S, Event())
+        self.world.begin(self.bin * BIN_S)
+        self.controller.tick()
+        self.bin += 1
+        assert not any(workload.defects for workload in self.controller.workloads)
+        return {workload.key.name: workload for workload in self.controller.workloads}
+
+
+@pytest.fixture
+def world_of(object_of):
+    def make(name, demand, *, gpus=1, priority=0, minimum=0, budget="shared"):
+        autoscaler = object_of(
+            name=name,
+            uid=name,
+            scaleTargetRef={"name": name},
+            minReplicas=minimum,
+            demand=[{"query": name, "capacity": 1.0}],
+            gpuBudget={"name": budget, "gpusPerReplica": gpus, "priority": priority},
+        )
+        # The simulated world knows its queries by the trace's units.
+        trace = Trace(name, 0.0, BIN_S, {"requests": np.asarray(demand) * BIN_S}, dated=False)
+        return SimulatedWorld(autoscaler, trace, LoadLatency.constant(3 * BIN_S))
+
+    return make
+
+
+def wave(level, phase):
+    t = np.arange(BINS)
+    return level * (1.0 + 0.8 * np.sin(2 * np.pi * (t / 60 + phase))) + 0.01
+
+
+def test_the_budget_holds_at_every_moment_and_minimums_are_kept(world_of):
+    run = Run([world_of("a", wave(4, 0.0), minimum=2), world_of("b", wave(2, 0.3), gpus=3, minimum=1)], {"shared": 12})
+    cuts = changed = 0
+    for _ in range(BINS - 1):
+        workloads = run.tick()
+        (a, all_a), (b, all_b) = run.world.replicas("a"), run.world.replicas("b")
+        assert all_a + 3 * all_b <= 12
+        if run.bin > 3:
+            assert (a >= 2, b >= 1) == (True, True)
+        cuts += any(workload.decision.cut_from is not None for workload in workloads.values() if workload.decision)
+        changed += all_a > a or all_b > b
+    assert cuts > 20
+    assert changed > 3
+
+
+def test_a_budget_with_room_for_all_changes_nothing(world_of):
+    shared = Run([world_of("a", wave(4, 0.0)), world_of("b", wave(2, 0.3), gpus=3)], {"shared": 1_000})
+    for _ in range(100):
+        shared.tick()
+    alone = [Run([world], {"shared": 1_000}) for world in (world_of("a", wave(4, 0.0)), world_of("b", wave(2, 0.3)))]
+    for run in alone:
+        for _ in range(100):
+            run.tick()
+    for name, run in zip("ab", alone, strict=True):
+        assert shared.world.worlds[name].served() == run.world.worlds[name].served()
+
+
+def test_who_is_cut_says_so_in_condition_and_sentence(world_of):
+    run = Run([world_of("low", wave(4, 0.0)), world_of("high", wave(4, 0.0), priority=1)], {"shared": 8})
+    told = set()
+    for _ in range(100):
+        workloads = run.tick()
+        low = workloads["low"]
+        if low.decision is not None and low.decision.cut_from is not None:
+            assert low.decision.reasons[0] is Reason.GPU_BUDGET
+            status = status_of(low, 0.0)
+            told |= {(one.status, one.reason) for one in status.conditions if one.type == "ScalingLimited"}
+            wants = f"{low.decision.cut_from} are wanted, the GPU budget gives {low.decision.desired}"
+            assert any(wants in one.message for one in status.conditions)
+    assert told == {("True", "GpuBudget")}
+
+
+def test_a_budget_that_the_controller_does_not_have_orders_nothing_and_says_what_to_do(world_of):
+    run = Run([world_of("a", wave(4, 0.0), budget="typo")], {"shared": 8})
+    for _ in range(20):
+        workload = run.tick()["a"]
+    assert run.world.replicas("a") == (0, 0)
+    limited = next(one for one in status_of(workload, 0.0).conditions if one.type == "ScalingLimited")
+    assert (limited.status, limited.reason) == ("True", "GpuBudgetUnknown")
+    assert "--gpu-budget typo=GPUS" in limited.message
+
+
+def test_minimums_above_the_budget_are_cut_by_priority_and_said(world_of):
+    run = Run(
+        [world_of("a", wave(1, 0.0), minimum=3), world_of("b", wave(1, 0.0), minimum=3, priority=1)], {"shared": 4}
+    )
+    for _ in range(20):
+        workloads = run.tick()
+    assert (run.world.replicas("a"), run.world.replicas("b")) == ((1, 1), (3, 3))
+    assert workloads["a"].budget_problem[0] == "MinimumsAboveGpuBudget"
+
+
+def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of):
+    run = Run([world_of("a", wave(4, 0.0)), world_of("b", wave(4, 0.0))], {"shared": 9})
+    for _ in range(70):
+        run.tick()
+    held, _ = run.world.replicas("a")
+    assert held > 0
+    run.world.hidden = {"a"}
+    for _ in range(20):
+        run.tick()
+        assert run.world.replicas("a")[0] + run.world.replicas("b")[1] <= 9
+    assert run.world.replicas("a")[0] == held
