@@ -87,8 +87,8 @@ def _does(autoscaler: PredictiveAutoscaler) -> str:
     within = f", within GPU budget {share.name}, {share.gpus_per_replica} GPUs each" if share else ""
     sustains = ", ".join(f"{demand.capacity:g} {demand.unit}/s" for demand in spec.demand)
     return (
-        f"{acts[spec.mode]}{within}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later than"
-        f" {format_duration(spec.objective.max_wait)}"
+        f"{acts[spec.mode]}{within}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later"
+        f" than {format_duration(spec.objective.max_wait)}"
     )
 
 

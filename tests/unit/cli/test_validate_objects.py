@@ -31,8 +31,8 @@ def test_validate_says_what_each_object_will_do(capsys: pytest.CaptureFixture[st
         f"{MINIMAL}:2: default/chat: mode Shadow, Deployment chat: decides on 1 to 10 replicas every 1m and writes"
         " nothing; 3.2 requests/s per replica; at most 1% later than 10s\n"
         f"{FULL}:2: inference/chat: mode Floor, Deployment chat-vllm: sets the minimum of its ScaledObject or"
-        " HorizontalPodAutoscaler every 1m, 2 to 24 replicas; 3.2 requests/s, 9000 prompt_tokens/s per replica; at most"
-        " 1% later than 10s\n"
+        " HorizontalPodAutoscaler every 1m, 2 to 24 replicas, within GPU budget h100, 2 GPUs each; 3.2 requests/s,"
+        " 9000 prompt_tokens/s per replica; at most 1% later than 10s\n"
     )
     assert printed.err == ""
 
