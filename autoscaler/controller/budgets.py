@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload
 from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
@@ -54,15 +55,27 @@ class Budgets:
         for name, members in _members(workloads.values()).items():
             if not any(member.key in fresh for member in members):
                 continue
-            claims = [self._claim(member) for member in members]
-            gpus = self._gpus.get(name)
-            _note_problem(name, gpus, members, claims)
-            # Without its number of GPUs nothing may be ordered beyond those that are held.
-            cap = sum(claim.held_gpus for claim in claims) if gpus is None else gpus
-            for member, replicas in zip(members, divide(cap, claims), strict=True):
+            try:
+                given = self._divide(name, members)
+            except Exception as problem:
+                # A defect stops the one budget, and no other: its objects stay as they are.
+                for member in members:
+                    note_defect("divide", member, problem)
+                    divided.pop(member.key, None)
+                continue
+            for member, replicas in zip(members, given, strict=True):
+                member.defects.pop("divide", None)
                 if member.key in fresh:
                     divided[member.key] = _given(member, made[member.key], replicas)
         return divided
+
+    def _divide(self, name: str, members: Sequence[Workload]) -> list[int]:
+        claims = [self._claim(member) for member in members]
+        gpus = self._gpus.get(name)
+        _note_problem(name, gpus, members, claims)
+        # Without its number of GPUs nothing may be ordered beyond those that are held.
+        cap = sum(claim.held_gpus for claim in claims) if gpus is None else gpus
+        return divide(cap, claims)
 
     def _claim(self, workload: Workload) -> Claim:
         part = workload.autoscaler.spec.gpu_budget

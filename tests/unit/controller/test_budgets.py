@@ -8,6 +8,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from autoscaler.backtest.recorded import make_again
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.controller import Controller
 from autoscaler.controller.no_cluster import NoCluster
@@ -18,6 +19,7 @@ from autoscaler.controller.tell import Teller
 from autoscaler.core.decision import Reason
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.kube.facts import Unavailable
+from autoscaler.report.explanation import explain
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.traces.trace import Trace
@@ -200,3 +202,34 @@ def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of):
         run.tick()
         assert run.world.replicas("a")[0] + run.world.replicas("b")[1] <= 9
     assert run.world.replicas("a")[0] == held
+
+
+class Lines(list):
+    """A writer that keeps lines."""
+
+    write = list.append
+
+
+def test_a_recording_with_cuts_is_made_again_byte_for_byte(world_of):
+    run = Run([world_of("a", wave(4, 0.0), minimum=1), world_of("b", wave(2, 0.3), gpus=3)], {"shared": 9})
+    run.controller._teller._recording = lines = Lines()
+    for _ in range(100):
+        run.tick()
+    made = list(make_again(lines, name="recording"))
+    assert all(each.equal for each in made)
+    cut = [each.record for each in made if each.record.decision.cut_from is not None]
+    assert len(cut) > 10
+    assert not any(explain(record).differences for record in cut)
+    assert any(f"the GPU budget gives {cut[0].decision.desired}" in step.text for step in explain(cut[0]).steps)
+
+
+def test_a_defect_in_one_budget_leaves_the_others_alone(world_of):
+    run = Run([world_of("a", wave(4, 0.0)), world_of("b", wave(4, 0.0), budget="other")], {"shared": "9", "other": 9})
+    for _ in range(20):
+        with pytest.raises(AssertionError):
+            run.tick()
+    workloads = {workload.key.name: workload for workload in run.controller.workloads}
+    assert "divide" in workloads["a"].defects
+    assert not workloads["b"].defects
+    assert run.world.replicas("a") == (0, 0)
+    assert run.world.replicas("b")[0] > 0
