@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from autoscaler.core.decide import decide
+from autoscaler.core.gpu_kernels import best_replicas
 from autoscaler.core.history import replayed
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.observation import Observation
@@ -23,3 +24,4 @@ def warm_kernels() -> None:
     for at_s in (state.next_start_s, state.next_start_s + spec.bin_s):
         # The second one knows what served before it, and moves the queue on.
         _, state = decide(spec, state, Observation(at_s, {"requests": 5.0}, 3, np.array([1, 2])))
+    best_replicas(1, np.array([1, 2]), np.array([1.0, 0.5]))
