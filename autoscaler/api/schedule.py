@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.scalars import DurationBetween, time_text
 from autoscaler.core.cron import check_cron, check_time_zone
-from autoscaler.core.schedule import EXPECT_MAX, Event
+from autoscaler.core.event import EXPECT_MAX, Event
 from autoscaler.errors import UsageError
 
 EVENTS_MAX = 32

@@ -13,7 +13,7 @@ from autoscaler.api.problems import problems_of
 from autoscaler.api.schedule import Schedule, names_differ
 from autoscaler.api.yaml_file import FILE_BYTES_MAX, FileProblem
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
-from autoscaler.core.schedule import Event
+from autoscaler.core.event import Event
 from autoscaler.errors import UsageError
 
 

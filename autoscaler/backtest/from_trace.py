@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoscaler.backtest.setting import INTERVAL_S, Setting
+from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.schedule import Event
 from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
 from forecasting.series import FloatArray, linear_fill

@@ -78,6 +78,7 @@ def _row(setting: Setting, row: PolicyResult, found: RequestOutcome) -> PolicyRe
         first_token=found.first_token,
         unserved=found.unserved,
         late_work_fraction=found.late_work_fraction,
+        fluid_late_work_fraction=row.outcome.late_fraction,
     )
     counted = replace(row, outcome=_outcome(setting, row.outcome, found), requests=figures)
     if not row.hindsight:

@@ -62,12 +62,15 @@ class RequestFigures:
         first_token: from arrival to the first token.
         unserved: requests that were never served.
         late_work_fraction: share of the work, not of the requests, that was late.
+        fluid_late_work_fraction: the same as the fluid fidelity counts it under the same plan, in the bins on which
+            policies planned: how far that model is off on this log.
     """
 
     wait: Percentiles
     first_token: Percentiles
     unserved: int
     late_work_fraction: float
+    fluid_late_work_fraction: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.schedule import Event
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]

@@ -24,7 +24,7 @@ from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
     from autoscaler.backtest.engine_speed import EngineSpeed
-    from autoscaler.core.schedule import Event
+    from autoscaler.core.event import Event
 
 _OUTPUTS = "Outputs"
 _CLUSTER = "Simulated cluster"

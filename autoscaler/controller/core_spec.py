@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscalerSpec
+from autoscaler.core.event import Event
 from autoscaler.core.learned_capacity import CapacitySamples, effective_capacity_rps
 from autoscaler.core.learned_load import LoadTimes, effective_latency
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.schedule import Event
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import lead_bins_of
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.schedule import Event
 from autoscaler.errors import UsageError
 from forecasting.lead_members import DEFAULT_MEMBERS
 

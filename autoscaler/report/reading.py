@@ -34,12 +34,23 @@ def how_to_read(result: BacktestResult) -> list[str]:
     return texts
 
 
+def hides_bursts(result: BacktestResult) -> bool:
+    """Whether late work was counted in bins in which a burst can come, wait too long and be over."""
+    return result.requests is None and result.setting.bin_s > result.setting.max_wait_s
+
+
 def _fluid(result: BacktestResult) -> list[str]:
     wait = words.duration(result.setting.max_wait_s)
     texts = [
         f"Late is the share of {work_name(result)} that on arrival finds more than {wait} of work queued at the ready "
         "replicas."
     ]
+    if hides_bursts(result):
+        texts.append(
+            f"Work arrives evenly within a bin here. Bins of {words.duration(result.setting.bin_s)} are wider than "
+            f"{wait}, so what waits in a burst within one isn't seen: late shares are too low, the more the fewer "
+            "requests a replica serves at once. A log of single requests can be replayed one by one."
+        )
     if summarise(result).saving is not None:
         texts.append(
             "The headline compares with the cheapest HPA target, of all that were tried, that is at most as late as "
@@ -62,6 +73,9 @@ def _per_request(result: BacktestResult) -> list[str]:
         "queue, first in, first out, over the free slots of ready replicas.",
         f"Late is the share of requests that waited longer than {wait} for a slot. GPU-hours include drains: a "
         "released replica is paid for until its last request ends.",
+        "The wait is that for a slot, and the first token comes after it and the prefill. 'late work' weighs each "
+        "request by how long it holds a slot; 'in bins' is the same as the model in bins counts it, under the same "
+        "plan: how far that model is off on this log.",
         "The ready and loading replicas over time are those of the model in bins, without drains.",
         "Where a policy needed hindsight, it was tuned on the model in bins and not on single requests: its lateness "
         "here may differ from Headstart's.",

@@ -10,6 +10,7 @@ from rich.text import Text
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
+from autoscaler.report.reading import hides_bursts
 from autoscaler.report.reasons import headstart_reasons, shares
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
@@ -35,7 +36,10 @@ def wait_table(result: BacktestResult) -> Table | None:
     if result.requests is None:
         return None
     table = Table(box=None, header_style="bold", pad_edge=False, caption_justify="left")
-    table.caption = f"{words.count(result.requests.requests)} requests; seconds from arrival"
+    table.caption = (
+        f"{words.count(result.requests.requests)} requests; seconds from arrival\n"
+        "late work: share of the work whose request was late; in bins: as the model in bins counts it"
+    )
     table.add_column("policy", no_wrap=True)
     for head in WAIT_HEADS:
         table.add_column(head, justify="right", no_wrap=True)
@@ -99,6 +103,9 @@ def _caption(result: BacktestResult) -> str:
     marks = "; * needs hindsight" if any(row.hindsight for row in result.policies) else ""
     if marks and result.requests is not None:
         marks += "\nfluid: chosen on the work per bin, so for single requests it may be late, or not the cheapest"
+    if hides_bursts(result):
+        bins = words.duration(result.setting.bin_s)
+        marks += f"\nbins of {bins} are wider than that: what waits in a burst within one isn't seen"
     return asked + marks
 
 
@@ -123,6 +130,7 @@ def _requests(figures: RequestFigures) -> dict[str, object]:
     return {
         "unserved": figures.unserved,
         "late_work_fraction": facts.finite(figures.late_work_fraction),
+        "fluid_late_work_fraction": facts.finite(figures.fluid_late_work_fraction),
         "wait_s": _percentiles(figures.wait),
         "first_token_s": _percentiles(figures.first_token),
     }

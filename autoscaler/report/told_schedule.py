@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from autoscaler.core.decision import Decision
+from autoscaler.core.event import Event
 from autoscaler.core.outlook import Outlook
-from autoscaler.core.schedule import Decisions, Event, coming
+from autoscaler.core.schedule import Decisions, coming
 from autoscaler.core.spec import Spec
 from autoscaler.report.words import count, moment
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from autoscaler.core.schedule import Event
+from autoscaler.core.event import Event
 from autoscaler.telemetry.json_fields import Fields, number_content
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.api.schedule_file import read_schedule
-from autoscaler.core.schedule import Event
+from autoscaler.core.event import Event
 from autoscaler.errors import UsageError
 
 GOOD = """\

@@ -49,6 +49,8 @@ def test_each_plan_is_that_of_the_fluid_fidelity_and_its_figures_are_those_of_si
         assert after.outcome.replica_hours == alone.replica_hours > 0
         assert after.requests is not None
         assert (after.requests.wait, after.requests.first_token) == (alone.wait, alone.first_token)
+        assert after.requests.late_work_fraction == alone.late_work_fraction
+        assert after.requests.fluid_late_work_fraction == before.outcome.late_fraction
         bins = bins_of(setting, after.outcome)
         np.testing.assert_array_equal(bins.ready, bins_of(setting, before.outcome).ready)
         for field in ("paid", "late_rs", "served_rs"):

@@ -9,8 +9,8 @@ import pytest
 
 from autoscaler.backtest.from_trace import Scenario, setting_of, with_schedule
 from autoscaler.backtest.headstart import replay_headstart
+from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.schedule import Event
 from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from autoscaler.core.decide import decide, decide_early, look_ahead, outlook_of
 from autoscaler.core.decision import Reason
+from autoscaler.core.event import Event
 from autoscaler.core.history import replayed
 from autoscaler.core.observation import Observation
-from autoscaler.core.schedule import Decisions, Event, as_tried, coming, raised, without_surges
+from autoscaler.core.schedule import Decisions, as_tried, coming, raised, without_surges
 from autoscaler.core.state import State
 from autoscaler.errors import UsageError
 

@@ -13,6 +13,7 @@ from autoscaler.backtest.result import BacktestResult, RequestFidelity, RequestF
 from autoscaler.report import words
 from autoscaler.report.page import html_page
 from autoscaler.report.picture import write_png
+from autoscaler.report.reading import how_to_read
 from autoscaler.report.sentence import sentence
 from autoscaler.report.table import policy_table, to_json, wait_table
 
@@ -28,7 +29,7 @@ def fluid() -> BacktestResult:
 @pytest.fixture(scope="module")
 def result(fluid) -> BacktestResult:
     """The hand-made result as if its 1,234 requests had been replayed."""
-    figures = RequestFigures(WAIT, FIRST_TOKEN, unserved=3, late_work_fraction=0.02)
+    figures = RequestFigures(WAIT, FIRST_TOKEN, unserved=3, late_work_fraction=0.02, fluid_late_work_fraction=0.005)
     return replace(
         fluid,
         setting=replace(
@@ -52,7 +53,22 @@ def test_the_tables_say_that_requests_were_counted_and_how_long_they_waited(resu
     waits = printed(wait_table(result))
     assert max(len(line) for line in waits.splitlines()) <= 100
     own = next(line for line in waits.splitlines() if line.startswith("headstart"))
-    assert own.split() == ["headstart", "0", "0.04", "3.2", "never", "0.25", "0.50", "125", "never"]
+    assert own.split() == [
+        "headstart",
+        "0",
+        "0.04",
+        "3.2",
+        "never",
+        "0.25",
+        "0.50",
+        "125",
+        "never",
+        "2",
+        "%",
+        "0.5",
+        "%",
+    ]
+    assert "in bins: as the model in bins counts it" in waits
     assert "1,234 requests; seconds from arrival" in waits
 
 
@@ -65,12 +81,24 @@ def test_the_fluid_fidelity_has_no_waits(fluid):
     assert "requests" not in found["policies"]["headstart"]
 
 
+def test_bins_wider_than_the_limit_are_told_of_unless_requests_were_counted(fluid, result):
+    assert fluid.setting.bin_s > fluid.setting.max_wait_s
+    narrow = replace(fluid, setting=replace(fluid.setting, max_wait_s=fluid.setting.bin_s))
+    for told, expected in ((fluid, True), (narrow, False), (result, False)):
+        assert (
+            "wider than that: what waits in a burst within one isn't seen" in printed(policy_table(told))
+        ) == expected
+        assert any("burst within one isn't seen" in text for text in how_to_read(told)) == expected
+    assert max(len(line) for line in printed(policy_table(fluid)).splitlines()) <= 100
+
+
 def test_json_holds_waits_and_speeds_and_an_infinite_wait_is_null(result):
     found = json.loads(json.dumps(to_json(result), allow_nan=False))
     assert (found["fidelity"], found["requests"]) == ("request", 1234)
     assert found["policies"]["hpa"]["requests"] == {
         "unserved": 3,
         "late_work_fraction": 0.02,
+        "fluid_late_work_fraction": 0.005,
         "wait_s": {"p50": 0.0, "p90": 0.04, "p99": 3.21, "max": None},
         "first_token_s": {"p50": 0.25, "p90": 0.5, "p99": 125.4, "max": None},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decision_records import MORNING_S, make_outlook, make_record, make_spec
 
 from autoscaler.controller.sentence import decision_sentence
-from autoscaler.core.schedule import Event
+from autoscaler.core.event import Event
 from autoscaler.report.explanation import explain
 from autoscaler.report.reasons import MEANINGS
 

@@ -10,7 +10,7 @@ from decision_records import MORNING_S, make_outlook, make_record, make_spec
 
 from autoscaler.core.decide import choose
 from autoscaler.core.decision import Reason
-from autoscaler.core.schedule import Event
+from autoscaler.core.event import Event
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.decision_line import from_line, to_line
 
