@@ -16,6 +16,9 @@ from cluster.workloads import deployment, pod_annotations, predictive_autoscaler
 from kubernetes import client
 
 GPUS = 9
+BIN_S = 2.0
+HISTORY_S = 120.0
+DEMAND = {"low": 6.0, "high": 0.5}
 
 pytestmark = pytest.mark.usefixtures("predictive_autoscalers")
 
@@ -31,7 +34,11 @@ def test_a_budget_is_never_exceeded_while_gpus_move_to_the_higher_priority(
     for name in ("low", "high"):
         body = deployment(name, replicas=1, annotations=pod_annotations(load="2s", drain="4s"))
         apps.create_namespaced_deployment(live.namespace, body, _request_timeout=10)
-        exporter.set(f"demand_{name}", 6.0 if name == "low" else 0.5)
+        exporter.set(f"demand_{name}", DEMAND[name])
+    # Without a past nothing that runs would be taken from a workload for an hour.
+    start_s = time.time() // BIN_S * BIN_S - HISTORY_S
+    past = {f"demand_{name}": [demand] * int(HISTORY_S // BIN_S) for name, demand in DEMAND.items()}
+    prometheus.backfill(past, start_s=start_s, step_s=BIN_S)
     prometheus.start()
     for name, gpus, priority in (("low", 1, 0), ("high", 3, 5)):
         part = {"name": "shared", "gpusPerReplica": gpus, "priority": priority}
