@@ -25,7 +25,7 @@ from autoscaler.telemetry.metrics import Metrics
 
 _LOAD_LEVEL = 0.5
 # With 1,000 objects the tick, the process that answers and KEDA want more than two cores give; the tick can wait.
-_TICK_NICENESS = 10
+_TICK_NICENESS = 19
 # Decisions that hold what is there. Of a guest that is a guess, and held it could be fewer than there are.
 _HOLDS = {Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING}
 _UNUSABLE = "its demand isn't known, or its history can't be read"

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"runtime/debug"
 	"sort"
 	"strconv"
 	"sync"
@@ -56,6 +57,8 @@ type notes struct {
 }
 
 func main() {
+	// Collecting garbage on the cores that the scaler runs on would be measured as the scaler's: it made p99 6 ms of 3.
+	debug.SetGCPercent(1600)
 	if len(os.Args) != 3 {
 		log.Fatal("usage: callers ADDRESS OBJECTS")
 	}
