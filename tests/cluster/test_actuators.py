@@ -81,8 +81,14 @@ class World:
         return Target(self.key, scale.replicas, scale.resource_version, (), owners=owners)
 
     def apply(self, desired: int, target: Target | None = None) -> Outcome:
-        self.now_s += 60.0
-        return apply(self.kube, self.object(), target or self.target(), desired, now_s=self.now_s, memory=self.memory)
+        """As one tick does; where the cluster's controllers wrote between read and patch, as the next tick would."""
+        for _ in range(5):
+            self.now_s += 60.0
+            seen = target or self.target()
+            outcome = apply(self.kube, self.object(), seen, desired, now_s=self.now_s, memory=self.memory)
+            if target or outcome.action is not Action.CONFLICT:
+                break
+        return outcome
 
 
 def note_of(raw: dict[str, Any]) -> dict[str, Any] | None:
