@@ -45,6 +45,8 @@ _FLOOR = (
 _SCALE = _rights("get patch", *(f"{kind}/scale" for kind in _APPS)) | _rights(
     "patch", f"{_WORKER_SETS}/scale"
 )  # actuators.scale
+# By components/node-head-start, beside any overlay: actuators.placeholders.
+WARM_NODES = _rights("get patch", "deployments.apps/scale", "capacitybuffers.autoscaling.x-k8s.io")
 # In its own namespace only: kube.lease_lock.
 LEASES = _rights("get create update", "leases.coordination.k8s.io")
 NEEDED = {"shadow": _READ, "floor": _READ | _FLOOR, "scale": _READ | _FLOOR | _SCALE}

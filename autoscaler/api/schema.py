@@ -33,6 +33,7 @@ _COLUMNS = (
     ("Min", "integer", ".spec.minReplicas", True),
     ("Max", "integer", ".spec.maxReplicas", True),
     ("Load", "number", ".status.loadLatency.p90Seconds", True),
+    ("Placeholders", "integer", ".status.placeholderReplicas", True),
     ("Message", "string", ".status.lastDecision.message", True),
 )
 

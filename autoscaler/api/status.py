@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     METRICS_AVAILABLE = "MetricsAvailable"
     SCALING_ACTIVE = "ScalingActive"
     SCALING_LIMITED = "ScalingLimited"
+    NODE_HEAD_START = "NodeHeadStart"
 
 
 class StatusPart(Model):
@@ -28,7 +29,7 @@ class StatusPart(Model):
 class Condition(StatusPart):
     """In the manner of HorizontalPodAutoscaler's."""
 
-    type: str = Field(description="Ready, MetricsAvailable, ScalingActive or ScalingLimited.")
+    type: str = Field(description="Ready, MetricsAvailable, ScalingActive, ScalingLimited or NodeHeadStart.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="Why, as one stable word.")
     message: str = Field(default="", description="Why, as one sentence.")
@@ -42,6 +43,18 @@ class Condition(StatusPart):
     )
 
 
+class LoadPhase(StatusPart):
+    """What loads spend in one of their phases, seconds."""
+
+    phase: str = Field(
+        description="Node: waiting for a node, of the loads that did. Scheduling: of the others. Starting: image and"
+        " volumes. Readying: weights, compilation, warm-up."
+    )
+    samples: int = Field(description="Loads that told.")
+    p50_seconds: float = Field(description="Half of them took at most this.")
+    p90_seconds: float = Field(description="Nine of ten took at most this.")
+
+
 class LearnedLoadLatency(StatusPart):
     """Load latency as observed, seconds."""
 
@@ -50,6 +63,25 @@ class LearnedLoadLatency(StatusPart):
     p90_seconds: float | None = Field(default=None, description="Nine of ten loads took at most this.")
     recent_seconds: tuple[float, ...] = Field(
         default=(), description="The newest loads, oldest first: what a restarted controller begins with."
+    )
+    recent_node_seconds: tuple[float, ...] = Field(
+        default=(), description="What each of them waited for a node; empty where none did."
+    )
+    phases: tuple[LoadPhase, ...] = Field(
+        default=(),
+        description="What they spent their time on, as far as it was seen.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["phase"]},
+    )
+
+
+class LearnedNodeLatency(StatusPart):
+    """Waits for a node as observed, seconds."""
+
+    samples: int = Field(default=0, description="Waits seen.")
+    p50_seconds: float | None = Field(default=None, description="Half of the nodes took at most this.")
+    p90_seconds: float | None = Field(default=None, description="Nine of ten nodes took at most this.")
+    recent_seconds: tuple[float, ...] = Field(
+        default=(), description="The newest waits, oldest first: what a restarted controller begins with."
     )
 
 
@@ -93,10 +125,16 @@ class PredictiveAutoscalerStatus(StatusPart):
     current_replicas: int | None = Field(default=None, description="Replicas ordered: the workload's own number.")
     ready_replicas: int | None = Field(default=None, description="Replicas that serve.")
     loading_replicas: int | None = Field(default=None, description="Replicas ordered that don't serve yet.")
+    placeholder_replicas: int | None = Field(
+        default=None, description="Placeholders decided last, where nodeHeadStart is asked for."
+    )
     forecast_peak: ForecastPeak | None = Field(
         default=None, description="The largest demand expected until one load ahead, and when."
     )
     load_latency: LearnedLoadLatency | None = Field(default=None, description="Load latency as observed.")
+    node_provisioning: LearnedNodeLatency | None = Field(
+        default=None, description="How long loads waited for a node, as observed, of those that did."
+    )
     capacity: tuple[LearnedCapacity, ...] = Field(
         default=(),
         description="Work per second per ready replica while saturated, by unit.",
@@ -108,6 +146,6 @@ class PredictiveAutoscalerStatus(StatusPart):
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),
-        description="Ready, MetricsAvailable, ScalingActive and ScalingLimited.",
+        description="Ready, MetricsAvailable, ScalingActive and ScalingLimited; NodeHeadStart where it is asked for.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

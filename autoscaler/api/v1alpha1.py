@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.model import Model, Rule
+from autoscaler.api.node_head_start import NodeHeadStart
 from autoscaler.api.scalars import DurationBetween, LateBudget
 from autoscaler.api.schedule import Schedule, names_differ
 from autoscaler.api.status import PredictiveAutoscalerStatus
@@ -184,8 +185,9 @@ class LoadLatency(Model):
 
     prior: Annotated[float, DurationBetween("0s", "24h")] = Field(
         default=120.0,
-        description="What a load is believed to take until enough were seen: scheduling, image, weights, warm-up. Too"
-        " long costs GPU-hours, too short makes work late; the default is a mid-sized model from a nearby disk.",
+        description="What a load is believed to take until enough were seen: scheduling, image, weights, warm-up; with"
+        " nodeHeadStart on a ready node, else the time of a node is part of it. Too long costs GPU-hours, too short"
+        " makes work late; the default is a mid-sized model from a nearby disk.",
     )
     learn: bool = Field(
         default=True, description="Whether the loads of the target's own pods replace the prior. False keeps it."
@@ -268,6 +270,11 @@ class PredictiveAutoscalerSpec(Model):
         description="The GPU budget that it shares with others. Its minReplicas are guaranteed in it; in mode Scale the"
         " budget is never exceeded, in mode Floor by what others add only.",
     )
+    node_head_start: NodeHeadStart | None = Field(
+        default=None,
+        description="Placeholders that keep nodes warm ahead of loads, as many as the forecast one node and one load"
+        " ahead wants beyond the replicas. Where nodes need no provisioning it is of no use.",
+    )
     prometheus: Prometheus | None = Field(
         default=None, description="Where this object's queries go, instead of the controller's own --prometheus."
     )
@@ -303,7 +310,30 @@ class PredictiveAutoscalerSpec(Model):
             cel="self.schedule.all(event, !has(event.atLeast) || event.atLeast <= self.maxReplicas)",
             message="must ask for at most maxReplicas ({maxReplicas}) with atLeast; lower it or raise maxReplicas",
         ),
+        Rule(
+            field="nodeHeadStart",
+            holds=lambda spec: spec.node_head_start is None or spec.gpu_budget is None,
+            cel="!has(self.nodeHeadStart) || !has(self.gpuBudget)",
+            message="can't stand beside gpuBudget, which doesn't count the GPUs that placeholders hold; remove one of"
+            " the two",
+        ),
+        Rule(
+            field="nodeHeadStart",
+            holds=lambda spec: not _is_own_placeholder(spec),
+            cel="!has(self.nodeHeadStart) || self.nodeHeadStart.placeholders.kind != self.scaleTargetRef.kind"
+            " || self.nodeHeadStart.placeholders.name != self.scaleTargetRef.name",
+            message="must have placeholders other than the workload to scale; name a Deployment of pause pods, or a"
+            " CapacityBuffer",
+        ),
     )
+
+
+def _is_own_placeholder(spec: PredictiveAutoscalerSpec) -> bool:
+    """Whether the workload to scale would be its own placeholder."""
+    target, head_start = spec.scale_target_ref, spec.node_head_start
+    if head_start is None:
+        return False
+    return (target.kind, target.name) == (head_start.placeholders.kind, head_start.placeholders.name)
 
 
 class Metadata(Model):

@@ -85,6 +85,10 @@ def _does(autoscaler: PredictiveAutoscaler) -> str:
     }
     share = spec.gpu_budget
     within = f", within GPU budget {share.name}, {share.gpus_per_replica} GPUs each" if share else ""
+    nodes = spec.node_head_start
+    if nodes is not None:
+        ahead = f"{nodes.placeholders.kind} {nodes.placeholders.name}"
+        within += f", and keeps nodes warm by up to {nodes.placeholders.max_replicas} placeholders, {ahead}"
     sustains = ", ".join(f"{demand.capacity:g} {demand.unit}/s" for demand in spec.demand)
     return (
         f"{acts[spec.mode]}{within}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later"

@@ -18,6 +18,7 @@ from autoscaler.controller.budgets import Budgets
 from autoscaler.controller.follow import follow
 from autoscaler.controller.histories import Histories
 from autoscaler.controller.isolation import each
+from autoscaler.controller.placing import Placing
 from autoscaler.controller.ports import Actuator, Clock, Cluster, Elector
 from autoscaler.controller.pull import Pull, Pulled, pull_for, read
 from autoscaler.controller.rebuilder import Rebuilder
@@ -87,6 +88,7 @@ class Controller:
         self._budgets = Budgets(gpu_budgets)
         self._histories = Histories(rebuilder, teller)
         self._writing = Writing(actuator, elector, teller)
+        self._placing = Placing(actuator, elector, self._writing)
 
     def run(self, stop: Event) -> None:
         """Tick until `stop` is set, then put back what was written."""
@@ -138,7 +140,9 @@ class Controller:
         with step("divide"):
             made = self._budgets.divide(self._workloads, made)
         with step("write"):
-            self._writing.write(self._workloads, {key for key, some in made.items() if some}, now_s, leads=leads)
+            fresh = {key for key, some in made.items() if some}
+            self._writing.write(self._workloads, fresh, now_s, leads=leads)
+            self._placing.place(self._workloads, fresh, now_s, leads=leads)
         with step("tell"):
             each("tell", self._of(made), lambda one: self._teller.decided(one, made[one.key], now_s))
         with step("status"):
@@ -208,6 +212,8 @@ class Controller:
         workload.queries, workload.outcome = queries, None
         if autoscaler.spec.scale_target_ref != before.scale_target_ref:
             workload.forget_target()
+        if autoscaler.spec.node_head_start != before.node_head_start:
+            workload.forget_placeholders()
         workload.retry_s = -math.inf
         if any(getattr(autoscaler.spec, name) != getattr(before, name) for name in _OF_HISTORY):
             workload.history_missing = workload.history_edited = True

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from autoscaler.api.node_head_start import NodeHeadStart
 from autoscaler.api.v1alpha1 import PredictiveAutoscalerSpec
 from autoscaler.core.event import Event
 from autoscaler.core.learned_capacity import CapacitySamples, effective_capacity_rps
 from autoscaler.core.learned_load import LoadTimes, effective_latency
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.node_head_start import node_and_load
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import lead_bins_of
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is planned with: replicas by `spec`, and nodes by `ahead` where they are kept warm."""
+
+    spec: Spec
+    ahead: Spec | None = None
+
+
 def stated_spec(given: PredictiveAutoscalerSpec) -> Spec:
-    """What the user stated, before anything is learned."""
+    """What the user stated, before anything is learned; where nodes are kept warm, of a load on a ready node."""
     return Spec(
         bin_s=given.interval,
         capacity_rps={demand.unit: demand.capacity for demand in given.demand},
@@ -32,6 +42,8 @@ def learned_spec(
     current: Spec,
     loads: LoadTimes,
     capacities: Mapping[str, CapacitySamples],
+    *,
+    nodes_warm: bool = False,
 ) -> Spec:
     """What to plan with from now on.
 
@@ -40,12 +52,14 @@ def learned_spec(
         current: what was planned with so far.
         loads: load latencies seen.
         capacities: unit -> capacities seen.
+        nodes_warm: whether replicas find a ready node, by placeholders; else its time is part of a load.
     """
     stated = stated_spec(given)
-    # What is stated counts exactly. What is learned moves all the time: it waits until it is worth a new forecast.
-    latency = stated.load_latency
-    if given.load_latency.learn and (seen := loads.latency(stated.load_latency)) is not stated.load_latency:
-        latency = effective_latency(current.load_latency, seen, stated.bin_s)
+    prior = stated.load_latency
+    if given.node_head_start is not None and not nodes_warm:
+        prior = node_and_load(_stated_node_latency(given.node_head_start), prior)
+    seen = loads.latency_on_node(prior) if nodes_warm else loads.latency(prior)
+    latency = _latency(given.load_latency.learn, prior, seen, current.load_latency, stated.bin_s)
     capacity_rps = {}
     for demand in given.demand:
         capacity_rps[demand.unit] = demand.capacity
@@ -54,6 +68,37 @@ def learned_spec(
             current_rps = current.capacity_rps.get(demand.unit, demand.capacity)
             capacity_rps[demand.unit] = effective_capacity_rps(current_rps, learned_rps)
     return replace(stated, load_latency=latency, capacity_rps=capacity_rps)
+
+
+def ahead_spec(
+    given: PredictiveAutoscalerSpec, spec: Spec, current: LoadLatency | None, loads: LoadTimes
+) -> Spec | None:
+    """What to plan nodes with, one node and one load ahead; None where no placeholders are asked for.
+
+    Args:
+        given: what the user stated.
+        spec: what replicas are planned with.
+        current: the time of a node and a load that was planned with so far; None where there was none.
+        loads: load latencies and waits for nodes seen.
+    """
+    if given.node_head_start is None:
+        return None
+    load, node = stated_spec(given).load_latency, _stated_node_latency(given.node_head_start)
+    stated = node_and_load(node, load)
+    load = loads.latency_on_node(load) if given.load_latency.learn else load
+    node = loads.node_latency(node) if given.node_head_start.provisioning.learn else node
+    seen = node_and_load(node, load)
+    learns = seen.quantiles_s != stated.quantiles_s
+    return replace(spec, load_latency=_latency(learns, stated, seen, current or stated, spec.bin_s))
+
+
+def _stated_node_latency(given: NodeHeadStart) -> LoadLatency:
+    return LoadLatency.constant(given.provisioning.prior)
+
+
+def _latency(learns: bool, stated: LoadLatency, seen: LoadLatency, current: LoadLatency, bin_s: float) -> LoadLatency:
+    """What is stated counts exactly. What is learned moves all the time: it waits until it is worth a new forecast."""
+    return effective_latency(current, seen, bin_s) if learns and seen is not stated else stated
 
 
 def _surges(spec: Spec) -> tuple[Event, ...]:

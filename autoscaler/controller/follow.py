@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autoscaler.api.status import PredictiveAutoscalerStatus
-from autoscaler.controller.workload import Workload
+from autoscaler.controller.workload import Workload, learned_loads, says_unplaced
 from autoscaler.core.learned_capacity import CapacitySamples
-from autoscaler.core.learned_load import LoadTimes
 
 # The status has load times to a tenth of a second, and capacities to four digits.
 _LOAD_ERROR_S = 0.051
@@ -25,10 +24,12 @@ def follow(workload: Workload, status: PredictiveAutoscalerStatus | None) -> Non
     workload.status = status
     if status is None:
         return
-    if status.load_latency is not None:
-        recent_s = status.load_latency.recent_seconds
-        if not _holds(workload.loads.recent_s, recent_s, error=_LOAD_ERROR_S):
-            workload.loads = replace(workload.loads, samples=LoadTimes.restored(recent_s).samples)
+    workload.unplaced = says_unplaced(status)
+    told = learned_loads(status)
+    if told.samples and not _holds(workload.loads.recent_s, told.recent_s, error=_LOAD_ERROR_S):
+        workload.loads = replace(workload.loads, samples=told.samples)
+    if not _holds(workload.loads.node_waits_s, told.node_waits_s, error=_LOAD_ERROR_S):
+        workload.loads = replace(workload.loads, node_waits_s=told.node_waits_s)
     for learned in status.capacity:
         own = workload.capacities.get(learned.unit, CapacitySamples())
         if not _holds(own.recent_rps, learned.recent_per_second, share=_CAPACITY_ERROR):

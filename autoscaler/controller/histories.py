@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from autoscaler.controller.core_spec import forecasts_alike
+from autoscaler.controller.core_spec import Plan, forecasts_alike
 from autoscaler.controller.isolation import each
 from autoscaler.controller.rebuild import Job, Rebuilt, job_for
 from autoscaler.controller.rebuilder import Rebuilder
@@ -55,13 +55,13 @@ class Histories:
             workload.retry_s = now_s + (_RETRY_S if failed else _EMPTY_RETRY_S)
         if rebuilt.failure is not None:
             self._teller.prometheus_failed(rebuilt.failure)
-        alike = forecasts_alike(rebuilt.job.spec, workload.spec) and not workload.history_edited
+        alike = _serves(workload, rebuilt.job) and not workload.history_edited
         if workload.state is not None and not lapsed and (failed or (alike and rebuilt.adds_nothing)):
             return
         if lapsed:
             workload.taught_s = -math.inf
         workload.history_edited = failed and workload.history_edited
-        workload.go_on_with(rebuilt.job.spec, rebuilt.state)
+        workload.go_on_with(rebuilt.job.spec, rebuilt.state, rebuilt.ahead)
         # Bounds and objective are those of now, whatever they were when the job began.
         wants_rebuild(workload)
         self._teller.rebuilt(workload, rebuilt)
@@ -69,13 +69,30 @@ class Histories:
 
 def _job(workload: Workload, now_s: float) -> Job | None:
     """The history that is to be asked for now, if any."""
-    spec = wants_rebuild(workload)
+    wanted = wants_rebuild(workload)
     if workload.rebuilding or not workload.queries.demand:
         return None
     if workload.state is None or workload.lapsed(now_s):
-        return job_for(workload, spec or workload.spec, now_s)
+        return _job_of(workload, wanted or _current(workload), now_s)
     # A clock that was set back doesn't put it off for longer.
     waits = 0.0 < workload.retry_s - now_s <= _EMPTY_RETRY_S
-    if (spec is None and not workload.history_missing) or waits:
+    if (wanted is None and not workload.history_missing) or waits:
         return None
-    return job_for(workload, spec or workload.spec, now_s)
+    return _job_of(workload, wanted or _current(workload), now_s)
+
+
+def _job_of(workload: Workload, plan: Plan, now_s: float) -> Job:
+    return job_for(workload, plan.spec, now_s, ahead=plan.ahead)
+
+
+def _current(workload: Workload) -> Plan:
+    return Plan(workload.spec, workload.ahead.spec if workload.ahead is not None else None)
+
+
+def _serves(workload: Workload, job: Job) -> bool:
+    """Whether the states that the workload has serve what the job was to plan with."""
+    if not forecasts_alike(job.spec, workload.spec):
+        return False
+    if job.ahead is None:
+        return True
+    return workload.ahead is not None and forecasts_alike(job.ahead, workload.ahead.spec)

@@ -8,6 +8,7 @@ from typing import Any
 from autoscaler.actuators import restore as restoring
 from autoscaler.actuators.apply import apply
 from autoscaler.actuators.outcome import ActuatorMemory, Outcome
+from autoscaler.actuators.placeholders import set_placeholders
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import API_VERSION, KIND, PredictiveAutoscaler
@@ -29,11 +30,15 @@ class KubeActuator:
         self._log = log
         self._metrics = metrics
         self._namespace = namespace
-        self._memory = ActuatorMemory()
+        self._memory, self._placeholder_memory = ActuatorMemory(), ActuatorMemory()
 
     def apply(self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float) -> Outcome:
         """See ports.Actuator."""
         return apply(self._kube, autoscaler, target, desired, now_s=now_s, memory=self._memory)
+
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
+        """See ports.Actuator."""
+        return set_placeholders(self._kube, autoscaler, placeholders, now_s=now_s, memory=self._placeholder_memory)
 
     def held(self) -> Collection[Held]:
         """See ports.Actuator. Where it can't be looked up, none: each is then looked up, and fails, by itself."""
@@ -57,6 +62,7 @@ class KubeActuator:
     def keep(self, autoscalers: Collection[PredictiveAutoscaler]) -> None:
         """See ports.Actuator."""
         self._memory.keep(autoscalers)
+        self._placeholder_memory.keep(autoscalers)
 
     def write_status(self, autoscaler: PredictiveAutoscaler, status: PredictiveAutoscalerStatus) -> bool:
         """See ports.Actuator. An object from a file has none; one that is gone needs none."""

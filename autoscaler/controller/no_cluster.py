@@ -41,6 +41,10 @@ class NoCluster:
         """Nothing."""
         return _NOTHING
 
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
+        """Nothing."""
+        return _NOTHING
+
     def held(self) -> Collection[Held]:
         """None."""
         return ()

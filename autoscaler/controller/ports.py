@@ -57,6 +57,10 @@ class Actuator(Protocol):
         """Make the target have `desired` replicas, or at least as many, as the object's mode says."""
         ...
 
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
+        """Have so many placeholders keep nodes warm; the object asks for some."""
+        ...
+
     def held(self) -> Collection[Held]:
         """The bounds that objects hold now, for whoever restores many."""
         ...

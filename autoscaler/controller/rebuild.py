@@ -12,6 +12,7 @@ import numpy as np
 
 from autoscaler.controller.workload import ObjectKey, Workload
 from autoscaler.core.history import replayed
+from autoscaler.core.node_head_start import Ahead
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from autoscaler.sources.ranges import Failure, MetricsSource, RangeAnswer, RangeRequest, SourceError
@@ -29,6 +30,7 @@ class Job:
         key, uid: of the object that it is for.
         spec: what to plan with.
         requests: unit -> the request for its demand.
+        ahead: what to plan nodes with; None where they aren't kept warm.
         remembered: unit -> what the state before knows of the same bins, work per second, shape (points,), NaN where it
             doesn't; a unit is absent where it knows nothing. A server that lost its past doesn't take it from us.
     """
@@ -37,6 +39,7 @@ class Job:
     uid: str
     spec: Spec
     requests: Mapping[str, RangeRequest]
+    ahead: Spec | None = None
     remembered: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def is_for(self, workload: Workload) -> bool:
@@ -49,7 +52,12 @@ class Job:
     def failed(self, failure: SourceError) -> Rebuilt:
         """What becomes of it where it can't be done."""
         start_s = next(iter(self.requests.values())).start_s - self.spec.bin_s
-        return Rebuilt(self, State.start(self.spec), start_s, failure=failure)
+        return self.without_history(start_s, failure)
+
+    def without_history(self, start_s: float, failure: SourceError | None = None) -> Rebuilt:
+        """What becomes of it without a single known bin."""
+        ahead = Ahead(self.ahead, State.start(self.ahead)) if self.ahead is not None else None
+        return Rebuilt(self, State.start(self.spec), start_s, ahead=ahead, failure=failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Rebuilt:
         state: to go on with; without history where a request failed.
         start_s: start of the history's first bin.
         demand_rps: unit -> the history that the state was made of, shape (n,); empty where a request failed.
+        ahead: to go on with for nodes; None where they aren't kept warm.
         failure: the first request that failed; None where all were answered.
     """
 
@@ -68,6 +77,7 @@ class Rebuilt:
     state: State
     start_s: float
     demand_rps: Mapping[str, FloatArray] = field(default_factory=dict)
+    ahead: Ahead | None = None
     failure: SourceError | None = None
 
     @property
@@ -77,7 +87,7 @@ class Rebuilt:
         return known <= sum(int(np.count_nonzero(~np.isnan(values))) for values in self.job.remembered.values())
 
 
-def job_for(workload: Workload, spec: Spec, now_s: float) -> Job:
+def job_for(workload: Workload, spec: Spec, now_s: float, *, ahead: Spec | None = None) -> Job:
     """The history of a workload up to, and without, the bin that ended last: that one is the next decision's."""
     bin_s = spec.bin_s
     last_s = math.floor(now_s / bin_s) * bin_s - bin_s
@@ -86,7 +96,8 @@ def job_for(workload: Workload, spec: Spec, now_s: float) -> Job:
         unit: workload.queries.request(query, start_s=last_s - (bins - 1) * bin_s, stop_s=last_s, step_s=bin_s)
         for unit, query in workload.queries.demand.items()
     }
-    return Job(workload.key, workload.autoscaler.metadata.uid, spec, requests, _remembered(workload, requests, now_s))
+    remembered = _remembered(workload, requests, now_s)
+    return Job(workload.key, workload.autoscaler.metadata.uid, spec, requests, ahead, remembered)
 
 
 def _remembered(workload: Workload, requests: Mapping[str, RangeRequest], now_s: float) -> dict[str, FloatArray]:
@@ -151,7 +162,11 @@ def _rebuilt(job: Job, answers: Mapping[str, RangeAnswer | SourceError]) -> Rebu
     start_s = next(iter(job.requests.values())).start_s - job.spec.bin_s
     known = np.flatnonzero(~np.isnan(np.fmax.reduce(list(demand_rps.values()))))
     if len(known) == 0:
-        return Rebuilt(job, State.start(job.spec), start_s)
+        return job.without_history(start_s)
     start_s += int(known[0]) * job.spec.bin_s
     demand_rps = {unit: values[known[0] :] for unit, values in demand_rps.items()}
-    return Rebuilt(job, replayed(job.spec, start_s=start_s, demand_rps=demand_rps), start_s, demand_rps)
+    state = replayed(job.spec, start_s=start_s, demand_rps=demand_rps)
+    ahead = None
+    if job.ahead is not None:
+        ahead = Ahead(job.ahead, replayed(job.ahead, start_s=start_s, demand_rps=demand_rps))
+    return Rebuilt(job, state, start_s, demand_rps, ahead)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.controller.bin_data import BinData, saturated_bin
-from autoscaler.controller.core_spec import forecasts_alike, learned_spec
+from autoscaler.controller.core_spec import Plan, ahead_spec, forecasts_alike, learned_spec
 from autoscaler.controller.fleet import Fleet, fleet_of
 from autoscaler.controller.pull import Pulled
 from autoscaler.controller.workload import Workload
 from autoscaler.core.decide import decide, decide_early, outlook_of
 from autoscaler.core.decision import Decision
 from autoscaler.core.learned_capacity import CapacitySamples
+from autoscaler.core.node_head_start import Placeholders, decide_placeholders
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.spec import Spec
@@ -29,6 +30,7 @@ class Made:
         spec: what was planned with.
         observation, outlook, decision: of the core.
         newest: whether it is for the bin that runs now; earlier ones only catch up, and nothing is done about them.
+        placeholders: how many are wanted; None where none are asked for, and between bins.
     """
 
     spec: Spec
@@ -36,6 +38,7 @@ class Made:
     outlook: Outlook
     decision: Decision
     newest: bool
+    placeholders: Placeholders | None = None
 
 
 def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
@@ -69,13 +72,27 @@ def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
     return [Made(workload.spec, observation, outlook, decision, newest=True)]
 
 
-def wants_rebuild(workload: Workload) -> Spec | None:
-    """The spec that what was learned asks for, where it needs a forecast from history anew; else it is taken on."""
-    spec = learned_spec(workload.autoscaler.spec, workload.spec, workload.loads, workload.capacities)
-    if forecasts_alike(spec, workload.spec):
-        workload.spec = spec
-        return None
-    return spec
+def wants_rebuild(workload: Workload) -> Plan | None:
+    """What is to be planned with, where that needs a forecast from history anew; else it is taken on."""
+    plan = _plan(workload)
+    alike = forecasts_alike(plan.spec, workload.spec)
+    if alike:
+        workload.spec = plan.spec
+    if plan.ahead is None or workload.ahead is None:
+        workload.ahead = None
+        return None if alike and plan.ahead is None else plan
+    if not forecasts_alike(plan.ahead, workload.ahead.spec):
+        return plan
+    workload.ahead = replace(workload.ahead, spec=plan.ahead)
+    return None if alike else plan
+
+
+def _plan(workload: Workload) -> Plan:
+    """What the object states and what was learned ask to plan with."""
+    given, loads = workload.autoscaler.spec, workload.loads
+    spec = learned_spec(given, workload.spec, loads, workload.capacities, nodes_warm=workload.nodes_warm)
+    current = workload.ahead.spec.load_latency if workload.ahead is not None else None
+    return Plan(spec, ahead_spec(given, spec, current, loads))
 
 
 def _fleet(workload: Workload, now_s: float) -> Fleet:
@@ -105,7 +122,19 @@ def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) ->
     observation = _observation(workload, data, fleet)
     decision, workload.state = decide(workload.spec, workload.state, observation)
     _take(workload, decision)
-    return Made(workload.spec, observation, outlook_of(workload.spec, workload.state), decision, newest)
+    outlook = outlook_of(workload.spec, workload.state)
+    return Made(workload.spec, observation, outlook, decision, newest, _decide_placeholders(workload, observation))
+
+
+def _decide_placeholders(workload: Workload, observation: Observation) -> Placeholders | None:
+    """How many placeholders to have, after the replicas were decided on."""
+    asked = workload.autoscaler.spec.node_head_start
+    if asked is None or workload.ahead is None or workload.decision is None:
+        return None
+    most = asked.placeholders.max_replicas
+    told, workload.ahead = decide_placeholders(workload.ahead, observation, workload.decision, most=most)
+    workload.placeholders = told
+    return told
 
 
 def _take(workload: Workload, decision: Decision) -> None:

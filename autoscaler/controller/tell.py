@@ -13,7 +13,7 @@ from autoscaler.controller.workload import ObjectKey, Workload, key_of
 from autoscaler.errors import HeadstartError
 from autoscaler.kube.facts import Target
 from autoscaler.sources.ranges import RangeAnswer, SourceError
-from autoscaler.telemetry.decision_line import to_line
+from autoscaler.telemetry.decision_line import compact, to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
 from autoscaler.telemetry.line_writer import LineWriter
 from autoscaler.telemetry.log import Log
@@ -131,7 +131,16 @@ def _record(workload: Workload, made: Made, now_s: float) -> Record:
         decision=made.decision,
         done=_done(workload.outcome) if made.newest else _CAUGHT_UP,
         assumed=isinstance(workload.target, Target) and workload.target.assumed,
+        phases={str(phase): compact(took) for phase, took in workload.loads.phases().items()},
+        placeholders=made.placeholders,
+        placed=_placed(workload, made),
     )
+
+
+def _placed(workload: Workload, made: Made) -> Done | None:
+    if made.placeholders is None:
+        return None
+    return _done(workload.placed) if made.newest else _CAUGHT_UP
 
 
 def _done(outcome: Outcome | None) -> Done:

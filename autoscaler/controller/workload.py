@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autoscaler.actuators.outcome import Outcome
-from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.placeholders import REFUSALS
+from autoscaler.api.status import ConditionType, PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.bin_data import BinData
 from autoscaler.controller.core_spec import stated_spec
@@ -19,6 +20,7 @@ from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.lateness import Lateness
 from autoscaler.core.learned_capacity import CapacitySamples
 from autoscaler.core.learned_load import LoadTimes
+from autoscaler.core.node_head_start import Ahead, Placeholders
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
@@ -79,6 +81,9 @@ class Workload:
         budget_problem: reason and message, where its GPU budget itself is at fault.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
+        ahead: what nodes are planned with; None where they aren't, or before a history of it is there.
+        placeholders, placed: the last decision on placeholders, and what became of it.
+        unplaced: whether it is known that placeholders can't be had: a load then includes a node's time.
         floor: what mode Floor writes: the last decision that stands on data; None before one.
         status: as last stored; `status_stored_s` is when.
     """
@@ -109,6 +114,10 @@ class Workload:
     decision: Decision | None = None
     floor: int | None = None
     outcome: Outcome | None = None
+    ahead: Ahead | None = None
+    placeholders: Placeholders | None = None
+    placed: Outcome | None = None
+    unplaced: bool = False
     status: PredictiveAutoscalerStatus | None = None
     status_stored_s: float = -math.inf
 
@@ -121,6 +130,11 @@ class Workload:
     def request_unit(self) -> str | None:
         """The unit that engines count their queues in; None where the object doesn't count requests."""
         return "requests" if "requests" in self.spec.capacity_rps else None
+
+    @property
+    def nodes_warm(self) -> bool:
+        """Whether replicas find a ready node, as far as it is known: placeholders are asked for, and can be had."""
+        return self.autoscaler.spec.node_head_start is not None and not self.unplaced
 
     @property
     def history_unknown(self) -> bool:
@@ -168,13 +182,33 @@ class Workload:
         elif decision.desired > decision.current:
             self.floor = max(self.floor or 0, decision.desired)
 
-    def go_on_with(self, spec: Spec, state: State) -> None:
+    def take_placed(self, outcome: Outcome) -> None:
+        """What became of the last decision on placeholders; what may pass doesn't change what is planned with."""
+        self.placed = outcome
+        if outcome.action in (Action.NONE, Action.PATCHED, Action.REFUSED):
+            self.unplaced = outcome.action is Action.REFUSED
+
+    def go_on_with(self, spec: Spec, state: State, ahead: Ahead | None = None) -> None:
         """Plan with another spec, on a history made for it; the queue is the same, measured by another capacity."""
         if self.state is not None:
             unit = next(iter(spec.capacity_rps))
             scale = self.spec.capacity_rps.get(unit, spec.capacity_rps[unit]) / spec.capacity_rps[unit]
             state = replace(state, backlog_rs=scale * self.state.backlog_rs, serving=self.state.serving)
-        self.spec, self.state = spec, state
+        if ahead is not None:
+            queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving)
+            ahead = replace(ahead, state=queued, placeholders=self._placeholders_before())
+        self.spec, self.state, self.ahead = spec, state, ahead
+
+    def _placeholders_before(self) -> int:
+        """Placeholders decided last, by this process or the one before it."""
+        if self.placeholders is not None:
+            return self.placeholders.desired
+        stored = self.status.placeholder_replicas if self.status is not None else None
+        return stored or 0
+
+    def forget_placeholders(self) -> None:
+        """Others are asked for from now on, or none."""
+        self.placeholders, self.placed, self.unplaced = None, None, False
 
     def forget_target(self) -> None:
         """Another workload is scaled from now on: what was seen, learned and decided was of the one before."""
@@ -182,10 +216,24 @@ class Workload:
         self.target = self.fleet = self.bin = self.decision = self.floor = self.outcome = None
 
 
+def learned_loads(status: PredictiveAutoscalerStatus) -> LoadTimes:
+    """What the status says was learned of loads."""
+    loads, nodes = status.load_latency, status.node_provisioning
+    return LoadTimes.restored(
+        loads.recent_seconds if loads else (),
+        loads.recent_node_seconds if loads else (),
+        nodes.recent_seconds if nodes else (),
+    )
+
+
+def says_unplaced(status: PredictiveAutoscalerStatus) -> bool:
+    """Whether the status says that placeholders can't be had."""
+    return any(each.type == ConditionType.NODE_HEAD_START and each.reason in REFUSALS for each in status.conditions)
+
+
 def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> Workload:
     """A workload that remembers what its object's status says was learned."""
     status = autoscaler.status or PredictiveAutoscalerStatus()
-    loads = LoadTimes.restored(status.load_latency.recent_seconds if status.load_latency else ())
     capacities: Mapping[str, CapacitySamples] = {
         learned.unit: CapacitySamples.of(learned.recent_per_second) for learned in status.capacity
     }
@@ -194,7 +242,8 @@ def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> 
         seen=autoscaler,
         queries=queries,
         spec=stated_spec(autoscaler.spec),
-        loads=loads,
+        loads=learned_loads(status),
         capacities=dict(capacities),
+        unplaced=says_unplaced(status),
         status=autoscaler.status,
     )

@@ -21,7 +21,7 @@ from autoscaler.kube.facts import Target, TargetKey
 _WRITERS = 8
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_NOT_LEADING = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
+NOT_LEADING = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
 _OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
 
 
@@ -45,7 +45,7 @@ class Writing:
         """Carry out what was just decided, for the objects in `fresh`, and try again what wasn't done before."""
         if not leads:
             for key in fresh:
-                workloads[key].outcome = _NOT_LEADING
+                workloads[key].outcome = NOT_LEADING
             return
         scalers = _scalers(workloads.values())
         busy = [workload for key, workload in workloads.items() if key in fresh or _is_open(workload)]
@@ -64,7 +64,7 @@ class Writing:
     ) -> Outcome:
         if not self._elector.is_leader():
             # The lease was lost while others of this tick were written.
-            return _NOT_LEADING
+            return NOT_LEADING
         autoscaler, target, decision = workload.autoscaler, workload.target, workload.decision
         if autoscaler.metadata.deletion_timestamp is not None:
             return self._actuator.restore(autoscaler)
@@ -89,7 +89,7 @@ class Writing:
         elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):
             self.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
         if outcome.action is Action.FAILED:
-            self._teller.api_failed(outcome.reason)
+            self.failed(outcome.reason)
 
     def store_status(self, workloads: Collection[Workload], now_s: float, *, leads: bool) -> None:
         """Store the statuses that are due."""
@@ -114,6 +114,10 @@ class Writing:
         except Exception as problem:
             note_defect("status", workload, problem)
             return False
+
+    def failed(self, reason: str) -> None:
+        """Count one write that failed."""
+        self._teller.api_failed(reason)
 
     def tell(self, autoscaler: PredictiveAutoscaler, *, warning: bool, reason: str, message: str) -> None:
         """Tell of something on the object, if this replica leads."""

@@ -31,6 +31,7 @@ class Pod:
         uid, name, node: as in the API; node is '' before it is scheduled.
         created_s: creationTimestamp.
         scheduled_s: when PodScheduled became true.
+        unschedulable: whether PodScheduled is false now because no node has room.
         started_s: when the first container of its containers that run now started.
         ready: whether its Ready condition is true now.
         ready_s: when Ready last became true; the first readiness only where it was never unready since.
@@ -52,6 +53,7 @@ class Pod:
     deleting: bool
     failed: bool
     lapsed: bool = False
+    unschedulable: bool = False
 
 
 class OwnerKind(StrEnum):

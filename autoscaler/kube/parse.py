@@ -98,7 +98,7 @@ def group_of(api_version: str) -> str:
 def parse_pod(raw: Mapping[str, Any]) -> LabelledPod:
     """A pod."""
     about, status = raw["metadata"], raw.get("status") or {}
-    ready, scheduled_s, ready_s, unready_s = False, None, None, None
+    ready, unschedulable, scheduled_s, ready_s, unready_s = False, False, None, None, None
     for condition in status.get("conditions") or ():
         if condition["type"] == "Ready":
             ready = condition["status"] == "True"
@@ -106,6 +106,9 @@ def parse_pod(raw: Mapping[str, Any]) -> LabelledPod:
             ready_s, unready_s = (changed_s, None) if ready else (None, changed_s)
         elif condition["type"] == "PodScheduled" and condition["status"] == "True":
             scheduled_s = _time_s(condition.get("lastTransitionTime"))
+        elif condition["type"] == "PodScheduled":
+            # Unlike SchedulingGated: that one waits for somebody's leave.
+            unschedulable = condition.get("reason") == "Unschedulable"
     containers = status.get("containerStatuses") or ()
     starts_s = [
         parse_time_s(running["startedAt"])
@@ -132,6 +135,7 @@ def parse_pod(raw: Mapping[str, Any]) -> LabelledPod:
         deleting="deletionTimestamp" in about,
         failed=status.get("phase") in ("Failed", "Succeeded"),
         lapsed=lapsed,
+        unschedulable=unschedulable,
     )
     labels = {sys.intern(key): sys.intern(value) for key, value in (about.get("labels") or {}).items()}
     return LabelledPod(pod, labels)

@@ -48,6 +48,9 @@ LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 PREDICTIVE_AUTOSCALERS = Resource("headstart.dev", "v1alpha1", "predictiveautoscalers", "PredictiveAutoscaler")
+CAPACITY_BUFFERS = Resource("autoscaling.x-k8s.io", "v1beta1", "capacitybuffers", "CapacityBuffer")
+# The newest first: Cluster Autoscaler serves both, Karpenter the older one.
+CAPACITY_BUFFER_VERSIONS = ("v1beta1", "v1alpha1")
 
 # Where each kind of owner is, and its field of the lower bound.
 OWNER_RESOURCES = {OwnerKind.HPA: HPAS, OwnerKind.SCALED_OBJECT: SCALED_OBJECTS}

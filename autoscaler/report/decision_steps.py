@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from autoscaler.core.decide import choose
 from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle
+from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
 from autoscaler.report.words import count, duration, moment, share
 from autoscaler.telemetry.record import Record
@@ -60,7 +61,7 @@ class ToldSteps:
         return (
             f"Half of the loads take at most {duration(loads.quantile_s(0.5))}, 90 % at most "
             f"{duration(loads.quantile_s(0.9))}: a replica ordered now counts as ready in {ahead}, "
-            f"at {moment(self._serves_s)}."
+            f"at {moment(self._serves_s)}.{told_phases(self._record.phases)}"
         )
 
     def supply(self) -> str:
@@ -187,6 +188,13 @@ class ToldSteps:
             return f"{_or_unset(done.before)} -> {_or_unset(done.after)}, {done.reason}{message}."
         action = "" if done.action == "None" else f"{done.action}, "
         return f"Nothing; {action}{done.reason}{message}."
+
+    def nodes(self) -> str:
+        """How many placeholders keep nodes warm; '' where none are asked for."""
+        placeholders, placed = self._record.placeholders, self._record.placed
+        if placeholders is None or placed is None:
+            return ""
+        return told_nodes(self._spec, placeholders, placed, self._start_s)
 
     def _order(self) -> int:
         """Replicas needed one load ahead, by the core's own arithmetic: what it would order with none there."""

@@ -57,6 +57,7 @@ def explain(record: Record) -> Explanation:
         Step("choice", told.choice()),
         Step("bounds", told.bounds()),
         Step("written", told.written()),
+        *((Step("nodes", told.nodes()),) if record.placeholders is not None else ()),
     )
     return Explanation(record, steps, _differences(record.decision, again))
 

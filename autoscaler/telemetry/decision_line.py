@@ -26,7 +26,16 @@ from autoscaler.core.risk import LEVELS
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.json_fields import Fields, number_content
-from autoscaler.telemetry.record import Done, Record
+from autoscaler.telemetry.load_fields import (
+    done_content,
+    phases_content,
+    placeholders_content,
+    read_done,
+    read_phases,
+    read_placeholders,
+    read_quantiles,
+)
+from autoscaler.telemetry.record import Record
 from autoscaler.telemetry.schedule_fields import (
     names_content,
     read_names,
@@ -75,13 +84,9 @@ def to_line(record: Record) -> str:
         "name": record.name,
         "mode": record.mode,
         "decision": _decision_content(record.decision, assumed=record.assumed),
-        "done": {
-            "action": record.done.action,
-            "reason": record.done.reason,
-            "message": record.done.message,
-            "before": record.done.before,
-            "after": record.done.after,
-        },
+        "done": done_content(record.done),
+        **phases_content(record.phases),
+        **placeholders_content(record.placeholders, record.placed),
         "spec": spec_content(record.spec),
         "observation": _observation_content(record.observation),
         "outlook": _outlook_content(record.outlook),
@@ -95,9 +100,9 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
     version = line.integer("version")
     if line.text("kind") != "Decision" or version != VERSION:
         line.refuse("version", f"is {version}, this Headstart reads {VERSION}: use the one that wrote the line")
-    done = line.fields("done")
     observation = _observation(line.fields("observation"))
     decided = line.fields("decision")
+    placeholders, placed = read_placeholders(line)
     return Record(
         time_s=line.number("time_s"),
         namespace=line.text("namespace"),
@@ -107,14 +112,11 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
         observation=observation,
         outlook=_outlook(line.fields("outlook")),
         decision=_decision(decided, observation),
-        done=Done(
-            action=done.text("action"),
-            reason=done.text("reason"),
-            message=done.text("message"),
-            before=done.integer_or_none("before"),
-            after=done.integer_or_none("after"),
-        ),
+        done=read_done(line.fields("done")),
         assumed=decided.integer_or_none("current") is None,
+        phases=read_phases(line),
+        placeholders=placeholders,
+        placed=placed,
     )
 
 
@@ -161,9 +163,7 @@ def spec_content(spec: Spec) -> dict[str, Any]:
 
 def read_spec(content: Fields) -> Spec:
     """The spec that `spec_content` wrote. UsageError for anything else."""
-    loads_s = content.numbers("load_s")
-    if not loads_s or not all(math.isfinite(load_s) for load_s in loads_s) or loads_s != sorted(loads_s):
-        content.refuse("load_s", "must be increasing numbers of seconds, at least one")
+    loads_s = read_quantiles(content, "load_s")
     capacities = content.fields("capacity_rps")
     try:
         return Spec(

@@ -1,8 +1,8 @@
 """The series of one PredictiveAutoscaler: names, meanings, and when a value is not to be told.
 
-One object has at most about 55 series where it has one unit of demand: 5 quantiles of the forecast, 2 of demand, 5
-pinball losses as gauge and as counter, 3 shares of coverage, 2 of load latency, a counter per reason (10) and per
-outcome (some of 10) that occurred, and 9 single ones. A thousand objects are 55,000 at most.
+One object has at most about 65 series where it has one unit of demand: 5 quantiles of the forecast, 2 of demand, 5
+pinball losses as gauge and as counter, 3 shares of coverage, 2 of load latency and 8 of its phases, a counter per
+reason (10) and per outcome (some of 10) that occurred, and 10 single ones. A thousand objects are 65,000 at most.
 
 What isn't known has no series, and what is old has none either: a 0 would be read as no demand. An HPA without its
 metric holds. A KEDA Prometheus trigger takes an empty answer for 0, unless it says `ignoreNullValues: "false"`.
@@ -100,6 +100,14 @@ class ObjectFamilies:
         )
         self.late = _gauge("late_share", "Share of the work that waited longer than maxWait, by the fluid model.")
         self.loads = _gauge("load_latency_seconds", "Load latency that is planned with.", "quantile")
+        self.phases = _gauge(
+            "load_phase_seconds",
+            "Time that loads spend waiting for a node, on scheduling where one has room, starting and readying, as"
+            " seen.",
+            "phase",
+            "quantile",
+        )
+        self.placeholders = _gauge("placeholder_replicas", "Placeholders that the newest decision wants.")
         self.age = _gauge("metrics_age_seconds", "Time since the end of the newest bin whose demand is known.")
 
     def all(self) -> list[Metric]:
@@ -138,6 +146,11 @@ class ObjectFamilies:
             self.loading.add_metric(key, len(record.observation.due_bins))
         for level in _OF_LOADS:
             _put(self.loads, (*key, str(level)), record.spec.load_latency.quantile_s(level))
+        for phase, took in record.phases.items():
+            for level in _OF_LOADS:
+                _put(self.phases, (*key, phase, str(level)), took.quantile_s(level))
+        if record.placeholders is not None:
+            self.placeholders.add_metric(key, record.placeholders.desired)
         for unit, rate in record.observation.demand_rps.items():
             _put(self.demand, (*key, unit), rate)
         if not record.outlook.missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from prometheus_client.core import Metric
 
@@ -31,6 +32,9 @@ class ObjectSeries:
         outlook, now_s, bin_s = record.outlook, record.observation.now_s, record.spec.bin_s
         with self._lock:
             series = self._of(ObjectKey(record.namespace, record.name), now_s, bin_s)
+            if outlook.early and series.newest is not None:
+                # Between bins placeholders stay as they are.
+                record = replace(record, placeholders=series.newest.placeholders)
             series.newest = record
             series.forecast_rps = {unit: quantiles[QUANTILE_INDICES] for unit, quantiles in forecast_rps.items()}
             if not outlook.missing:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autoscaler.core.decision import Decision
+from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.node_head_start import Placeholders
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.spec import Spec
@@ -41,6 +44,8 @@ class Record:
             `choose` doesn't ask them. Of the load latency five quantiles are, see `compact`.
         observation, outlook, decision: of the core.
         done: what was done about it.
+        phases: phase of a load -> its time as seen, for those that pods told.
+        placeholders: how many keep nodes warm; None where none are asked for. `placed` is what was done about it.
         assumed: whether nobody knows how many replicas there were; the observation is then what was safe to decide by.
     """
 
@@ -54,6 +59,9 @@ class Record:
     decision: Decision
     done: Done
     assumed: bool = False
+    phases: Mapping[str, LoadLatency] = field(default_factory=dict)
+    placeholders: Placeholders | None = None
+    placed: Done | None = None
 
     @property
     def changed(self) -> bool:

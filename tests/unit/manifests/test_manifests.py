@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from manifest_rights import LEASES, MANIFESTS, NAMESPACE, NEEDED, OVERLAYS, built, documents, granted
+from manifest_rights import LEASES, MANIFESTS, NAMESPACE, NEEDED, OVERLAYS, WARM_NODES, built, documents, granted
 
 from autoscaler.api.yaml_file import FileObject, SkippedObject, read_yaml
 from autoscaler.cli.app import app
@@ -18,7 +18,7 @@ from autoscaler.telemetry.server import Pages, TelemetryServer
 
 KUSTOMIZATIONS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
 # Shown beside a kustomization, and not part of it.
-APART = {"hpa.yaml"}
+APART = {"hpa.yaml", "capacity-buffer.yaml"}
 
 
 def name_of(path: Path) -> str:
@@ -47,9 +47,11 @@ def run_options() -> dict[str, Any]:
 def test_there_are_the_kustomizations_that_the_readme_names() -> None:
     assert [name_of(path) for path in KUSTOMIZATIONS] == [
         "base",
-        *("components/floor", "components/keda", "components/scale", "components/service-monitor"),
+        *("components/floor", "components/keda", "components/node-head-start"),
+        *("components/scale", "components/service-monitor"),
         "crd",
-        *("examples/cluster", "examples/keda-serve", "examples/keda-trigger", "examples/vllm-keda"),
+        *("examples/cluster", "examples/keda-serve", "examples/keda-trigger"),
+        *("examples/node-head-start", "examples/vllm-keda"),
         *("overlays/floor", "overlays/keda", "overlays/scale", "overlays/shadow"),
     ]
 
@@ -70,6 +72,30 @@ def test_an_overlay_gives_the_rights_that_the_code_needs_and_no_other(overlay: s
     assert granted(objects, binding="ClusterRoleBinding") == NEEDED[overlay]
     assert granted(objects, binding="RoleBinding") == LEASES
     assert {each["kind"] for each in objects if "rules" in each} == {"ClusterRole", "Role"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_component_for_warm_nodes_gives_what_these_need_and_no_other(overlay: str) -> None:
+    objects = [
+        *built(MANIFESTS / "overlays" / overlay),
+        *built(MANIFESTS / "components" / "node-head-start"),
+    ]
+    assert granted(objects, binding="ClusterRoleBinding") == NEEDED[overlay] | WARM_NODES
+    assert granted(objects, binding="RoleBinding") == LEASES
+
+
+def test_the_placeholders_are_as_large_as_a_replica_and_on_the_same_nodes() -> None:
+    folder = MANIFESTS / "examples" / "node-head-start"
+    _, placeholders = documents(folder / "placeholders.yaml")
+    template, buffer = documents(folder / "capacity-buffer.yaml")
+    replica, *_ = documents(MANIFESTS / "examples" / "vllm-keda" / "vllm.yaml")
+    pods = [placeholders["spec"]["template"]["spec"], template["template"]["spec"], replica["spec"]["template"]["spec"]]
+    assert len({str(pod["containers"][0]["resources"]) for pod in pods}) == 1
+    assert len({str(pod["tolerations"]) for pod in pods}) == 1
+    ours = documents(folder / "predictive-autoscaler.yaml")[0]["spec"]
+    named = ours["nodeHeadStart"]["placeholders"]
+    assert {named["name"]} == {placeholders["metadata"]["name"], buffer["metadata"]["name"]}
+    assert ours["scaleTargetRef"]["name"] == replica["metadata"]["name"]
 
 
 def test_only_the_lease_that_the_deployment_names_may_be_changed() -> None:
@@ -156,7 +182,7 @@ def test_a_standby_never_stops_both_replicas() -> None:
 def test_the_example_objects_are_valid() -> None:
     found = [each for path in sorted((MANIFESTS / "examples").rglob("*.yaml")) for each in read_yaml(path)]
     assert [each for each in found if not isinstance(each, FileObject | SkippedObject)] == []
-    assert len([each for each in found if isinstance(each, FileObject)]) == 4
+    assert len([each for each in found if isinstance(each, FileObject)]) == 5
 
 
 def test_the_worked_example_scales_one_deployment_everywhere() -> None:
@@ -177,7 +203,7 @@ def test_the_readme_names_the_account_and_its_roles() -> None:
         each["metadata"]["name"] for each in built(MANIFESTS / "overlays" / "scale") if each["kind"] == "ClusterRole"
     }
     assert names == {"headstart", "headstart-floor", "headstart-scale", "headstart-view", "headstart-edit"}
-    assert "clusterrolebinding,clusterrole headstart-floor headstart-scale" in text
+    assert "clusterrolebinding,clusterrole headstart-floor headstart-scale headstart-node-head-start" in text
 
 
 def test_the_readmes_yaml_parses() -> None:
