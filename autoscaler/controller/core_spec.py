@@ -55,11 +55,13 @@ def learned_spec(
         nodes_warm: whether replicas find a ready node, by placeholders; else its time is part of a load.
     """
     stated = stated_spec(given)
-    prior = stated.load_latency
     if given.node_head_start is not None and not nodes_warm:
-        prior = node_and_load(_stated_node_latency(given.node_head_start), prior)
-    seen = loads.latency_on_node(prior) if nodes_warm else loads.latency(prior)
-    latency = _latency(given.load_latency.learn, prior, seen, current.load_latency, stated.bin_s)
+        # Of the loads seen many found a warm node: from now on none will.
+        latency = _node_and_load(given, given.node_head_start, current.load_latency, loads)
+    else:
+        prior = stated.load_latency
+        seen = loads.latency_on_node(prior) if nodes_warm else loads.latency(prior)
+        latency = _latency(prior, seen if given.load_latency.learn else prior, current.load_latency, stated.bin_s)
     capacity_rps = {}
     for demand in given.demand:
         capacity_rps[demand.unit] = demand.capacity
@@ -83,22 +85,24 @@ def ahead_spec(
     """
     if given.node_head_start is None:
         return None
-    load, node = stated_spec(given).load_latency, _stated_node_latency(given.node_head_start)
+    return replace(spec, load_latency=_node_and_load(given, given.node_head_start, current, loads))
+
+
+def _node_and_load(
+    given: PredictiveAutoscalerSpec, nodes: NodeHeadStart, current: LoadLatency | None, loads: LoadTimes
+) -> LoadLatency:
+    """The time of a node and a load on it to plan with from now on."""
+    load, node = stated_spec(given).load_latency, LoadLatency.constant(nodes.provisioning.prior)
     stated = node_and_load(node, load)
-    load = loads.latency_on_node(load) if given.load_latency.learn else load
-    node = loads.node_latency(node) if given.node_head_start.provisioning.learn else node
-    seen = node_and_load(node, load)
-    learns = seen.quantiles_s != stated.quantiles_s
-    return replace(spec, load_latency=_latency(learns, stated, seen, current or stated, spec.bin_s))
+    seen_load = loads.latency_on_node(load) if given.load_latency.learn else load
+    seen_node = loads.node_latency(node) if nodes.provisioning.learn else node
+    seen = stated if seen_load is load and seen_node is node else node_and_load(seen_node, seen_load)
+    return _latency(stated, seen, current or stated, given.interval)
 
 
-def _stated_node_latency(given: NodeHeadStart) -> LoadLatency:
-    return LoadLatency.constant(given.provisioning.prior)
-
-
-def _latency(learns: bool, stated: LoadLatency, seen: LoadLatency, current: LoadLatency, bin_s: float) -> LoadLatency:
+def _latency(stated: LoadLatency, seen: LoadLatency, current: LoadLatency, bin_s: float) -> LoadLatency:
     """What is stated counts exactly. What is learned moves all the time: it waits until it is worth a new forecast."""
-    return effective_latency(current, seen, bin_s) if learns and seen is not stated else stated
+    return stated if seen is stated else effective_latency(current, seen, bin_s)
 
 
 def _surges(spec: Spec) -> tuple[Event, ...]:

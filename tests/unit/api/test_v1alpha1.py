@@ -225,3 +225,53 @@ def test_a_status_is_written_in_camel_case_and_without_what_is_unknown() -> None
         "capacity": [],
         "conditions": [{"type": "Ready", "status": "True", "reason": "Deciding", "message": ""}],
     }
+
+
+WARM = {"placeholders": {"name": "warm", "maxReplicas": 2}}
+
+
+def test_placeholders_are_a_deployment_and_a_node_takes_four_minutes_unless_stated() -> None:
+    head_start = PredictiveAutoscaler.from_manifest(changed(nodeHeadStart=WARM)).spec.node_head_start
+    assert head_start is not None
+    assert (head_start.placeholders.kind, head_start.placeholders.max_replicas) == ("Deployment", 2)
+    assert (head_start.provisioning.prior, head_start.provisioning.learn) == (240.0, True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            {"nodeHeadStart": WARM, "gpuBudget": {"name": "h100"}},
+            "spec.nodeHeadStart: can't stand beside gpuBudget, which doesn't count the GPUs that placeholders hold;"
+            " remove one of the two",
+        ),
+        (
+            {"nodeHeadStart": {"placeholders": {"name": "chat", "maxReplicas": 2}}},
+            "spec.nodeHeadStart: must have placeholders other than the workload to scale; name a Deployment of pause"
+            " pods, or a CapacityBuffer",
+        ),
+        (
+            {"nodeHeadStart": {"placeholders": {"name": "warm", "maxReplicas": 0}}},
+            "spec.nodeHeadStart.placeholders.maxReplicas: must be at least 1, got 0",
+        ),
+        (
+            {"nodeHeadStart": {"placeholders": {"name": "warm"}}},
+            "spec.nodeHeadStart.placeholders.maxReplicas: is missing",
+        ),
+        (
+            {"nodeHeadStart": {"placeholders": {"kind": "Pod", "name": "warm", "maxReplicas": 2}}},
+            "spec.nodeHeadStart.placeholders.kind: must be one of Deployment, CapacityBuffer, got 'Pod'",
+        ),
+        (
+            {"nodeHeadStart": WARM | {"provisioning": {"prior": "48h"}}},
+            "spec.nodeHeadStart.provisioning.prior: must be between 0s and 24h, got 48h",
+        ),
+    ],
+)
+def test_placeholders_that_cannot_be_are_refused(spec: dict[str, Any], message: str) -> None:
+    assert message in refusal(changed(**spec))
+
+
+def test_a_capacity_buffer_may_have_the_workloads_name() -> None:
+    buffer = {"placeholders": {"kind": "CapacityBuffer", "name": "chat", "maxReplicas": 2}}
+    assert PredictiveAutoscaler.from_manifest(changed(nodeHeadStart=buffer)).spec.node_head_start is not None

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.learned_load import WINDOW, LoadSample, LoadTimes, Phase, effective_latency
+from autoscaler.core.learned_load import (
+    NODE_WAIT_S_MIN,
+    WINDOW,
+    LoadSample,
+    LoadTimes,
+    Phase,
+    effective_latency,
+)
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.kube.facts import Pod
 
@@ -180,3 +187,92 @@ def test_whatever_the_pods_say_samples_stay_few_finite_and_not_negative(seen, re
 def test_the_lead_grows_at_once_and_shrinks_by_a_bin_and_a_tenth(current_s, learned_s, planned_s):
     current, learned = LoadLatency.constant(current_s), LoadLatency.constant(learned_s)
     assert effective_latency(current, learned, 60.0).quantile_s(0.9) == planned_s
+
+
+def waiting(pod):
+    """The pod while no node has room for it."""
+    return replace(loading(pod), scheduled_s=None, started_s=None, unschedulable=True)
+
+
+def on_new_node(name="n", created_s=1000.0, node_s=200.0, load_s=60.0):
+    scheduled_s = created_s + node_s
+    return a_pod(name, created_s, node_s + load_s, scheduled_s=scheduled_s, started_s=scheduled_s + 10.0)
+
+
+def test_the_wait_for_a_node_is_part_of_the_load_and_learned_apart():
+    pod = on_new_node()
+    times = after([waiting(pod)], [waiting(pod)], [loading(pod)], [pod])
+    assert times.samples == (LoadSample(total_s=260.0, node_s=200.0, starting_s=10.0, readying_s=50.0),)
+    assert (times.recent_s, times.recent_node_s, times.node_waits_s) == ((260.0,), (200.0,), (200.0,))
+    assert set(times.phases()) == {Phase.NODE, Phase.STARTING, Phase.READYING}
+    assert times.phases()[Phase.NODE].quantile_s(0.5) == 200.0
+    assert times.latency(PRIOR, samples_min=1).quantile_s(0.5) == 260.0
+
+
+def test_a_load_that_finds_room_waits_for_no_node():
+    times = after([loading(a_pod())], [a_pod()])
+    assert (times.recent_node_s, times.node_waits_s) == ((), ())
+    assert Phase.NODE not in times.phases()
+
+
+def test_room_that_a_pod_leaves_within_seconds_is_no_node():
+    pod = on_new_node(node_s=NODE_WAIT_S_MIN - 1.0)
+    times = after([waiting(pod)], [pod])
+    assert times.node_waits_s == ()
+    assert times.samples[0].scheduling_s == NODE_WAIT_S_MIN - 1.0
+
+
+def test_a_pod_that_was_held_back_for_another_reason_waited_for_no_node():
+    pod = on_new_node()
+    gated = replace(waiting(pod), unschedulable=False)
+    times = after([gated], [pod])
+    assert (times.recent_s, times.node_waits_s) == ((260.0,), ())
+
+
+def test_a_pod_first_seen_on_its_node_counts_by_how_long_that_took():
+    new, room = on_new_node("new"), a_pod("room", created_s=1001.0)
+    assert after([new, room]).node_waits_s == (200.0,)
+    assert after([loading(new), loading(room)], [new, room]).node_waits_s == (200.0,)
+
+
+def learned(nodes, rooms):
+    """After so many loads that waited 200 s for a node and took 60 s on it, and so many that found room."""
+    times = LoadTimes()
+    for i in range(nodes + rooms):
+        created_s = 1000.0 * (i + 1)
+        pod = on_new_node(f"p{i}", created_s) if i < nodes else a_pod(f"p{i}", created_s)
+        times = after([loading(pod)], [pod], start=times)
+    return times
+
+
+def test_a_load_on_a_ready_node_is_what_remains():
+    times = learned(nodes=3, rooms=2)
+    assert times.latency_on_node(PRIOR).quantiles_s == (60.0,) * 5
+    assert times.latency(PRIOR).quantiles_s == (60.0, 60.0, 260.0, 260.0, 260.0)
+    assert times.node_latency(PRIOR) is PRIOR
+    assert learned(nodes=5, rooms=0).node_latency(PRIOR).quantiles_s == (200.0,) * 5
+
+
+def test_loads_that_find_warm_nodes_do_not_push_out_what_a_node_takes():
+    times = learned(nodes=5, rooms=2 * WINDOW)
+    assert times.recent_node_s == ()
+    assert times.node_latency(PRIOR).quantile_s(0.9) == 200.0
+
+
+def test_node_waits_are_restored():
+    times = learned(nodes=5, rooms=3)
+    again = LoadTimes.restored(times.recent_s, times.recent_node_s, times.node_waits_s)
+    assert again.latency_on_node(PRIOR).quantiles_s == times.latency_on_node(PRIOR).quantiles_s
+    assert again.node_latency(PRIOR).quantiles_s == times.node_latency(PRIOR).quantiles_s
+
+
+@given(
+    st.lists(st.floats(), max_size=60),
+    st.lists(st.floats(), max_size=60),
+    st.lists(st.floats(), max_size=60),
+)
+def test_whatever_a_status_says_no_load_is_negative(totals, nodes, waits):
+    times = LoadTimes.restored(totals, nodes, waits)
+    for latency in (times.latency(PRIOR), times.latency_on_node(PRIOR), times.node_latency(PRIOR)):
+        assert all(0.0 <= took_s < float("inf") for took_s in latency.quantiles_s)
+    assert all(0.0 <= sample.on_node_s <= sample.total_s for sample in times.samples)

@@ -1,0 +1,282 @@
+"""Placeholders, live: written after replicas by the leader, told in Shadow, and in nobody's way where they can't be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.placeholders import NOT_FOUND, SHARED
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.backtest.recorded import make_again
+from autoscaler.controller.core_spec import ahead_spec, learned_spec, stated_spec
+from autoscaler.controller.follow import follow
+from autoscaler.controller.status import status_of
+from autoscaler.controller.workload import new_workload
+from autoscaler.core.learned_load import LoadSample, LoadTimes
+from autoscaler.core.state import lead_bins_of
+from autoscaler.report.explanation import explain
+from autoscaler.sources.presets import resolve
+from autoscaler.telemetry.decision_line import from_line
+
+BIN_S = 600.0
+DAY = [2.0] * 100 + [12.0] * 44
+MOST = 20
+
+
+class Placeholders:
+    """What was written, and what is in the way: an outcome instead."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self.fault: Outcome | None = None
+
+    def place(self, autoscaler, placeholders, *, now_s):
+        self.counts.append(placeholders)
+        return self.fault or Outcome(Action.PATCHED, "PlaceholdersSet", "set", None, placeholders)
+
+
+@pytest.fixture
+def head_start():
+    """Node 30 minutes, load 10 minutes: three bins and one."""
+    return {
+        "placeholders": {"name": "warm", "maxReplicas": MOST},
+        "provisioning": {"prior": f"{3 * BIN_S:g}s"},
+    }
+
+
+@pytest.fixture
+def run_of(object_of, start_run, head_start):
+    def make(demand, **spec):
+        stated = {"loadLatency": {"prior": f"{BIN_S:g}s"}, "nodeHeadStart": head_start}
+        run = start_run(np.array(demand), object_of(**(stated | spec)), load_s=BIN_S)
+        run.placed = Placeholders()
+        run.world.place = run.placed.place
+        return run
+
+    return make
+
+
+def condition(workload, kind="NodeHeadStart"):
+    made = status_of(workload, 0.0).conditions
+    return next(((each.status, each.reason) for each in made if each.type == kind), None)
+
+
+def test_nodes_are_ordered_one_node_earlier_than_replicas(run_of):
+    run = run_of(DAY * 5)
+    run.tick(len(DAY) * 5 - 1)
+    assert run.workload.spec.load_latency.quantile_s(0.9) == BIN_S
+    assert (run.workload.state.lead_bins, run.workload.ahead.state.lead_bins) == (1, 4)
+    rise = 144 * 4 + 100
+    counts, replicas = run.placed.counts, run.replicas
+    # Four bins before the rise there is room for it; with the rise the replicas have taken it.
+    assert max(counts[rise - 4 : rise]) >= 6
+    assert replicas[rise] - replicas[rise - 4] >= 6
+    assert counts[rise + 3] <= 3
+    assert all(0 <= count <= MOST for count in counts)
+    status = status_of(run.workload, 0.0)
+    assert status.placeholder_replicas == counts[-1]
+    assert condition(run.workload) == ("True", "PlaceholdersSet")
+    assert "PlaceholdersSet" in run.world.told
+
+
+def test_an_object_that_asks_for_none_has_none(run_of):
+    run = run_of(DAY, nodeHeadStart=None)
+    run.tick(50)
+    assert (run.workload.ahead, run.placed.counts, condition(run.workload)) == (None, [], None)
+    assert status_of(run.workload, 0.0).placeholder_replicas is None
+
+
+def test_shadow_tells_and_writes_nothing(run_of):
+    run = run_of(DAY, mode="Shadow")
+    run.tick(50)
+    assert run.placed.counts == []
+    assert condition(run.workload) == ("False", "Shadow")
+    assert status_of(run.workload, 0.0).placeholder_replicas is not None
+
+
+def test_only_the_leader_writes(run_of):
+    run = run_of(DAY)
+    run.world.leads = False
+    run.tick(50)
+    assert run.placed.counts == []
+    assert run.workload.placed.reason == "NotLeading"
+    run.world.leads = True
+    run.tick()
+    assert len(run.placed.counts) == 1
+
+
+def test_an_outage_of_the_metrics_takes_no_placeholder_away(run_of):
+    run = run_of(DAY * 3)
+    run.tick(144 * 2 + 98)
+    before = run.workload.placeholders.desired
+    assert before >= 4
+    run.world.failure = "Timeout"
+    run.tick(20)
+    assert all(count >= before for count in run.placed.counts[-20:])
+
+
+def test_what_is_in_the_way_is_told_and_loads_are_planned_whole(run_of):
+    run = run_of(DAY * 2)
+    run.tick(20)
+    run.placed.fault = Outcome(Action.REFUSED, NOT_FOUND, "Deployment llm/warm doesn't exist")
+    run.tick(2)
+    assert condition(run.workload) == ("False", NOT_FOUND)
+    assert run.world.told.count(NOT_FOUND) == 1
+    assert run.workload.spec.load_latency.quantile_s(0.9) == 4 * BIN_S
+    assert run.workload.state.lead_bins == 4
+    assert run.workload.placeholders.desired == 0
+    assert run.workload.outcome.action is not Action.FAILED
+    run.placed.fault = None
+    run.tick(2)
+    assert condition(run.workload)[0] == "True"
+    assert run.workload.state.lead_bins == 1
+
+
+def test_a_failure_that_may_pass_changes_no_plan(run_of):
+    run = run_of(DAY * 2)
+    run.tick(20)
+    run.placed.fault = Outcome(Action.FAILED, "Timeout", "no answer")
+    run.tick(3)
+    assert run.workload.state.lead_bins == 1
+    assert condition(run.workload) == ("False", "Timeout")
+
+
+def test_a_defect_in_writing_placeholders_stops_no_replica(run_of):
+    run = run_of(DAY * 2)
+
+    def broken(autoscaler, placeholders, *, now_s):
+        raise RuntimeError("out of order")
+
+    run.world.place, run.broken = broken, True
+    run.tick(144 + 110)
+    assert "place" in run.workload.defects
+    assert run.replicas[-1] >= 12
+
+
+def test_placeholders_of_two_objects_are_written_by_neither(run_of, object_of, head_start):
+    run = run_of(DAY)
+    other = object_of(name="other", uid="2", nodeHeadStart=head_start, scaleTargetRef={"name": "other"})
+    run.world.others = [other]
+    run.tick(5)
+    assert run.placed.counts == []
+    assert condition(run.workload) == ("False", SHARED)
+
+
+def test_taken_out_of_the_object_they_are_left_alone(run_of, object_of):
+    run = run_of(DAY)
+    run.tick(10)
+    written = len(run.placed.counts)
+    without = object_of(loadLatency={"prior": f"{BIN_S:g}s"})
+    run.world.given = without.model_copy(update={"metadata": without.metadata.model_copy(update={"generation": 2})})
+    run.tick(5)
+    assert len(run.placed.counts) == written
+    assert (run.workload.ahead, condition(run.workload)) == (None, None)
+
+
+def test_an_object_that_comes_to_ask_for_them_gets_them(run_of, object_of, head_start):
+    run = run_of(DAY * 2, nodeHeadStart=None)
+    run.tick(120)
+    run.world.given = object_of(loadLatency={"prior": f"{BIN_S:g}s"}, nodeHeadStart=head_start)
+    run.tick(2)
+    assert run.workload.ahead.state.bins >= 120
+    assert run.placed.counts
+
+
+def test_after_a_restart_there_are_as_many_as_before_until_something_is_known(run_of, object_of, head_start):
+    status = PredictiveAutoscalerStatus(placeholder_replicas=3)
+    asking = object_of(loadLatency={"prior": f"{BIN_S:g}s"}, nodeHeadStart=head_start)
+    run = run_of([np.nan] * 10)
+    run.world._autoscaler = asking.model_copy(update={"status": status})
+    run.world.empty = True
+    run.tick(3)
+    assert run.placed.counts == [3, 3, 3]
+
+
+def test_what_was_learned_of_nodes_is_planned_with(object_of, head_start):
+    given = object_of(loadLatency={"prior": f"{BIN_S:g}s"}, nodeHeadStart=head_start).spec
+    loads = LoadTimes(
+        samples=(LoadSample(total_s=5 * BIN_S, node_s=4 * BIN_S), *(LoadSample(total_s=2 * BIN_S),) * 5),
+        node_waits_s=(4 * BIN_S,) * 5,
+    )
+    stated = stated_spec(given)
+    spec = learned_spec(given, stated, loads, {}, nodes_warm=True)
+    ahead = ahead_spec(given, spec, None, loads)
+    assert (lead_bins_of(spec), lead_bins_of(ahead)) == (2, 6)
+    whole = learned_spec(given, stated, loads, {}, nodes_warm=False)
+    # Most of the loads seen found a warm node; without placeholders none does.
+    assert lead_bins_of(whole) == 6
+    kept = head_start | {"provisioning": {"prior": f"{3 * BIN_S:g}s", "learn": False}}
+    kept_given = object_of(loadLatency={"prior": f"{BIN_S:g}s"}, nodeHeadStart=kept).spec
+    assert lead_bins_of(ahead_spec(kept_given, spec, None, loads)) == 5
+
+
+def test_status_tells_the_phases_and_a_standby_takes_them_on(run_of, object_of, head_start):
+    run = run_of(DAY)
+    run.tick(20)
+    workload = run.workload
+    workload.loads = LoadTimes(
+        samples=(LoadSample(260.04, 200.0, None, 10.0, 50.0), LoadSample(60.0, 0.0, 1.0, 9.0, 50.0)),
+        node_waits_s=(200.0,),
+    )
+    status = status_of(workload, 0.0)
+    assert {each.phase: (each.samples, each.p50_seconds) for each in status.load_latency.phases} == {
+        "Node": (1, 200.0),
+        "Scheduling": (1, 1.0),
+        "Starting": (2, 9.5),
+        "Readying": (2, 50.0),
+    }
+    assert (status.node_provisioning.samples, status.node_provisioning.recent_seconds) == (1, (200.0,))
+    asking = object_of(nodeHeadStart=head_start)
+    started = new_workload(asking.model_copy(update={"status": status}), resolve(asking.spec))
+    assert started.loads.recent_node_s == (200.0, 0.0)
+    assert started.loads.node_waits_s == (200.0,)
+    # The newly started controller has seen no phase itself.
+    again = status_of(started, 0.0).load_latency.phases
+    assert {each.phase for each in again} == {"Node", "Scheduling", "Starting", "Readying"}
+    standby = new_workload(asking, resolve(asking.spec))
+    follow(standby, status)
+    assert standby.loads.recent_node_s == (200.0, 0.0)
+    assert standby.loads.node_waits_s == (200.0,)
+
+
+def test_a_standby_knows_from_the_status_that_placeholders_cannot_be_had(run_of, object_of, head_start):
+    run = run_of(DAY)
+    run.placed.fault = Outcome(Action.REFUSED, NOT_FOUND, "it doesn't exist")
+    run.tick(3)
+    status = status_of(run.workload, 0.0)
+    asking = object_of(nodeHeadStart=head_start)
+    standby = new_workload(asking, resolve(asking.spec))
+    assert standby.nodes_warm
+    follow(standby, status)
+    assert not standby.nodes_warm
+    assert not new_workload(asking.model_copy(update={"status": status}), resolve(asking.spec)).nodes_warm
+    # Told again before its first decision, it stays.
+    assert condition(replace(standby, status=status)) == ("False", NOT_FOUND)
+
+
+def test_decisions_are_logged_explained_and_made_again(run_of, monkeypatch):
+    run = run_of(DAY * 2)
+    lines: list[str] = []
+
+    class Writer:
+        def write(self, line):
+            lines.append(line)
+
+    run.controller._teller._recording = Writer()
+    run.tick(144 + 99)
+    decided = [line for line in lines if line.startswith('{"kind":"Decision"')]
+    record = from_line(decided[-1])
+    assert record.placeholders == run.workload.placeholders
+    assert record.placed.reason == "PlaceholdersSet"
+    steps = {step.name: step.text for step in explain(record).steps}
+    assert f"{record.placeholders.desired} placeholder" in steps["nodes"]
+    assert max(len(line) for line in decided) < 16_384
+    again = list(make_again(lines, name="recording"))
+    assert len(again) == len(decided)
+    assert all(each.equal for each in again)
+    text = run.metrics.text().decode()
+    assert 'headstart_placeholder_replicas{name="chat",namespace="llm"}' in text
+    assert 'headstart_load_phase_seconds{name="chat",namespace="llm",phase="Readying",quantile="0.9"} 600.0' in text
