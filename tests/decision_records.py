@@ -27,8 +27,8 @@ def make_outlook(median: float = 4.2, *, peak: float = 1.1, **others: Any) -> Ou
     ahead = median * np.concatenate([[0.7], 1.0 + spread])
     values: dict[str, Any] = {
         "needs": np.array([ahead, peak * ahead]),
-        "order": 14,
-        "keep": 12,
+        "level": 14,
+        "late_price": 0.0,
         "late_share": 0.0042,
         "lead_bins": 4,
         "drain_s": 60.0,

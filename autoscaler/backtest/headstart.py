@@ -38,14 +38,14 @@ class Replay:
         outcome: what it led to.
         forecast: what was forecast for each bin, one load ahead.
         reasons: why, per bin.
-        order_level: risk level of the last decision.
+        risk_level: of the last decision.
         weights: member -> its weight in the forecast, the mean over the scored bins.
     """
 
     outcome: Outcome
     forecast: ForecastBand
     reasons: tuple[str, ...]
-    order_level: float
+    risk_level: float
     weights: Mapping[str, float]
 
 
@@ -109,9 +109,9 @@ def replay_headstart(
     assert decision is not None, "a trace has at least one bin"
     return Replay(
         outcome=cluster.outcome(),
-        forecast=_band(band[:, :bins], decision.order_level),
+        forecast=_band(band[:, :bins], decision.risk_level),
         reasons=tuple(reasons),
-        order_level=decision.order_level,
+        risk_level=decision.risk_level,
         weights=weights.mean(),
     )
 

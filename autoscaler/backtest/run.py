@@ -83,6 +83,6 @@ def _row(replayed: Replay, members: Sequence[str]) -> PolicyResult:
         title="Headstart",
         hindsight=False,
         outcome=replayed.outcome,
-        settings={"order_level_last": replayed.order_level, "members": ", ".join(members)},
+        settings={"risk_level_last": replayed.risk_level, "members": ", ".join(members)},
         reasons=replayed.reasons,
     )

@@ -23,14 +23,14 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
     elif Reason.HISTORY_MISSING in decision.reasons and decision.desired == decision.current:
         why = f"the history couldn't be read, so none is released; {needed} forecast in {lead}"
     elif decision.desired > decision.current:
-        why = f"{needed} needed in {lead} ({_percent(decision.order_level)} quantile)"
+        why = f"{needed} needed in {lead} ({_percent(decision.risk_level)} quantile)"
     elif decision.desired < decision.current:
         peak = max(decision.peak_until_lead, decision.high_at_lead)
-        why = f"at most {_replicas(peak)} needed within {lead} ({_percent(decision.keep_level)} quantile)"
+        why = f"at most {_replicas(peak)} needed within {lead} ({_percent(decision.risk_level)} quantile)"
     elif Reason.KEPT in decision.reasons:
         why = f"{_replicas(decision.peak_until_lead)} may be needed within {lead}, {needed} after it"
     else:
-        why = f"{needed} needed in {lead} ({_percent(decision.order_level)} quantile)"
+        why = f"{needed} needed in {lead} ({_percent(decision.risk_level)} quantile)"
     if Reason.BACKLOG in decision.reasons:
         why += f", and a backlog of {decision.backlog_at_lead_rs:,.0f} replica-seconds then"
     if decision.scheduled:

@@ -86,8 +86,8 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
     last = state.trials.last_demand
     return Outlook(
         needs=state.needs,
-        order=state.risk.order,
-        keep=state.risk.keep,
+        level=state.risk.level(state.needs[0]),
+        late_price=state.risk.late_price,
         late_share=state.risk.late_share,
         lead_bins=state.lead_bins,
         drain_s=drain_s(spec, state.lead_bins),
@@ -118,8 +118,8 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
         low_at_lead=float(outlook.needs[0, LOW]),
         high_at_lead=need.at_lead,
         peak_until_lead=need.until_lead,
-        order_level=float(LEVELS[outlook.order]),
-        keep_level=float(LEVELS[outlook.keep]),
+        risk_level=float(LEVELS[outlook.level]),
+        late_price=outlook.late_price,
         backlog_rs=outlook.backlog_rs,
         backlog_at_lead_rs=need.backlog_at_lead_rs,
         expected_late_share=outlook.late_share,
@@ -145,8 +145,8 @@ def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
     """Names of the events for which more is ordered or kept than by the forecast alone."""
     if not state.calm:
         return ()
-    alone, risk = in_replicas(spec, state.forecasts), state.risk
-    if not (state.needs[0, risk.order] > alone[0, risk.order] or state.needs[1, risk.keep] > alone[1, risk.keep]):
+    level = state.risk.level(state.needs[0])
+    if not (state.needs[:, level] > in_replicas(spec, state.forecasts)[:, level]).any():
         return ()
     events = coming(spec.schedule, _decision(spec, state))
     return tuple(event.name for event in events if event.expect > 1.0)
@@ -168,8 +168,8 @@ def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:
             outlook.backlog_rs, observation.ready, due, outlook.demand_replicas, median, spec.bin_s
         )
     return _Need(
-        at_lead=float(outlook.needs[0, outlook.order]),
-        until_lead=float(outlook.needs[1, outlook.keep]),
+        at_lead=float(outlook.needs[0, outlook.level]),
+        until_lead=float(outlook.needs[1, outlook.level]),
         backlog_at_lead_rs=ahead_rs,
         current=observation.ready + len(observation.due_bins),
     )

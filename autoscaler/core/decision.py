@@ -39,8 +39,8 @@ class Decision:
         median_at_lead, low_at_lead, high_at_lead: forecast for that bin in replicas: median, 5 % quantile, and the
             quantile at the chosen risk, which is the need.
         peak_until_lead: largest demand from now until then at the chosen risk, in replicas.
-        order_level: risk level of `high_at_lead`.
-        keep_level: risk level of `peak_until_lead`.
+        risk_level: the chosen risk: level of `high_at_lead` and `peak_until_lead`.
+        late_price: replica-seconds that one of late work is worth, which found the level; 0 where it is fixed.
         backlog_rs: work queued now, replica-seconds.
         backlog_at_lead_rs: work expected in the queue then.
         expected_late_share: share of the work that was late at this risk in the last self-backtest; NaN before one.
@@ -58,8 +58,8 @@ class Decision:
     low_at_lead: float
     high_at_lead: float
     peak_until_lead: float
-    order_level: float
-    keep_level: float
+    risk_level: float
+    late_price: float
     backlog_rs: float
     backlog_at_lead_rs: float
     expected_late_share: float

@@ -13,7 +13,7 @@ import numpy as np
 
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
-from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS
+from autoscaler.core.risk import CANDIDATES, LEVELS
 from autoscaler.core.schedule import Decisions, as_tried, without_surges
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
@@ -111,8 +111,7 @@ def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: floa
         ),
         np.array([demand]),
         np.array([missing]),
-        orders=ORDER_LEVELS,
-        keeps=KEEP_LEVELS,
+        candidates=CANDIDATES,
         spec=spec,
         drain_s=drain_s(spec, state.lead_bins),
     )

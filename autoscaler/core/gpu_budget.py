@@ -152,7 +152,7 @@ def use_of(outlook: Outlook, row: int, backlog_at_lead_rs: float, count: int) ->
     needs = outlook.needs[row]
     if math.isnan(float(needs[0])):
         return np.ones(count)
-    order = float(outlook.needs[0, outlook.order])
+    order = float(outlook.needs[0, outlook.level])
     knots = np.maximum.accumulate(np.maximum(needs, 0.0)) + min(backlog_at_lead_rs / outlook.drain_s, order)
     knots = np.concatenate(([0.0], knots))
     unused = np.concatenate(([0.0], LEVELS))

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from autoscaler.core.demand import ABSURD_FACTOR
-from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS, is_due
+from autoscaler.core.risk import CANDIDATES, LEVELS, is_due
 from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Spec
@@ -88,8 +88,7 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
         as_tried(spec.schedule, np.concatenate([state.needs[None], needs[:-1]]), usual, decisions),
         demand,
         missing,
-        orders=ORDER_LEVELS,
-        keeps=KEEP_LEVELS,
+        candidates=CANDIDATES,
         spec=spec,
         drain_s=drain_s(spec, state.lead_bins),
     )

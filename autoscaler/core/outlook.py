@@ -18,7 +18,8 @@ class Outlook:
     Attributes:
         needs: quantiles in replicas at risk.LEVELS, shape (2, levels): of demand one lead ahead, and of the peak until
             then; NaN before any demand is known.
-        order, keep: indices into risk.LEVELS: the risk at which replicas are ordered, and kept.
+        level: index into risk.LEVELS: the risk at which replicas are ordered, and kept.
+        late_price: replica-seconds that one of late work is worth, by which the level was found; 0 where it is fixed.
         late_share: share of the work that was late at this risk in the last self-backtest; NaN before one.
         lead_bins: bins from order to ready.
         drain_s: time in which a backlog is to be worked off.
@@ -32,8 +33,8 @@ class Outlook:
     """
 
     needs: FloatArray
-    order: int
-    keep: int
+    level: int
+    late_price: float
     late_share: float
     lead_bins: int
     drain_s: float

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from forecasting.series import FloatArray
+
 IntArray = npt.NDArray[np.int64]
 
 # A need of exactly n replicas must not become n + 1 through rounding in the last place.
@@ -48,6 +50,28 @@ def backlog_at_lead(
         backlog_rs = max(0.0, backlog_rs + (demand - serving) * bin_s)
         serving += due[i]
     return backlog_rs
+
+
+@njit(cache=True)
+def priced_level(needs: FloatArray, levels: FloatArray, late_price: float) -> int:
+    """The level whose replicas and expected late work cost least together; of equals the lower, the median or above.
+
+    Of a bin in which demand exceeds what serves, all work counts as late: once more than the longest wait is queued,
+    whoever comes later finds it so. That makes the level the one at which a replica more is no longer worth the late
+    work that it saves, as the newsvendor of inventory theory orders.
+
+    Args:
+        needs: quantiles of demand one lead ahead in replicas, shape (q,).
+        levels: at which they are taken, increasing, shape (q,).
+        late_price: replica-seconds that one of late work is worth.
+    """
+    best, least, late = len(levels) - 1, math.inf, 0.0
+    for i in range(len(levels) - 1, 0, -1):
+        cost = _whole(needs[i]) + late_price * late
+        if cost <= least:
+            best, least = i, cost
+        late += (levels[i] - levels[i - 1]) * needs[i]
+    return best
 
 
 @njit(cache=True)

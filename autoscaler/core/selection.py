@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autoscaler.core.risk import FIRST_LOWEST_ORDER, cheapest_within
+from autoscaler.core.risk import cheapest_within
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from forecasting.lead_features import DAY_S
@@ -15,5 +15,5 @@ def with_risk_selected(spec: Spec, state: State) -> State:
     results = state.trials.results
     if results is None:
         return state
-    lowest = 0 if state.bins * spec.bin_s >= DAY_S else FIRST_LOWEST_ORDER
-    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, lowest_order=lowest))
+    cautious = state.bins * spec.bin_s < DAY_S
+    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, cautious=cautious))

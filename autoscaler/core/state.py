@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from autoscaler.core.risk import LEVELS, ORDER_LEVELS, Risk
+from autoscaler.core.risk import CANDIDATES, LEVELS, Risk
 from autoscaler.core.schedule import expects_more
 from autoscaler.core.spec import Spec
 from autoscaler.core.trials import Trials
@@ -73,7 +73,7 @@ class State:
             lead_bins=lead_bins,
             forecasts=forecasts,
             needs=np.full((TARGETS, len(LEVELS)), np.nan),
-            trials=Trials.start(len(ORDER_LEVELS), lead_bins=lead_bins),
+            trials=Trials.start(len(CANDIDATES), lead_bins=lead_bins),
             risk=Risk(),
             backlog_rs=0.0,
             serving=None,

@@ -86,15 +86,15 @@ class ToldSteps:
             return {"forecast": "There is none before any demand is known."}
         decision = self._decision
         served = f"{moment(self._serves_s)} to {moment(self._serves_s + self._spec.bin_s)}"
-        order, keep = share(1 - decision.order_level), share(1 - decision.keep_level)
+        risk = share(1 - decision.risk_level)
         return {
             "forecast": (
                 f"For {served}, when a replica ordered now serves: {_amount(decision.median_at_lead)} replicas in the "
-                f"median, more than {_amount(decision.high_at_lead)} in {order} of cases. Replicas are ordered at that "
+                f"median, more than {_amount(decision.high_at_lead)} in {risk} of cases. Replicas are ordered at that "
                 f"risk."
             ),
             "peak": (
-                f"Until {moment(self._serves_s)}: more than {_amount(decision.peak_until_lead)} replicas in {keep} of "
+                f"Until {moment(self._serves_s)}: more than {_amount(decision.peak_until_lead)} replicas in {risk} of "
                 f"cases. Replicas are kept at that risk."
             ),
             "risk": self._risk(),
@@ -104,14 +104,17 @@ class ToldSteps:
         late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)
         waits = f"waited longer than {duration(self._spec.objective.max_wait_s)}"
         if math.isnan(late):
-            return f"The history is too short to choose the two risks from it: cautious ones, for a budget of {budget}."
+            return f"The history is too short to choose the risk from it: a cautious one, for a budget of {budget}."
+        priced, price = "", self._outlook.late_price
+        if price > 0.0:
+            priced = f" One replica more would save less than 1/{price:,.0f} of its work from being late."
         if late > self._spec.objective.late_budget:
             return (
-                f"Nothing that the self-backtest tried kept the budget of {budget}: at these two risks {share(late)} "
-                f"of the work would have {waits}, about the least."
+                f"Nothing that the self-backtest tried kept the budget of {budget}: at this risk {share(late)} "
+                f"of the work would have {waits}, about the least.{priced}"
             )
         within = f"{share(late)} of the work would have {waits}"
-        return f"In the self-backtest {within} at these two risks, of {budget} allowed."
+        return f"In the self-backtest {within} at this risk, of {budget} allowed.{priced}"
 
     def schedule(self) -> str:
         """The events that count now."""

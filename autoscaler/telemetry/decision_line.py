@@ -224,8 +224,8 @@ def _due_bins(content: Fields) -> IntArray:
 def _outlook_content(outlook: Outlook) -> dict[str, Any]:
     return {
         "needs": [[number_content(need) for need in row] for row in outlook.needs.tolist()],
-        "order": int(outlook.order),
-        "keep": int(outlook.keep),
+        "level": int(outlook.level),
+        "late_price": number_content(outlook.late_price),
         "late_share": number_content(outlook.late_share),
         "lead_bins": int(outlook.lead_bins),
         "drain_s": number_content(outlook.drain_s),
@@ -240,10 +240,9 @@ def _outlook(content: Fields) -> Outlook:
     rows = content.items("needs")
     if len(rows) != TARGETS or any(not isinstance(row, list) or len(row) != len(LEVELS) for row in rows):
         content.refuse("needs", f"must be {TARGETS} lists of {len(LEVELS)} quantiles")
-    order, keep, lead_bins = content.integer("order"), content.integer("keep"), content.integer("lead_bins")
-    for name, index in (("order", order), ("keep", keep)):
-        if not 0 <= index < len(LEVELS):
-            content.refuse(name, f"must be 0 to {len(LEVELS) - 1}, not {index}")
+    level, lead_bins = content.integer("level"), content.integer("lead_bins")
+    if not 0 <= level < len(LEVELS):
+        content.refuse("level", f"must be 0 to {len(LEVELS) - 1}, not {level}")
     if not 0 <= lead_bins <= _LOADING_MAX:
         content.refuse("lead_bins", f"must be 0 to {_LOADING_MAX:,}, not {lead_bins}")
     if not content.number("drain_s") > 0:
@@ -251,8 +250,8 @@ def _outlook(content: Fields) -> Outlook:
     needs = [Fields({"needs": row}, content.where, content.path).numbers("needs") for row in rows]
     return Outlook(
         needs=np.array(needs),
-        order=order,
-        keep=keep,
+        level=level,
+        late_price=content.number("late_price"),
         late_share=content.number("late_share"),
         lead_bins=lead_bins,
         drain_s=content.number("drain_s"),

@@ -62,9 +62,9 @@ def test_it_prints_what_was_decided_why_and_each_step(log, capsys, monkeypatch):
         "supply    3 replicas serve; 2 replicas load, 1 due at 03:13:00, 1 due at 03:15:00.",
         "forecast  For 03:16:00 to 03:17:00, when a replica ordered now serves: 4.2 replicas in the median,",
         "          more than 6.2 in 0.5 % of cases. Replicas are ordered at that risk.",
-        "peak      Until 03:16:00: more than 6.2 replicas in 1 % of cases. Replicas are kept at that risk.",
-        "risk      In the self-backtest 0.42 % of the work would have waited longer than 10 s at these two",
-        "          risks, of 1 % allowed.",
+        "peak      Until 03:16:00: more than 6.8 replicas in 0.5 % of cases. Replicas are kept at that risk.",
+        "risk      In the self-backtest 0.42 % of the work would have waited longer than 10 s at this",
+        "          risk, of 1 % allowed.",
         "backlog   Nothing is queued now, by estimate, and 12 replica-seconds are expected to be at 03:16:00:",
         "          to be worked off within 60 s.",
         "need      6.2 and 0.2 to work the queue off, so 7 replicas at 03:16:00.",
@@ -87,7 +87,7 @@ def test_kept_for_a_peak():
 
 def test_released_down_to_what_a_peak_may_want():
     steps = told(make_record(ready=9, due=(), outlook=make_outlook(3.0, peak=1.6)))
-    assert steps["choice"] == "4 fewer would do, but a peak may come before: 7 cover it. 2 replicas can go now."
+    assert steps["choice"] == "4 fewer would do, but a peak may come before: 8 cover it. 1 replica can go now."
     assert steps["supply"] == "9 replicas serve, none loads."
 
 
@@ -121,9 +121,7 @@ def test_a_backlog_beyond_the_maximum():
     assert steps["backlog"].startswith("900 replica-seconds are queued now, by estimate, and 912 replica-seconds are")
     assert steps["need"] == "6.2 and 6.2 to work the queue off, so 13 replicas at 03:16:00."
     assert steps["bounds"] == "13 are more than the maximum: 9 replicas. Work may be late."
-    assert steps["risk"].startswith(
-        "Nothing that the self-backtest tried kept the budget of 1 %: at these two risks 3 %"
-    )
+    assert steps["risk"].startswith("Nothing that the self-backtest tried kept the budget of 1 %: at this risk 3 %")
     assert steps["written"] == "Nothing; Conflict, Stale: somebody else wrote it; the next tick tries again."
 
 
@@ -150,7 +148,7 @@ def test_a_short_history_and_a_measured_backlog_are_named():
     record = make_record(outlook=make_outlook(late_share=math.nan))
     measured = replace(record, observation=replace(record.observation, backlog_rs=0.0))
     steps = told(measured)
-    assert steps["risk"].startswith("The history is too short to choose the two risks from it")
+    assert steps["risk"].startswith("The history is too short to choose the risk from it")
     assert ", as measured," in steps["backlog"]
 
 
@@ -278,3 +276,11 @@ def test_help_loads_nothing_heavy():
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (shown.returncode, shown.stderr) == (0, "[]\n")
     assert "kubectl logs" in shown.stdout
+
+
+def test_the_price_of_late_work_that_found_the_level_is_told():
+    steps = told(make_record(outlook=make_outlook(late_price=217.0)))
+    assert steps["risk"] == (
+        "In the self-backtest 0.42 % of the work would have waited longer than 10 s at this risk, of 1 % allowed. "
+        "One replica more would save less than 1/217 of its work from being late."
+    )

@@ -22,8 +22,8 @@ def steady():
         lead_bins=4,
         high_at_lead=5.44,
         peak_until_lead=5.9,
-        order_level=0.99,
-        keep_level=0.975,
+        risk_level=0.99,
+        late_price=0.0,
         backlog_rs=0.0,
         backlog_at_lead_rs=1_234.0,
         reasons=(Reason.STEADY,),
@@ -47,10 +47,10 @@ def steady():
             {"desired": 1, "current": 0, "ready": 0, "high_at_lead": math.nan},
             "1 replica (0 ready, 0 loading): no demand is known yet, so there is no forecast",
         ),
-        ({"desired": 5}, "5 replicas (5 ready, 1 loading): at most 5.9 needed within 4 min (97.5 % quantile)"),
+        ({"desired": 5}, "5 replicas (5 ready, 1 loading): at most 5.9 needed within 4 min (99 % quantile)"),
         (
             {"desired": 5, "peak_until_lead": 4.0},
-            "5 replicas (5 ready, 1 loading): at most 5.4 needed within 4 min (97.5 % quantile)",
+            "5 replicas (5 ready, 1 loading): at most 5.4 needed within 4 min (99 % quantile)",
         ),
         (
             {"reasons": (Reason.KEPT,), "high_at_lead": 2.0},

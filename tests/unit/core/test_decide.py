@@ -13,7 +13,7 @@ import pytest
 from autoscaler.core import decide as decide_module
 from autoscaler.core.decide import decide, look_ahead, outlook_of
 from autoscaler.core.decision import Reason
-from autoscaler.core.risk import KEEP_LEVELS, ORDER_LEVELS
+from autoscaler.core.risk import CANDIDATES
 from autoscaler.core.spec import Part
 from autoscaler.core.state import State, drain_s
 from autoscaler.core.trials import Trials
@@ -193,16 +193,14 @@ def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_
 
 def test_without_rent_or_buy_only_the_need_at_the_lead_counts(spec_of, run_of):
     whole, bare = (run_of(spec_of(load_s=7200.0, without=without), spiked(9)) for without in (frozenset(), NO_RENT))
-    level = [decision for decision in bare.decisions[1:] if decision.keep_level == decision.order_level]
-    assert level
-    assert all(decision.peak_until_lead == decision.high_at_lead for decision in level)
+    assert all(decision.peak_until_lead == decision.high_at_lead for decision in bare.decisions[1:])
     # No fleet is asked to be the smaller one: each learns a risk level of its own from what its policy would have done.
     assert any(decision.peak_until_lead > decision.high_at_lead for decision in whole.decisions[1:])
 
 
 def test_without_the_budget_controller_the_risk_stays(spec_of, run_of):
     run = run_of(spec_of(without=frozenset({Part.BUDGET_CONTROLLER})), daily(4))
-    assert {decision.order_level for decision in run.decisions} == {0.99}
+    assert {decision.risk_level for decision in run.decisions} == {0.99}
 
 
 def test_released_replicas_leave_when_the_peak_is_over(spec_of, run_of):
@@ -274,12 +272,11 @@ def test_the_self_backtest_pairs_each_forecast_with_what_came_in_its_bin(spec_of
         outlook = outlook_of(spec, state)
         needs.append(outlook.needs)
         came.append(outlook.demand_replicas)
-    trials = Trials.start(len(ORDER_LEVELS), lead_bins=state.lead_bins).seen(
+    trials = Trials.start(len(CANDIDATES), lead_bins=state.lead_bins).seen(
         np.array(needs[:-1]),
         np.array(came[1:]),
         np.isnan(demand[: len(came) - 1]),
-        orders=ORDER_LEVELS,
-        keeps=KEEP_LEVELS,
+        candidates=CANDIDATES,
         spec=spec,
         drain_s=drain_s(spec, state.lead_bins),
     )
@@ -293,5 +290,4 @@ def test_once_risk_is_chosen_its_lateness_is_told(spec_of, run_of):
     assert 3 < told.index(True) <= 144
     for decision, known in zip(run.decisions[1:], told[1:], strict=True):
         assert (Reason.SHORT_HISTORY in decision.reasons) == (not known)
-        assert 0.5 <= decision.keep_level < 1
-        assert 0.5 < decision.order_level < 1
+        assert 0.5 <= decision.risk_level < 1

@@ -222,9 +222,9 @@ def test_a_cap_below_what_exists_releases_the_least_useful_and_orders_nothing():
     assert divide(0, [claim([0.9], current=1, minimum=1)]) == [0]
 
 
-def outlook(needs, until=None, *, order=5, drain_s=60.0) -> Outlook:
+def outlook(needs, until=None, *, level=5, drain_s=60.0) -> Outlook:
     rows = np.array([needs, needs if until is None else until])
-    return Outlook(rows, order, order, math.nan, 2, drain_s, 0.0, 0.0, missing=False)
+    return Outlook(rows, level, 0.0, math.nan, 2, drain_s, 0.0, 0.0, missing=False)
 
 
 def test_the_use_of_a_replica_is_what_the_expected_shortfall_falls_by():

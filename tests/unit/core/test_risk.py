@@ -1,23 +1,28 @@
-"""The risk level: which candidates there are, and which one is taken."""
+"""The risk: which candidates there are, which one is taken, and the level that a price of late work finds."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from autoscaler.core.risk import KEEP_LEVELS, LEVELS, LOW, MEDIAN, ORDER_LEVELS, Risk, cheapest_within
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoscaler.core.risk import CANDIDATES, LEVELS, LOW, MEDIAN, Risk, cheapest_within
 
 
 def results_with(**rows):
     """All candidates dear and late but those given as {index: (replicas, late)}."""
-    results = np.tile([100.0, 0.9], (len(ORDER_LEVELS), 1))
+    results = np.tile([100.0, 0.9], (len(CANDIDATES), 1))
     for key, row in rows.items():
         results[int(key[1:])] = row
     return results
 
 
-def taken(results, late_budget=0.01):
-    chosen = cheapest_within(results, late_budget)
-    index = np.flatnonzero((chosen.order == ORDER_LEVELS) & (chosen.keep == KEEP_LEVELS))
+def taken(results, late_budget=0.01, **kwargs):
+    chosen = cheapest_within(results, late_budget, **kwargs)
+    index = np.flatnonzero((chosen.fixed_level == CANDIDATES.levels) & (chosen.late_price == CANDIDATES.prices))
     assert chosen.late_share == results[index[0], 1]
     return int(index[0])
 
@@ -28,17 +33,16 @@ def test_levels_and_candidates_are_well_formed():
     assert LEVELS[-1] < 1
     assert LEVELS[MEDIAN] == 0.5
     assert LEVELS[LOW] == 0.05
-    pairs = list(zip(ORDER_LEVELS.tolist(), KEEP_LEVELS.tolist(), strict=True))
-    assert len(set(pairs)) == len(pairs)
-    for levels in (ORDER_LEVELS, KEEP_LEVELS):
-        assert levels.min() >= MEDIAN
-        assert levels.max() == len(LEVELS) - 1
-    assert (Risk().order, Risk().keep) in pairs
-    assert np.isnan(Risk().late_share)
+    fixed = CANDIDATES.levels >= 0
+    assert not CANDIDATES.prices[fixed].any()
+    assert (np.diff(CANDIDATES.prices[~fixed]) > 0).all()
+    assert CANDIDATES.levels[fixed].tolist() == list(range(4, len(LEVELS)))
+    assert Risk().fixed_level in CANDIDATES.levels
+    assert math.isnan(Risk().late_share)
 
 
 def test_the_cheapest_within_the_budget_is_taken():
-    assert taken(results_with(_3=(9.0, 0.001), _7=(8.0, 0.002), _9=(5.0, 0.2))) == 7
+    assert taken(results_with(_3=(9.0, 0.001), _20=(8.0, 0.002), _9=(5.0, 0.2))) == 20
 
 
 def test_the_budget_is_kept_by_a_margin():
@@ -55,6 +59,49 @@ def test_among_the_equally_late_the_cheaper_is_taken():
 
 def test_a_larger_budget_never_costs_more():
     rng = np.random.default_rng(0)
-    results = np.column_stack([rng.uniform(5, 10, len(ORDER_LEVELS)), rng.uniform(0, 0.1, len(ORDER_LEVELS))])
+    results = np.column_stack([rng.uniform(5, 10, len(CANDIDATES)), rng.uniform(0, 0.1, len(CANDIDATES))])
     costs = [results[taken(results, budget), 0] for budget in (0.001, 0.003, 0.01, 0.03, 0.1)]
     assert costs == sorted(costs, reverse=True)
+
+
+def test_before_a_day_is_known_only_cautious_ones_are_taken():
+    bold = results_with(_0=(1.0, 0.0), _17=(2.0, 0.0), _6=(8.0, 0.0), _22=(9.0, 0.0))
+    assert taken(bold) == 0
+    assert taken(bold, cautious=True) == 6
+    assert LEVELS[CANDIDATES.levels[4]] == 0.95
+    assert CANDIDATES.cautious.tolist() == [*[False] * 4, *[True] * 13, *[False] * 4, *[True] * 8]
+
+
+needs_at_lead = st.lists(st.floats(0.0, 1e6), min_size=len(LEVELS), max_size=len(LEVELS)).map(
+    lambda needs: np.sort(np.array(needs))
+)
+
+
+@given(needs=needs_at_lead, price=st.floats(1e-3, 1e6))
+def test_a_price_finds_the_level_of_the_least_cost(needs, price):
+    level = Risk(-1, price).level(needs)
+    mass = np.diff(LEVELS, prepend=0.0)
+    costs = [
+        math.ceil(needs[i] - 1e-9) + price * float((mass * needs)[i + 1 :].sum()) for i in range(MEDIAN, len(LEVELS))
+    ]
+    assert level >= MEDIAN
+    assert costs[level - MEDIAN] == pytest.approx(min(costs))
+
+
+@given(needs=needs_at_lead, price=st.floats(1e-3, 1e5), factor=st.floats(1.0, 100.0))
+def test_a_higher_price_never_orders_less(needs, price, factor):
+    lower, higher = (needs[Risk(-1, late_price).level(needs)] for late_price in (price, price * factor))
+    assert math.ceil(lower - 1e-9) <= math.ceil(higher - 1e-9)
+
+
+def test_where_demand_is_certain_a_price_buys_what_it_is_and_where_it_is_not_it_weighs():
+    certain = np.linspace(9.9, 10.0, len(LEVELS))
+    assert math.ceil(certain[Risk(-1, 50.0).level(certain)]) == 10
+    unsure = np.geomspace(5.0, 500.0, len(LEVELS))
+    levels = [Risk(-1, price).level(unsure) for price in CANDIDATES.prices[17:]]
+    assert levels == sorted(levels)
+    assert levels[0] < 8 < levels[-1]
+
+
+def test_a_forecast_that_is_not_known_has_some_level():
+    assert 0 <= Risk(-1, 50.0).level(np.full(len(LEVELS), math.nan)) < len(LEVELS)

@@ -163,7 +163,7 @@ def test_a_history_with_events_at_once_is_the_same_bin_by_bin(spec_of, bins):
     np.testing.assert_array_equal(at_once.needs, state.needs)
     np.testing.assert_array_equal(at_once.calm["requests"].quantiles, state.calm["requests"].quantiles)
     np.testing.assert_array_equal(at_once.trials.due, state.trials.due)
-    assert at_once.risk.order == state.risk.order
+    assert at_once.risk == state.risk
 
 
 def test_the_self_backtest_pays_for_what_events_ask_for(spec_of):

@@ -14,7 +14,7 @@ from autoscaler.backtest.setting import Setting
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.plan_kernels import backlog_at_lead, choose_replicas, is_idle
-from autoscaler.core.risk import KEEP_LEVELS, LEVELS, MEDIAN, ORDER_LEVELS
+from autoscaler.core.risk import CANDIDATES, LEVELS, MEDIAN, Candidates, Risk
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.trials import WINDOW_DAYS, Trials, advance
 
@@ -26,11 +26,11 @@ def bins_of(*values):
 def replay(need, until, median, demand, missing, lead, bin_s, max_wait_s, drain_s, low, high, kernel=advance):
     """One candidate's (mean replicas paid for, late share)."""
     needs = np.full((len(demand), 2, 3), np.nan)
-    needs[:, 0, 0], needs[:, 0, 1], needs[:, 1, 2] = need, median, until
+    needs[:, 0, 2], needs[:, 0, 1], needs[:, 1, 2] = need, median, until
     due, sums, scored = np.zeros((1, lead), dtype=np.int64), np.zeros((1, 2)), np.zeros(2)
     kernel(
-        needs, demand, missing, math.nan, False, bins_of(0), bins_of(2), bin_s, max_wait_s, drain_s, low, high,
-        -1, bins_of(0), due, np.zeros(1), sums, scored,
+        needs, demand, missing, math.nan, False, bins_of(2), np.zeros(1), LEVELS[:3], bin_s, max_wait_s, drain_s, low,
+        high, -1, bins_of(0), due, np.zeros(1), sums, scored,
     )  # fmt: skip
     return sums[0, 0] / scored[0], sums[0, 1] / scored[1]
 
@@ -138,14 +138,14 @@ def logged():
     return np.roll(demand, -3)[:, None, None] * errors, demand, rng.random(n) < 0.05
 
 
-def seen(logged, *cuts, start=0, orders=ORDER_LEVELS, keeps=KEEP_LEVELS):
+def seen(logged, *cuts, start=0, candidates=CANDIDATES):
     """Trials that saw the log in so many pieces."""
-    trials = Trials.start(len(orders), lead_bins=3)
+    trials = Trials.start(len(candidates), lead_bins=3)
     needs, demand, missing = logged
     for first, stop in zip((start, *cuts), (*cuts, len(demand)), strict=True):
         bins = slice(first, stop)
         trials = trials.seen(
-            needs[bins], demand[bins], missing[bins], orders=orders, keeps=keeps, spec=SPEC, drain_s=3_600.0
+            needs[bins], demand[bins], missing[bins], candidates=candidates, spec=SPEC, drain_s=3_600.0
         )
     return trials
 
@@ -153,10 +153,13 @@ def seen(logged, *cuts, start=0, orders=ORDER_LEVELS, keeps=KEEP_LEVELS):
 def test_each_candidate_runs_at_its_own_levels(logged):
     needs, demand, missing = (rows[: 24 * WINDOW_DAYS] for rows in logged)
     results = seen((needs, demand, missing)).results
-    for i in (0, 5, len(ORDER_LEVELS) - 1):
+    for i in (0, 5, len(CANDIDATES) - 3):
+        risk = Risk(int(CANDIDATES.levels[i]), float(CANDIDATES.prices[i]))
+        levels = [risk.level(row) for row in needs[:, 0]]
+        each = np.arange(len(needs))
         own = replay(
-            needs[:, 0, ORDER_LEVELS[i]],
-            needs[:, 1, KEEP_LEVELS[i]],
+            needs[each, 0, levels],
+            needs[each, 1, levels],
             needs[:, 0, MEDIAN],
             *(demand, missing, 3, 3_600.0, 10.0, 3_600.0, 0, SPEC.replicas_max),
         )
@@ -164,10 +167,10 @@ def test_each_candidate_runs_at_its_own_levels(logged):
 
 
 def test_more_caution_costs_more_and_is_late_less(logged):
-    same = ORDER_LEVELS == KEEP_LEVELS
-    results = seen(logged, orders=ORDER_LEVELS[same], keeps=KEEP_LEVELS[same]).results
-    assert results[0, 0] < 0.8 * results[-1, 0]
-    assert results[0, 1] > results[-1, 1]
+    for kind in (CANDIDATES.levels >= 0, CANDIDATES.levels < 0):
+        results = seen(logged, candidates=Candidates(CANDIDATES.levels[kind], CANDIDATES.prices[kind])).results
+        assert results[0, 0] < 0.8 * results[-1, 0]
+        assert results[0, 1] > results[-1, 1]
 
 
 def test_bins_one_by_one_or_all_at_once_are_the_same(logged):
@@ -189,7 +192,7 @@ def test_trials_seen_are_left_as_they_were(logged):
     needs, demand, missing = logged
     before = seen((needs[:30], demand[:30], missing[:30]))
     results, due = before.results.copy(), before.due.copy()
-    before.seen(needs, demand, missing, orders=ORDER_LEVELS, keeps=KEEP_LEVELS, spec=SPEC, drain_s=3_600.0)
+    before.seen(needs, demand, missing, candidates=CANDIDATES, spec=SPEC, drain_s=3_600.0)
     np.testing.assert_array_equal(before.results, results)
     np.testing.assert_array_equal(before.due, due)
 
@@ -199,5 +202,5 @@ def test_bins_without_a_forecast_are_passed_over(logged):
     unknown = np.full_like(needs, np.nan)
     trials = seen((unknown, demand, missing))
     assert trials.results is None
-    after = trials.seen(needs, demand, missing, orders=ORDER_LEVELS, keeps=KEEP_LEVELS, spec=SPEC, drain_s=3_600.0)
+    after = trials.seen(needs, demand, missing, candidates=CANDIDATES, spec=SPEC, drain_s=3_600.0)
     assert after.results is not None

@@ -58,8 +58,8 @@ outlooks = st.builds(
     needs=st.lists(floats, min_size=2 * len(LEVELS), max_size=2 * len(LEVELS)).map(
         lambda needs: np.array(needs).reshape(2, len(LEVELS))
     ),
-    order=levels,
-    keep=levels,
+    level=levels,
+    late_price=floats,
     late_share=floats,
     lead_bins=st.integers(0, 10_000),
     drain_s=positive,
@@ -154,7 +154,7 @@ def test_thousands_of_loading_replicas_fit_below_the_size_at_which_log_lines_are
     [
         ('"version":1', '"version":2', "version is 2, this Headstart reads 1"),
         ('"missing":false', '"missing":0', "outlook.missing must be true or false, not 0"),
-        ('"order":14', '"order":21', "outlook.order must be 0 to 20, not 21"),
+        ('"level":14', '"level":21', "outlook.level must be 0 to 20, not 21"),
         ('"drain_s":60.0', '"drain_s":0', "outlook.drain_s must be above 0"),
         ('"drain_s":60.0', '"drain_s":NaN', "NaN is not JSON"),
         ('"drain_s":60.0', '"drain_s":1e999', "outlook.drain_s must be a number, null"),

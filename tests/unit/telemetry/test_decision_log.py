@@ -69,8 +69,8 @@ def test_lines_that_are_cut_are_counted_and_never_taken_for_the_newest() -> None
 
 
 def test_a_damaged_line_that_is_to_be_told_names_its_number() -> None:
-    bad = to_line(minutes(2)).replace('"order":14', '"order":99')
-    with pytest.raises(UsageError, match="^log, line 3: outlook.order must be 0 to 20, not 99$"):
+    bad = to_line(minutes(2)).replace('"level":14', '"level":99')
+    with pytest.raises(UsageError, match="^log, line 3: outlook.level must be 0 to 20, not 99$"):
         read_log(["x", to_line(minutes(1)), bad], "log")
     assert read_log([bad, to_line(minutes(3))], "log").objects
 
