@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting.bit_log import BitLog
 from forecasting.lead_features import BoolArray, demand_of
 from forecasting.series import FloatArray, Series
 
@@ -23,7 +24,8 @@ class LeadBins:
         known: those of them that were not missing.
         start_s: start of the first of these bins.
         log_demand: log(demand + floor) of the bins remembered and of these, gaps imputed, shape (m + n,).
-        missing: which of it is imputed, shape (m + n,).
+        earlier_missing: which of the bins before these are imputed.
+        missing: which of these are, shape (n,).
         earlier_features: rows of the origins before these, shape (k, FEATURES + 1).
         features: what is known after each bin, then the level, shape (n, FEATURES + 1).
         matured: whether the bin is the target of an origin to learn from: the one lead + 1 bins before, where no bin
@@ -40,6 +42,7 @@ class LeadBins:
     known: int
     start_s: float
     log_demand: FloatArray
+    earlier_missing: BitLog
     missing: BoolArray
     earlier_features: FloatArray
     features: FloatArray
@@ -56,8 +59,11 @@ class LeadBins:
         Bins count from the first of these; negative ones were before.
         """
         remembered = len(self.log_demand) - len(self)
-        rows = slice(remembered + first, remembered + stop)
-        return demand_of(self.log_demand[rows], self.missing[rows], self.floor)
+        log_demand = self.log_demand[remembered + first : remembered + stop]
+        if first >= 0:
+            return demand_of(log_demand, self.missing[first:stop], self.floor)
+        missing = np.concatenate([self.earlier_missing.rows, self.missing])
+        return demand_of(log_demand, missing[remembered + first : remembered + stop], self.floor)
 
     def until(self, stop: int, bins: int) -> Series:
         """The demand in the last `bins` bins before bin `stop` of these, as far as they are remembered."""
@@ -72,5 +78,4 @@ class LeadBins:
 
     def known_at(self, index: int) -> int:
         """Bins seen with bin `index` of these that were not missing."""
-        these = self.missing[len(self.missing) - len(self) :][: index + 1]
-        return self.known + index + 1 - int(np.count_nonzero(these))
+        return self.known + index + 1 - int(np.count_nonzero(self.missing[: index + 1]))

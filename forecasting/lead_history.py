@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from forecasting.append_log import AppendLog
+from forecasting.bit_log import BitLog
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, targets_between
@@ -68,7 +69,7 @@ class LeadHistory:
     bins_known: int
     missing_at: int
     log_demand: AppendLog
-    missing: AppendLog
+    missing: BitLog
     day_sum: float
     features: AppendLog
     peak_log: float
@@ -89,7 +90,7 @@ class LeadHistory:
             bins_known=0,
             missing_at=-1,
             log_demand=AppendLog.empty(rows_max=remembered),
-            missing=AppendLog.empty(rows_max=remembered, dtype=np.bool_),
+            missing=BitLog.empty(rows_max=remembered),
             day_sum=0.0,
             features=AppendLog.empty((FEATURES + 1,), rows_max=lead + 2),
             peak_log=-math.inf,
@@ -118,7 +119,7 @@ class LeadHistory:
             raise SeriesError(f"demand must be finite and not negative, got {demand}")
         history, values = self._after_leading_gap(np.array(demand, dtype=np.float64))
         log_demand, log_window = history.log_demand.grow(len(values))
-        missing, missing_window = history.missing.grow(len(values))
+        missing = np.empty(len(values), dtype=np.bool_)
         features = np.empty((len(values), FEATURES + 1))
         matured = np.empty(len(values), dtype=np.bool_)
         targets = np.zeros((len(values), TARGETS))
@@ -137,7 +138,7 @@ class LeadHistory:
             history.peak_log,
             history.day_sum,
             log_window,
-            missing_window,
+            missing,
             features,
             matured,
             targets,
@@ -152,7 +153,8 @@ class LeadHistory:
             known=history.bins_known,
             start_s=history.next_start_s,
             log_demand=log_window,
-            missing=missing_window,
+            earlier_missing=history.missing,
+            missing=missing,
             earlier_features=history.features.rows,
             features=features,
             matured=matured,
@@ -166,7 +168,7 @@ class LeadHistory:
             bins_known=bins.known_at(len(values) - 1),
             missing_at=missing_at,
             log_demand=log_demand,
-            missing=missing,
+            missing=history.missing.extend(missing),
             day_sum=day_sum,
             features=history.features.extend(features),
             peak_log=peak_log,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.lead_features import FEATURES, BoolArray, IntArray
 from forecasting.residual_histogram import BLOCKS, count_residual, fill_blocks, residual_quantiles
 from forecasting.series import FloatArray
@@ -40,19 +40,19 @@ RECENT_CHANGE = 7
 _FIXED_LOG_SPREAD = math.log(0.1)
 
 
-@njit(cache=True)
+@kernel()
 def spread_prior(features: FloatArray, lead: int) -> float:
     """Log spread before any residual is seen: the recent change per bin, growing slowly with the lead."""
     return float(features[RECENT_CHANGE]) + 0.25 * math.log(1.0 + lead)
 
 
-@njit(cache=True)
+@kernel()
 def bounded_spread(log_spread: float) -> float:
     """A spread from its logarithm, within what a service can do from one lead to the next."""
     return math.exp(min(max(log_spread, _LOG_SPREAD_MIN), _LOG_SPREAD_MAX))
 
 
-@njit(cache=True)
+@kernel()
 def blocks_of(histograms: FloatArray) -> FloatArray:
     """What `fill_blocks` makes of the histograms, shape (TARGETS, blocks, 2)."""
     blocks = np.empty((TARGETS, BLOCKS, 2))
@@ -61,7 +61,7 @@ def blocks_of(histograms: FloatArray) -> FloatArray:
     return blocks
 
 
-@njit(cache=True)
+@kernel()
 def count_residuals(
     prediction: FloatArray, targets: FloatArray, growth: float, histograms: FloatArray, blocks: FloatArray
 ) -> None:
@@ -74,14 +74,14 @@ def count_residuals(
         count_residual(histograms[k], blocks[k], residual / prediction[2 + 2 * k], growth)
 
 
-@njit(cache=True)
+@kernel()
 def row_before(earlier: FloatArray, rows: FloatArray, index: int) -> FloatArray:
     """Row `index` of `rows`; a negative one counts back from the end of the `earlier` ones."""
     row: FloatArray = rows[index] if index >= 0 else earlier[len(earlier) + index]
     return row
 
 
-@njit(cache=True)
+@kernel()
 def learn_target(
     seen: FloatArray,
     prior: float,
@@ -121,7 +121,7 @@ def learn_target(
         count_residual(histograms[k], blocks[k], residual / spread, 1.0 / decay)
 
 
-@njit(cache=True)
+@kernel()
 def solve_ridge(gram: FloatArray, moments: FloatArray, weights: FloatArray) -> None:
     """Fill weights, shape (TARGETS, 2, s), with the ridge solutions of all regressions; the last feature is 1.
 
@@ -152,7 +152,7 @@ def solve_ridge(gram: FloatArray, moments: FloatArray, weights: FloatArray) -> N
                 solved[i] = total / lower[i, i]
 
 
-@njit(cache=True)
+@kernel()
 def predict(seen: FloatArray, prior: float, level: float, bound: float, weights: FloatArray, out: FloatArray) -> None:
     """Fill out, shape (PREDICTION,): log level, then middle and spread per target relative to it, then the bound."""
     out[0] = level
@@ -167,7 +167,7 @@ def predict(seen: FloatArray, prior: float, level: float, bound: float, weights:
         out[2 + 2 * k] = bounded_spread(log_spread)
 
 
-@njit(cache=True)
+@kernel()
 def quantiles_from(
     prediction: FloatArray, histograms: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray
 ) -> None:
@@ -179,7 +179,7 @@ def quantiles_from(
             out[k, i] = min(log_demand, prediction[PREDICTION - 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def regress_bins(
     columns: IntArray,
     earlier_features: FloatArray,

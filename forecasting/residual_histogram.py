@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.series import FloatArray
 
 CELLS = 480
@@ -44,7 +44,7 @@ def prior_histogram() -> FloatArray:
     return np.append(_PRIOR_RESIDUALS * np.diff(cumulative), 1.0)
 
 
-@njit(cache=True)
+@kernel()
 def add_residual(histogram: FloatArray, z: float, growth: float) -> int:
     """Count one standardised residual; `growth` > 1 is the weight of a residual over that of the one before.
 
@@ -61,7 +61,7 @@ def add_residual(histogram: FloatArray, z: float, growth: float) -> int:
     return -1
 
 
-@njit(cache=True)
+@kernel()
 def _sum_block(histogram: FloatArray, block: int, blocks: FloatArray) -> None:
     first = block * _BLOCK
     # Two sums, since an add waits for the last one.
@@ -75,14 +75,14 @@ def _sum_block(histogram: FloatArray, block: int, blocks: FloatArray) -> None:
     blocks[block, 1] = even_weighted + odd_weighted
 
 
-@njit(cache=True)
+@kernel()
 def fill_blocks(histogram: FloatArray, blocks: FloatArray) -> None:
     """Fill blocks, shape (BLOCKS, 2), with the weight, and the weight times z, of each block of cells."""
     for block in range(BLOCKS):
         _sum_block(histogram, block, blocks)
 
 
-@njit(cache=True)
+@kernel()
 def count_residual(histogram: FloatArray, blocks: FloatArray, z: float, growth: float) -> None:
     """`add_residual` that keeps `blocks` what `fill_blocks` would give, to the bit: it sums the changed block anew."""
     cell = add_residual(histogram, z, growth)
@@ -92,7 +92,7 @@ def count_residual(histogram: FloatArray, blocks: FloatArray, z: float, growth: 
         fill_blocks(histogram, blocks)
 
 
-@njit(cache=True)
+@kernel()
 def _quantiles_until(
     histogram: FloatArray, blocks: FloatArray, levels: FloatArray, highest: float, out: FloatArray
 ) -> int:
@@ -129,7 +129,7 @@ def _quantiles_until(
     return len(levels)
 
 
-@njit(cache=True)
+@kernel()
 def empirical_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArray) -> None:
     """Fill out, shape (q,), with the quantiles of z at increasing `levels`, interpolated within a cell."""
     blocks = np.empty((BLOCKS, 2))
@@ -137,7 +137,7 @@ def empirical_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArr
     _quantiles_until(histogram, blocks, levels, 1.0, out)
 
 
-@njit(cache=True)
+@kernel()
 def residual_quantiles(histogram: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray) -> None:
     """Like `empirical_quantiles`, above TAIL_LEVEL exponential, with the mean excess of what was seen there.
 
@@ -155,7 +155,7 @@ def residual_quantiles(histogram: FloatArray, blocks: FloatArray, levels: FloatA
         out[i] = threshold + mean_excess * math.log((1.0 - TAIL_LEVEL) / (1.0 - levels[i]))
 
 
-@njit(cache=True)
+@kernel()
 def _mean_excess(histogram: FloatArray, blocks: FloatArray, threshold: float) -> float:
     """Mean of what residuals exceed `threshold` by; 0 where none does."""
     position = (math.asinh(threshold) + _REACH) / _WIDTH

@@ -249,7 +249,7 @@ def test_kernels_equal_their_python_form(monkeypatch):
         history, bins = history_of([]).extend(demand)
         arrays = (bins.log_demand, bins.missing, bins.features, bins.matured, bins.targets, bins.bounds)
         demand_of = features_module.demand_of.py_func if python else features_module.demand_of
-        seen = demand_of(bins.log_demand, bins.missing, FLOOR)
+        seen = demand_of(bins.log_demand, history.missing.rows, FLOOR)
         results.append((*arrays, seen, [history.day_sum, history.peak_log, history.next_start_s]))
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(slow, fast, rtol=1e-9, atol=1e-12)

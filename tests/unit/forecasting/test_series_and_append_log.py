@@ -77,7 +77,7 @@ def test_spare_room_is_a_thirty_second_of_what_is_kept():
     log = AppendLog.empty(rows_max=3200)
     for value in range(9000):
         log = log.append(value)
-        assert log.rows.base.nbytes <= 8 * (len(log) + max(8, 101))
+        assert log.rows.base.nbytes <= 8 * (len(log) + max(2, 101))
 
 
 def test_a_log_of_flags_takes_a_byte_each():
