@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from autoscaler.backtest.benchmark.cases import Job
 from autoscaler.backtest.benchmark.run_job import Finished, run_job
-from autoscaler.errors import UsageError
+from autoscaler.errors import HeadstartError, UsageError
 
 if TYPE_CHECKING:
     from joblib import Parallel
@@ -16,28 +20,80 @@ if TYPE_CHECKING:
 # Where results can't be had one by one (multiprocessing, and so Ray), so many jobs per worker go out at once.
 _JOBS_PER_WAVE = 4
 
+# Backends of packages that aren't among ours: the module that they need, and what installs it.
+_CLUSTERS = {"dask": ("distributed", "dask[distributed]"), "ray": ("ray", "ray")}
 
-def run_jobs(jobs: Sequence[Job], *, workers: int, backend: str) -> Iterator[list[Finished]]:
-    """Run jobs, the largest first, and yield each one's results as soon as they are there.
+Errors = tuple[type[BaseException], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """A cluster that joblib knows.
+
+    Attributes:
+        close: lets it go.
+        losses: what is raised where it goes away, or its workers can't run our code.
+    """
+
+    close: Callable[[], object]
+    losses: Errors
+
+
+def check_backend(backend: str) -> None:
+    """Raise UsageError where joblib has no such backend, or its package isn't installed."""
+    from joblib.parallel import BACKENDS
+
+    known = sorted({*BACKENDS, *_CLUSTERS})
+    if backend not in known:
+        raise UsageError(f"--backend: there is no {backend!r}; choose from {', '.join(known)}")
+    module, package = _CLUSTERS.get(backend, ("joblib", ""))
+    if find_spec(module) is None:
+        raise UsageError(f"--backend {backend}: {module} isn't installed; run pip install '{package}'")
+
+
+@contextmanager
+def on_backend(backend: str, workers: int) -> Iterator[None]:
+    """Connect joblib to where `run_jobs` is to run: see check_backend.
+
+    Args:
+        backend: joblib's name for where: 'loky' (processes of this machine), 'dask', 'ray', 'multiprocessing',
+            'threading'. Dask's scheduler is the one that DASK_SCHEDULER_ADDRESS names, Ray's cluster that of
+            RAY_ADDRESS; else one is started on this machine.
+        workers: how many at once; -1 is one per core, or all that a cluster has.
+
+    Raises:
+        HeadstartError: the cluster can't be reached, or is lost on the way.
+    """
+    import joblib
+
+    connection = _connect(backend, workers)
+    try:
+        with joblib.parallel_config(backend=backend, n_jobs=workers):
+            yield
+    except connection.losses as error:
+        raise HeadstartError(
+            f"--backend {backend}: the workers were lost ({_told(error)}); give them enough memory and this version of "
+            "Headstart. Finished cases are kept: the same command goes on from there"
+        ) from error
+    finally:
+        connection.close()
+
+
+def run_jobs(jobs: Sequence[Job], *, workers: int) -> Iterator[list[Finished]]:
+    """Run jobs inside `on_backend`, the largest first, and yield each one's results as soon as they are there.
 
     Processes, since deciding bin by bin is Python: threads would wait for each other.
 
     Args:
         jobs: what is to be run.
-        workers: how many at once; -1 is one per core, or all that a cluster has.
-        backend: joblib's name for where: 'loky' (processes of this machine), 'dask', 'ray', 'multiprocessing',
-            'threading'.
-
-    Raises:
-        UsageError: there is no such backend, or its package isn't installed.
+        workers: see on_backend.
     """
     import joblib
 
     ordered = sorted(jobs, key=lambda job: job.size, reverse=True)
-    with _on(backend, workers):
-        parallel, at_once = _parallel(len(ordered), workers)
-        for first in range(0, len(ordered), at_once):
-            yield from parallel(joblib.delayed(run_job)(job) for job in ordered[first : first + at_once])
+    parallel, at_once = _parallel(len(ordered), workers)
+    for first in range(0, len(ordered), at_once):
+        yield from parallel(joblib.delayed(run_job)(job) for job in ordered[first : first + at_once])
 
 
 def _parallel(jobs: int, workers: int) -> tuple[Parallel, int]:
@@ -52,43 +108,55 @@ def _parallel(jobs: int, workers: int) -> tuple[Parallel, int]:
         return joblib.Parallel(**options), _JOBS_PER_WAVE * joblib.effective_n_jobs(workers)
 
 
-@contextmanager
-def _on(backend: str, workers: int) -> Iterator[None]:
-    """Joblib's backend, registered and connected."""
-    import joblib
+def _connect(backend: str, workers: int) -> _Connection:
+    """Make a cluster's backend known to joblib."""
+    if backend == "dask":
+        return _connect_dask(workers)
+    if backend == "ray":
+        return _connect_ray()
+    return _Connection(close=lambda: None, losses=(BrokenExecutor,))
 
-    close = _connect(backend)
+
+def _connect_dask(workers: int) -> _Connection:
+    import dask
+    from distributed import Client, KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm.core import CommClosedError
+
+    address = dask.config.get("scheduler-address", None)
+    # It logs the traceback of a lost connection, which ends in one line of ours.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
-        with joblib.parallel_config(backend=backend, n_jobs=workers):
-            yield
-    finally:
-        close()
+        if address:
+            client = Client(address)
+        else:
+            # A dashboard would want a port that is often taken.
+            client = Client(
+                n_workers=workers if workers > 0 else None,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.ERROR,
+            )
+    except OSError as error:
+        told = f"no scheduler answers at {address}" if address else "no scheduler can be started here"
+        raise HeadstartError(f"--backend dask: {told} ({_told(error)}); see DASK_SCHEDULER_ADDRESS") from error
+    return _Connection(client.close, (CommClosedError, FutureCancelledError, KilledWorker, ModuleNotFoundError))
 
 
-def _connect(backend: str) -> Callable[[], object]:
-    """Make a cluster's backend known to joblib; return what lets the cluster go."""
+def _connect_ray() -> _Connection:
+    import ray
+    from ray.exceptions import RayActorError, RaySystemError, WorkerCrashedError
+    from ray.util.joblib import register_ray
+
+    register_ray()
     try:
-        if backend == "dask":
-            from distributed import Client
-
-            # The scheduler that DASK_SCHEDULER_ADDRESS names, else one of its own on this machine.
-            client = Client(set_as_default=True)
-            close: Callable[[], object] = client.close
-            return close
-        if backend == "ray":
-            from ray.util.joblib import register_ray
-
-            register_ray()
-    except ImportError as error:
-        package = "dask[distributed]" if backend == "dask" else "ray[default]"
-        raise UsageError(f"--backend {backend}: is not installed ({error}); run pip install '{package}'") from error
-    return lambda: None
+        # Joblib asks how many CPUs there are before Ray would have started itself.
+        ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ray.exceptions.RayError) as error:
+        raise HeadstartError(f"--backend ray: no cluster answers ({_told(error)}); see RAY_ADDRESS") from error
+    return _Connection(ray.shutdown, (RayActorError, RaySystemError, WorkerCrashedError, ModuleNotFoundError))
 
 
-def check_backend(backend: str) -> None:
-    """Raise UsageError where joblib has no such backend."""
-    from joblib.parallel import BACKENDS
-
-    known = sorted({*BACKENDS, "dask", "ray"})
-    if backend not in known:
-        raise UsageError(f"--backend: there is no {backend!r}; choose from {', '.join(known)}")
+def _told(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

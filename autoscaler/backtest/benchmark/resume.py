@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autoscaler.backtest.benchmark.cases import Plan, Question, plan_cases
-from autoscaler.backtest.benchmark.drive import run_jobs
+from autoscaler.backtest.benchmark.drive import on_backend, run_jobs
 from autoscaler.backtest.benchmark.parts import read_part, write_part
 from autoscaler.backtest.benchmark.rows import Row
 from autoscaler.backtest.benchmark.run_job import Finished, run_job
@@ -34,8 +34,8 @@ def run_rest(
         plan: all cases.
         rows: those that are finished; grows as others are.
         out: the folder of the results.
-        workers: see drive.run_jobs.
-        backend: see drive.run_jobs.
+        workers: see drive.on_backend.
+        backend: see drive.on_backend.
         report: called with (cases finished, cases in all).
     """
     jobs = [replace(job, cases=tuple(case for case in job.cases if case.digest not in rows)) for job in plan.jobs]
@@ -43,13 +43,14 @@ def run_rest(
     done, total = len(plan.cases) - sum(len(job.cases) for job in jobs), len(plan.cases)
     report(done, total)
     if jobs:
-        warm_kernels()
-    for finished in run_jobs(jobs, workers=workers, backend=backend):
-        for one in finished:
-            write_part(out, one)
-            rows[one.case.digest] = one.rows
-        done += len(finished)
-        report(done, total)
+        with on_backend(backend, workers):
+            warm_kernels()
+            for finished in run_jobs(jobs, workers=workers):
+                for one in finished:
+                    write_part(out, one)
+                    rows[one.case.digest] = one.rows
+                done += len(finished)
+                report(done, total)
     return [Finished(case, rows[case.digest]) for case in plan.cases]
 
 
