@@ -41,9 +41,9 @@ LEGEND = (
 
 
 GAP_NOTE = (
-    "No gap: no target is ever so seldom late, or it costs no more than the optimum, or bins are narrower than the "
-    "longest wait, where the optimum is no bound. With static: the gap closed where a static fleet of the best size in "
-    "hindsight counts as a reactive plan too."
+    "No gap: no target is ever so seldom late, or it costs no more than the optimum. In bins narrower than the longest "
+    "wait, 'optimum' is a proven bound: no plan that is never late costs less. With static: the gap closed where a "
+    "static fleet of the best size in hindsight counts as a reactive plan too."
 )
 
 

@@ -40,14 +40,15 @@ def hides_bursts(result: BacktestResult) -> bool:
 
 
 def _fluid(result: BacktestResult) -> list[str]:
-    wait = words.duration(result.setting.max_wait_s)
+    setting = result.setting
+    wait = words.duration(setting.max_wait_s)
     texts = [
         f"Late is the share of {work_name(result)} that on arrival finds more than {wait} of work queued at the ready "
         "replicas."
     ]
     if hides_bursts(result):
         texts.append(
-            f"Work arrives evenly within a bin here. Bins of {words.duration(result.setting.bin_s)} are wider than "
+            f"Work arrives evenly within a bin here. Bins of {words.duration(setting.bin_s)} are wider than "
             f"{wait}, so what waits in a burst within one isn't seen: late shares are too low, the more the fewer "
             "requests a replica serves at once. A log of single requests can be replayed one by one."
         )
@@ -59,8 +60,9 @@ def _fluid(result: BacktestResult) -> list[str]:
     optimum = _optimum(result)
     if optimum is not None:
         late = " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
+        what = "nearly the cheapest plan" if setting.bin_s < setting.max_wait_s else "the cheapest plan"
         texts.append(
-            "'optimum' knows the whole trace: it is the cheapest plan that is never late. A policy that may be late "
+            f"'optimum' knows the whole trace: it is {what} that is never late. A policy that may be late "
             f"can cost less.{late if optimum.late_fraction > 0 else ''}"
         )
     return texts

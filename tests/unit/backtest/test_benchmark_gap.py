@@ -7,6 +7,8 @@ import pytest
 
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
+from autoscaler.backtest.baselines.optimum import plan_optimum
+from autoscaler.backtest.baselines.optimum_bound import least_replica_hours
 from autoscaler.backtest.benchmark.gap import RIVALS, best_reactive, best_static, bound_hours, gap_closed
 from autoscaler.backtest.cluster import simulate
 
@@ -19,7 +21,6 @@ from autoscaler.backtest.cluster import simulate
         (200.0, 200.0, 100.0, 0.0),
         (250.0, 200.0, 100.0, -0.5),
         (130.0, None, 100.0, None),  # no reactive plan is ever so seldom late
-        (130.0, 200.0, None, None),  # bins too narrow for an optimum
         (130.0, 100.9, 100.0, None),  # the quotient would be noise
         (90.0, 95.0, 100.0, None),  # a rival that is late is cheaper than the optimum, which is not
         (1.0, 2.0, 0.0, 0.5),
@@ -63,8 +64,12 @@ def test_where_no_target_is_so_seldom_late_there_is_no_reactive_rival(replica_se
     assert best_static(setting, 0.001) is not None
 
 
-def test_in_bins_narrower_than_the_longest_wait_the_optimum_is_no_bound(replica_setting):
-    for bin_s, is_bound in ((1.0, False), (10.0, True), (60.0, True)):
-        setting = replica_setting(np.ones(50), bin_s=bin_s, max_wait_s=10.0)
-        outcome = simulate(setting, np.ones(50, dtype=np.int64))
-        assert (bound_hours(setting, outcome) is not None) == is_bound
+@pytest.mark.parametrize(("bin_s", "is_the_plan"), [(1.0, False), (10.0, True), (60.0, True)])
+def test_in_bins_narrower_than_the_longest_wait_the_gap_goes_down_to_the_proven_bound(
+    bin_s, is_the_plan, replica_setting
+):
+    rng = np.random.default_rng(4)
+    setting = replica_setting(rng.poisson(3.0, 200), bin_s=bin_s, max_wait_s=10.0)
+    optimum = simulate(setting, plan_optimum(setting))
+    assert bound_hours(setting, optimum) == (optimum.replica_hours if is_the_plan else least_replica_hours(setting))
+    assert bound_hours(setting, optimum) <= best_static(setting, 0.0).outcome.replica_hours
