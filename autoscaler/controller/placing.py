@@ -66,8 +66,8 @@ class Placing:
         told = workload.placeholders
         if outcome.action is Action.PATCHED and told is not None:
             message = (
-                f"{outcome.message}; {told.replicas_ahead} replicas may be needed one node and one load ahead, of which"
-                f" {told.replicas} are ordered"
+                f"{outcome.message}; {told.replicas_ahead} replicas may be needed one node and one load ahead,"
+                f" {told.replicas} are there or ordered"
             )
             self._writing.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
         elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):

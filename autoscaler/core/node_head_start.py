@@ -45,7 +45,7 @@ class Placeholders:
         desired: placeholders, each with room for one replica.
         before: those wanted before.
         most: as many as are allowed.
-        replicas: replicas decided with the load on a ready node.
+        replicas: replicas that stand or were decided, with the load on a ready node.
         replicas_ahead: replicas and placeholders wanted one node and one load ahead.
         lead_bins: bins until then.
     """
@@ -84,9 +84,11 @@ def decide_placeholders(
     rooms = np.full(ahead.placeholders, max(1, lead_bins), dtype=np.int64)
     with_rooms = replace(observation, due_bins=np.concatenate((observation.due_bins, rooms)))
     then, state = decide(ahead.spec, ahead.state, with_rooms)
-    desired = max(0, then.desired - decision.desired)
+    # What isn't wanted and stands all the same, as where an HPA holds it, has its node.
+    replicas = max(decision.desired, decision.current)
+    desired = max(0, then.desired - replicas)
     if not _KNOWS_TOO_LITTLE.isdisjoint(then.reasons):
         desired = max(desired, ahead.placeholders)
     desired = min(desired, most)
-    told = Placeholders(desired, ahead.placeholders, most, decision.desired, then.desired, then.lead_bins)
+    told = Placeholders(desired, ahead.placeholders, most, replicas, then.desired, then.lead_bins)
     return told, replace(ahead, state=state, placeholders=desired)

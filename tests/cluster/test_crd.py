@@ -121,6 +121,9 @@ def test_the_full_example_is_stored_as_it_is(custom: client.CustomObjectsApi, na
         {"prometheus": {"serverAddress": "http://user:word@prometheus:9090"}},
         {"prometheus": {"serverAddress": "prometheus:9090"}},
         {"minReplicas": 12, "interval": "10s", "history": "1s"},
+        {"nodeHeadStart": {"placeholders": {"name": "warm", "maxReplicas": 1}}, "gpuBudget": {"name": "h100"}},
+        {"nodeHeadStart": {"placeholders": {"name": "chat", "maxReplicas": 1}}},
+        {"nodeHeadStart": {"placeholders": {"name": "warm", "maxReplicas": 1}, "provisioning": {"prior": "25h"}}},
         {"schedule": [{"name": "x", "duration": "1h", "expect": "2x"}]},
         {
             "schedule": [

@@ -76,6 +76,16 @@ def test_an_example_file_passes_a_server_side_dry_run(
     assert len(dry_run(kubectl, "--filename=-", stdin=json.dumps(example))) == 1
 
 
+def test_the_capacity_buffer_passes_a_server_side_dry_run(
+    kubectl: Kubectl, kinds: None, api: client.ApiClient, namespace: str
+) -> None:
+    definitions.install(api, CRDS / "capacitybuffers.autoscaling.x-k8s.io.yaml")
+    path = MANIFESTS / "examples" / "node-head-start" / "capacity-buffer.yaml"
+    for example in yaml.safe_load_all(path.read_text()):
+        example["metadata"]["namespace"] = namespace
+        assert len(dry_run(kubectl, "--filename=-", stdin=json.dumps(example))) == 1
+
+
 def test_the_readmes_role_for_another_kind_passes_a_server_side_dry_run(kubectl: Kubectl) -> None:
     (block,) = (MANIFESTS / "README.md").read_text().split("```yaml\n")[1:]
     assert len(dry_run(kubectl, "--filename=-", stdin=block.partition("```")[0])) == 1

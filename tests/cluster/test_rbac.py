@@ -16,10 +16,11 @@ from cluster.recorded_calls import RecordingTransport
 from cluster.waiting import wait_until
 from cluster.workloads import deployment, horizontal_pod_autoscaler, predictive_autoscaler, scaled_object
 from kubernetes import client, config
-from manifest_rights import ACCOUNT, LEASES, MANIFESTS, NAMESPACE, NEEDED, OVERLAYS, Right
+from manifest_rights import ACCOUNT, LEASES, MANIFESTS, NAMESPACE, NEEDED, OVERLAYS, WARM_NODES, Right
 
 from autoscaler.actuators.apply import apply
 from autoscaler.actuators.outcome import Action, ActuatorMemory, Outcome
+from autoscaler.actuators.placeholders import set_placeholders
 from autoscaler.actuators.restore import release
 from autoscaler.api.v1alpha1 import API_VERSION, KIND, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
@@ -234,6 +235,44 @@ def test_what_headstart_does_needs_every_right_that_it_has_and_no_other(
         assert release(account.kube, found[name][0]).reason == "FloorPutBack"
 
     assert account.transport.used == NEEDED[overlay] | LEASES
+
+
+@by_overlay("shadow")
+def test_warm_nodes_need_every_right_of_their_component_and_no_other(
+    account: Account, overlay: str, kubectl: Kubectl, api: client.ApiClient, namespace: str
+) -> None:
+    definitions.install(api, CRDS / "capacitybuffers.autoscaling.x-k8s.io.yaml")
+    client.AppsV1Api(api).create_namespaced_deployment(namespace, deployment("warm", replicas=0), _request_timeout=10)
+    buffer = {"apiVersion": "autoscaling.x-k8s.io/v1beta1", "kind": "CapacityBuffer", "metadata": {"name": "warm"}}
+    client.CustomObjectsApi(api).create_namespaced_custom_object(
+        *("autoscaling.x-k8s.io", "v1beta1", namespace, "capacitybuffers"),
+        {**buffer, "spec": {"podTemplateRef": {"name": "warm"}, "replicas": 0}},
+        _request_timeout=10,
+    )
+
+    def place(kind: str) -> Outcome:
+        placeholders = {"kind": kind, "name": "warm", "maxReplicas": 9}
+        ours = predictive_autoscaler(
+            "chat", target="chat", query="demand", nodeHeadStart={"placeholders": placeholders}
+        )
+        ours["metadata"]["namespace"] = namespace
+        asking = PredictiveAutoscaler.from_manifest(ours)
+        return set_placeholders(account.kube, asking, 2, now_s=time.time(), memory=ActuatorMemory())
+
+    missing = {"Deployment": "deployments.apps/scale", "CapacityBuffer": "capacitybuffers.autoscaling.x-k8s.io"}
+    for kind, resource in missing.items():
+        refused = place(kind)
+        assert (refused.action, refused.reason) == (Action.REFUSED, "PlaceholdersForbidden")
+        assert resource in refused.message
+    component = MANIFESTS / "components" / "node-head-start" / "rbac.yaml"
+    kubectl("apply", "--server-side", "--filename", component)
+    try:
+        for right in WARM_NODES:
+            wait_until(lambda right=right: account.may(right, namespace=namespace), timeout_s=10, what=f"{right}")
+        assert {place(kind).action for kind in missing} == {Action.PATCHED}
+        assert account.transport.used == WARM_NODES
+    finally:
+        kubectl("delete", "--filename", component)
 
 
 @by_overlay("shadow", "floor")

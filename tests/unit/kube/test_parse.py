@@ -71,6 +71,15 @@ def test_a_pod_that_was_just_created_has_nothing_but_its_name():
     assert not seen.pod.lapsed
 
 
+@pytest.mark.parametrize(("reason", "waits"), [("Unschedulable", True), ("SchedulingGated", False), (None, False)])
+def test_a_pod_waits_for_a_node_only_where_the_scheduler_found_none(reason, waits):
+    body = pod(ready_at=None)
+    body["status"]["conditions"][0] = {"type": "PodScheduled", "status": "False", "reason": reason}
+    seen = parse_pod(body).pod
+    assert (seen.unschedulable, seen.scheduled_s) == (waits, None)
+    assert not parse_pod(pod()).pod.unschedulable
+
+
 def test_a_loading_pod_is_not_one_that_lapsed():
     loading, lapsed = parse_pod(pod(ready_at=None)).pod, pod(ready_at=None)
     assert (loading.ready, loading.ready_s, loading.lapsed) == (False, None, False)

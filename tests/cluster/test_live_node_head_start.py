@@ -1,0 +1,210 @@
+"""Nodes that get a head start: placeholders on a real API server, and pods that wait for a node that comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import definitions
+from cluster.controllers import Controller
+from cluster.exporter import Exporter
+from cluster.fake_nodes import fake_node
+from cluster.live_objects import LiveObjects
+from cluster.prometheus_server import PrometheusServer
+from cluster.waiting import wait_until
+from cluster.workloads import deployment, pod_annotations, predictive_autoscaler
+from kubernetes import client
+
+from autoscaler.core.learned_load import NODE_WAIT_S_MIN
+from autoscaler.report.explanation import explain
+
+BIN_S = 2.0
+HISTORY_S = 120.0
+LOAD_S, NODE_S = 4, 20
+AT_LEAST = 8
+BUFFERS = ("autoscaling.x-k8s.io", "v1beta1")
+OBJECTS = ("headstart.dev", "v1alpha1")
+CRDS = Path(__file__).resolve().parent / "crds"
+
+pytestmark = pytest.mark.usefixtures("predictive_autoscalers")
+
+
+class Warm:
+    """The placeholders `warm` of either kind, as their user has them."""
+
+    def __init__(self, api: client.ApiClient, live: LiveObjects, kind: str) -> None:
+        self._custom = client.CustomObjectsApi(api)
+        self._apps = client.AppsV1Api(api)
+        self._scheduling = client.SchedulingV1Api(api)
+        self._live, self.kind = live, kind
+
+    def create(self) -> None:
+        """Without a replica, as an example has them."""
+        if self.kind == "Deployment":
+            body = deployment("warm", replicas=0)
+            self._apps.create_namespaced_deployment(self._live.namespace, body, _request_timeout=10)
+            return
+        body = {
+            "apiVersion": "/".join(BUFFERS),
+            "kind": "CapacityBuffer",
+            "metadata": {"name": "warm"},
+            "spec": {"podTemplateRef": {"name": "warm"}, "replicas": 0},
+        }
+        self._custom.create_namespaced_custom_object(
+            *BUFFERS, self._live.namespace, "capacitybuffers", body, _request_timeout=10
+        )
+
+    def replicas(self) -> int:
+        """As ordered now."""
+        if self.kind == "Deployment":
+            return self._live.replicas("warm")
+        found = self._custom.get_namespaced_custom_object(
+            *BUFFERS, self._live.namespace, "capacitybuffers", "warm", _request_timeout=10
+        )
+        return int(found["spec"]["replicas"])
+
+
+def edit(api: client.ApiClient, namespace: str, name: str, spec: dict[str, Any]) -> None:
+    """Merge into an object's spec."""
+    client.CustomObjectsApi(api).patch_namespaced_custom_object(
+        *OBJECTS,
+        namespace,
+        "predictiveautoscalers",
+        name,
+        {"spec": spec},
+        _content_type="application/merge-patch+json",
+        _request_timeout=10,
+    )
+
+
+def seen_until_now(prometheus: PrometheusServer, exporter: Exporter) -> None:
+    """One request a second, for two minutes until now and from now on."""
+    exporter.set("demand", 1.0)
+    start_s = time.time() // BIN_S * BIN_S - HISTORY_S
+    prometheus.backfill({"demand": [1.0] * int(HISTORY_S // BIN_S)}, start_s=start_s, step_s=BIN_S)
+    prometheus.start()
+
+
+def lead_s(controller: Controller) -> float:
+    """What the newest decision on `chat` was planned with."""
+    *_, newest = (each for each in controller.decisions() if each.name == "chat")
+    return newest.decision.lead_bins * BIN_S
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CapacityBuffer"])
+def test_placeholders_are_ordered_one_node_ahead_and_make_room_for_replicas(
+    kind: str,
+    api: client.ApiClient,
+    live: LiveObjects,
+    prometheus: PrometheusServer,
+    exporter: Exporter,
+    headstart: Callable[..., Controller],
+) -> None:
+    if kind == "CapacityBuffer":
+        definitions.install(api, CRDS / "capacitybuffers.autoscaling.x-k8s.io.yaml")
+    warm = Warm(api, live, kind)
+    live.create_deployment("chat", replicas=1, load=f"{LOAD_S}s")
+    live.create_deployment("beside", replicas=1, load=f"{LOAD_S}s")
+    seen_until_now(prometheus, exporter)
+    head_start = {
+        "placeholders": {"kind": kind, "name": "warm", "maxReplicas": 20},
+        "provisioning": {"prior": f"{NODE_S}s"},
+    }
+    # Learned loads would shorten what the test counts on.
+    load = {"prior": f"{LOAD_S}s", "learn": False}
+    for name, more in (("chat", {"nodeHeadStart": head_start}), ("beside", {})):
+        ours = predictive_autoscaler(name, target=name, query="sum(demand)", loadLatency=load, **more)
+        live.create_autoscaler(ours)
+    controller = headstart("one", prometheus_url=prometheus.url)
+    controller.start_until_ready()
+
+    # Nothing to write to yet: said so, while replicas are scaled.
+    wait_until(
+        lambda: live.condition("chat", "NodeHeadStart") == ("False", "PlaceholdersNotFound"),
+        timeout_s=30,
+        what="the word that there are no placeholders",
+    )
+    for name in ("chat", "beside"):
+        assert live.condition(name, "ScalingActive") == ("True", "Scale")
+        assert live.condition(name, "Ready") == ("True", "Deciding")
+    assert live.condition("beside", "NodeHeadStart") == ("", "")
+    wait_until(lambda: lead_s(controller) == LOAD_S + NODE_S, timeout_s=30, what="loads to be planned with a node each")
+
+    warm.create()
+    wait_until(lambda: live.condition("chat", "NodeHeadStart")[0] == "True", timeout_s=30, what="placeholders in place")
+
+    wait_until(lambda: lead_s(controller) == LOAD_S, timeout_s=30, what="loads to be planned on a ready node")
+
+    due_s = time.time() + NODE_S + LOAD_S + 8
+    event = {"name": "launch", "at": datetime.fromtimestamp(due_s, UTC).isoformat(timespec="seconds"), "duration": "1h"}
+    edit(api, live.namespace, "chat", {"schedule": [{**event, "atLeast": AT_LEAST}]})
+    most = wait_until(
+        lambda: count if (count := warm.replicas()) >= AT_LEAST // 2 else 0,
+        timeout_s=60,
+        what="room for the replicas of the launch",
+    )
+    before = live.replicas("chat")
+    # Nodes were ordered before any replica of the launch was.
+    assert most + before >= AT_LEAST > before
+    wait_until(lambda: live.replicas("chat") >= AT_LEAST, timeout_s=60, what="the replicas of the launch")
+    wait_until(lambda: warm.replicas() == 0, timeout_s=60, what="placeholders to make room")
+    wait_until(lambda: live.status("chat")["placeholderReplicas"] == 0, timeout_s=30, what="the status to say so")
+    assert len(live.events("chat", "PlaceholdersSet")) >= 1
+    assert controller.end() == 0
+
+    told = [each for each in controller.decisions() if each.placeholders is not None]
+    assert {each.name for each in told} == {"chat"}
+    largest = max(told, key=lambda each: each.placeholders.desired)
+    assert largest.placeholders.desired + largest.decision.desired >= AT_LEAST
+    steps = {step.name: step.text for step in explain(largest).steps}
+    assert "One node and one load ahead" in steps["nodes"]
+
+
+def test_how_long_a_node_takes_is_learned_from_a_pod_that_waited_for_one(
+    api: client.ApiClient,
+    live: LiveObjects,
+    prometheus: PrometheusServer,
+    exporter: Exporter,
+    headstart: Callable[..., Controller],
+) -> None:
+    core = client.CoreV1Api(api)
+    label = {"headstart.dev/test-pool": live.namespace}
+    body = deployment("chat", replicas=1, annotations=pod_annotations(load="3s"))
+    body["spec"]["template"]["spec"]["nodeSelector"] = label
+    seen_until_now(prometheus, exporter)
+    live.create_autoscaler(predictive_autoscaler("chat", target="chat", query="sum(demand)", mode="Shadow"))
+    controller = headstart("one", prometheus_url=prometheus.url)
+    client.AppsV1Api(api).create_namespaced_deployment(live.namespace, body, _request_timeout=10)
+    created_s = time.time()
+    controller.start_until_ready()
+
+    def unschedulable() -> bool:
+        pods = core.list_namespaced_pod(live.namespace, _request_timeout=10).items
+        conditions = [one for pod in pods for one in pod.status.conditions or []]
+        return any(one.type == "PodScheduled" and one.reason == "Unschedulable" for one in conditions)
+
+    wait_until(unschedulable, timeout_s=30, what="the pod to find no node")
+    time.sleep(max(0.0, created_s + NODE_WAIT_S_MIN + 2.0 - time.time()))
+    node = fake_node(f"late-{live.namespace}")
+    node["metadata"]["labels"] |= label
+    core.create_node(node, _request_timeout=10)
+    try:
+        wait_until(lambda: live.ready("chat") == 1, timeout_s=60, what="the pod to be ready on its node")
+        learned = wait_until(
+            lambda: live.status("chat").get("nodeProvisioning"), timeout_s=330, what="the node's time in the status"
+        )
+    finally:
+        core.delete_node(node["metadata"]["name"], _request_timeout=10)
+    assert learned["samples"] == 1
+    assert learned["p50Seconds"] >= NODE_WAIT_S_MIN
+    loads = live.status("chat")["loadLatency"]
+    assert {phase["phase"] for phase in loads["phases"]} == {"Node", "Starting", "Readying"}
+    assert 2.0 <= loads["recentSeconds"][0] - loads["recentNodeSeconds"][0] <= 30.0
+    _, text = controller.page("/metrics")
+    assert (
+        f'headstart_load_phase_seconds{{name="chat",namespace="{live.namespace}",phase="Node",quantile="0.5"}}' in text
+    )
