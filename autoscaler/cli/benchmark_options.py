@@ -86,8 +86,8 @@ BackendOption = Annotated[
     typer.Option(
         "--backend",
         metavar="NAME",
-        help="joblib's backend: loky (processes), or the cluster that DASK_SCHEDULER_ADDRESS or RAY_ADDRESS names, else "
-        "one of its own on this machine: dask, ray.",
+        help="joblib's backend: loky (processes); dask or ray, on the cluster that DASK_SCHEDULER_ADDRESS or "
+        "RAY_ADDRESS names, else on one of its own on this machine.",
         rich_help_panel=_WHERE,
     ),
 ]
