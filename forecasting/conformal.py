@@ -10,25 +10,19 @@ Inference Under Distribution Shift", 2021).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from forecasting.append_log import AppendLog
-from forecasting.conformal_kernels import (
-    TARGETS,
-    add_changes,
-    grid_forecasts,
-    grid_quantiles,
-    learn_outcomes,
-    spreads,
-)
+from forecasting.conformal_kernels import TARGETS, Fading, Learned, floor_of, grid_quantiles, see_bins
 from forecasting.protocol import FittedPoint, PointModel, check_levels, check_steps
 from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray, Series
 from forecasting.step_grid import IntArray, interpolate_steps, step_grid
+from forecasting.walk import fit_and_walk, walk
 
 _DAY_S = 86_400.0
 
@@ -36,12 +30,11 @@ _DAY_S = 86_400.0
 # what came after a regime had calmed down; twice as fast, the 90 % held 85 %, for want of last week's Monday.
 _HALF_LIFE_S = 3.0 * _DAY_S
 _SIZE_HALF_LIFE_S = 0.25 * _DAY_S
-# Share of the mean demand that doesn't matter: added before the logarithm, so that an idle bin is no infinite error.
-_FLOOR_SHARE = 0.02
 
-# A fit takes residuals from its later half, at most so many bins and origins: 14 days of minutes take a second.
+# A fit takes residuals from its later half, at most so many bins, at about so many origins: more are each other's
+# neighbours, and 1 % of a thousand is ten.
 _ROLLED_BINS = 20_160
-_ROLLED_ORIGINS = 4_000
+_ROLLED_ORIGINS = 1_000
 
 # Quantiles stay below 1.28 times the largest demand seen, which halves in 14 days: after a start from next to nothing,
 # as every Monday morning, the same ratio on top of a busy hour would be 100 times all that ever came.
@@ -72,43 +65,48 @@ class Conformal:
         return self.point_model.name
 
     def fit(self, series: Series) -> FittedConformal:
-        """Learn the model on the older half of `series`, its residuals on the rest, then the model on all of it."""
-        values = series.values
-        first = max(len(values) // 2, len(values) - _ROLLED_BINS)
-        every = 1 + (len(values) - first) // _ROLLED_ORIGINS
-        growth = 2.0 ** (series.bin_s / _HALF_LIFE_S)
-        head = Series.of(values[:first], bin_s=series.bin_s, start_s=series.start_s, max_bins=series.log.rows_max)
-        rolled = self._start(head, growth**every)
-        for i, value in enumerate(values[first:], start=1):
-            rolled = rolled.after(float(value), rolled.point.update(float(value)), speaks=i % every == 0)
-        if first < len(values):
-            rolled = replace(rolled, point=self.point_model.fit(series))
-        return replace(rolled, growth=growth)
-
-    def _start(self, series: Series, growth: float) -> FittedConformal:
-        """The model fitted to `series`, without a residual yet."""
-        ages_s = series.bin_s * np.arange(len(series), 0, -1)
-        known = ~np.isnan(series.values)
+        """Fit the model, and learn its residuals on the later half of `series` as one that knew the earlier half."""
+        values = series.values.copy()
+        first = max((len(values) + 1) // 2, len(values) - _ROLLED_BINS)
+        every = max(1, math.ceil((len(values) - first) / _ROLLED_ORIGINS))
         grid = step_grid(self.steps_max)
-        changes = np.zeros((len(grid), 2))
-        fitted = FittedConformal(
-            point=self.point_model.fit(series),
-            grid=grid,
-            floor_given=self.floor,
-            growth=growth,
-            known_bins=int(known.sum()),
-            known_sum=float(series.values[known].sum()),
-            peak=float((series.values * 0.5 ** (ages_s / _PEAK_HALF_LIFE_S))[known].max(initial=0.0)),
-            peak_decay=0.5 ** (series.bin_s / _PEAK_HALF_LIFE_S),
-            changes=changes,
-            sizes=np.zeros((len(grid), TARGETS, 2)),
+        point, ahead = fit_and_walk(self.point_model, series, first, grid, every)
+        fading = Fading(
+            floor=math.nan if self.floor is None else self.floor,
+            growth=2.0 ** (series.bin_s / _HALF_LIFE_S),
             aging=0.5 ** (series.bin_s / _SIZE_HALF_LIFE_S),
-            histograms=np.tile(prior_histogram(), (len(grid), TARGETS, 1)),
-            values=AppendLog.of(series.values, rows_max=self.steps_max),
-            forecasts=AppendLog.empty((len(grid), 2 * TARGETS), rows_max=self.steps_max),
+            peak_decay=0.5 ** (series.bin_s / _PEAK_HALF_LIFE_S),
         )
-        add_changes(series.values, fitted.floor, grid, changes)
-        return fitted.standing(speaks=True)
+        learned = _nothing_learned(len(grid))
+        said = np.full((len(ahead), len(grid), 2 * TARGETS), math.nan)
+        said[:, :, :TARGETS] = ahead
+        # Each origin stands for all bins until the next.
+        learned.histograms[:, :, :-1] /= every
+        sparse = fading._replace(growth=fading.growth**every, aging=fading.aging**every)
+        see_bins(values, 0, said, first + every - 1, every, grid, sparse, learned)
+        learned.histograms[:, :, :-1] *= every
+        learned.sizes[:] *= every
+        due = np.full((self.steps_max, *said.shape[1:]), math.nan)
+        ages = len(values) - first - every * np.arange(1, len(said) + 1)
+        due[-1 - ages[ages < self.steps_max]] = said[ages < self.steps_max]
+        return FittedConformal(
+            point=point,
+            grid=grid,
+            fading=fading,
+            learned=learned,
+            values=AppendLog.of(values, rows_max=self.steps_max),
+            said=AppendLog.of(due, rows_max=self.steps_max),
+        )
+
+
+def _nothing_learned(steps: int) -> Learned:
+    """Before the first bin, for so many steps of the grid."""
+    return Learned(
+        totals=np.zeros(3),
+        changes=np.zeros((steps, 2)),
+        sizes=np.zeros((steps, TARGETS, 2)),
+        histograms=np.tile(prior_histogram(), (steps, TARGETS, 1)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,72 +116,30 @@ class FittedConformal:
     Attributes:
         point: the point model.
         grid: steps that residuals are kept for, shape (k,).
-        floor_given: as in Conformal.
-        growth: weight of a residual over that of the one before.
-        known_bins, known_sum: number and sum of the bins that were not missing.
-        peak: the largest demand seen, slowly forgotten.
-        peak_decay: share of it that is left after a bin.
-        aging: weight that the size of past residuals keeps per bin.
-        changes, sizes: recent changes of the demand, and of residuals' size, per horizon: see conformal_kernels.
-        histograms: of standardised residuals, shape (k, TARGETS, CELLS + 1).
+        fading: how fast the past fades.
+        learned: recent changes of the demand, and residuals.
         values: the latest bins.
-        forecasts: what was said at the latest origins, see conformal_kernels; NaN where nothing was.
+        said: what was said after each of them, see conformal_kernels; NaN where nothing was.
     """
 
     point: FittedPoint
     grid: IntArray
-    floor_given: float | None
-    growth: float
-    known_bins: int
-    known_sum: float
-    peak: float
-    peak_decay: float
-    aging: float
-    changes: FloatArray = field(repr=False)
-    sizes: FloatArray = field(repr=False)
-    histograms: FloatArray = field(repr=False)
+    fading: Fading
+    learned: Learned = field(repr=False)
     values: AppendLog = field(repr=False)
-    forecasts: AppendLog = field(repr=False)
-
-    @property
-    def floor(self) -> float:
-        """Work per second that is added before the logarithm."""
-        if self.floor_given is not None:
-            return self.floor_given
-        return _FLOOR_SHARE * self.known_sum / self.known_bins if self.known_sum > 0 else 1.0
+    said: AppendLog = field(repr=False)
 
     def update(self, value: float) -> Self:
         """See one more bin; a missing one is no residual. Takes as long as a forecast of `steps_max` steps."""
-        return self.after(value, self.point.update(value), speaks=True)
-
-    def after(self, value: float, point: FittedPoint, *, speaks: bool) -> Self:
-        """The state after one more bin, which `point` has seen; one that doesn't speak has nothing to learn from."""
-        values = self.values.append(value)
-        histograms, changes, sizes = self.histograms.copy(), self.changes.copy(), self.sizes.copy()
-        learn_outcomes(
-            values.rows, self.forecasts.rows, self.grid, self.floor, self.growth, self.aging, histograms, sizes
-        )
-        add_changes(values.rows[-2:], self.floor, self.grid, changes)
-        missing = math.isnan(value)
-        return replace(
-            self,
-            point=point,
-            known_bins=self.known_bins + (not missing),
-            known_sum=self.known_sum + (0.0 if missing else value),
-            peak=max(self.peak_decay * self.peak, 0.0 if missing else value),
-            changes=changes,
-            sizes=sizes,
-            histograms=histograms,
-            values=values,
-        ).standing(speaks=speaks)
-
-    def standing(self, *, speaks: bool) -> Self:
-        """The state with its forecast from here written down, or with none."""
-        row = np.full((len(self.grid), 2 * TARGETS), math.nan)
-        if speaks:
-            grid_forecasts(self.point.forecast(int(self.grid[-1])), self.grid, row)
-            spreads(self.changes, self.sizes, self.grid, row[:, TARGETS:])
-        return replace(self, forecasts=self.forecasts.append(row))
+        point, ahead = walk(self.point, np.array([value]), self.grid)
+        values, bins = self.values.grow(1)
+        bins[-1] = value
+        said, rows = self.said.grow(1)
+        rows[-1, :, :TARGETS] = ahead[0]
+        totals, changes, sizes, histograms = self.learned
+        learned = Learned(totals.copy(), changes.copy(), sizes.copy(), histograms.copy())
+        see_bins(bins, len(bins) - 1, rows, len(bins) - len(rows), 1, self.grid, self.fading, learned)
+        return type(self)(point, self.grid, self.fading, learned, values, said)
 
     def quantiles(self, steps: int, levels: npt.ArrayLike) -> FloatArray:
         """See FittedForecaster."""
@@ -196,9 +152,8 @@ class FittedConformal:
 
     def _around(self, middle: FloatArray, target: int, levels: FloatArray) -> FloatArray:
         """Quantiles of `target` around `middle`, shape (steps,): shape (steps, q)."""
-        spread = np.empty((len(self.grid), TARGETS))
-        spreads(self.changes, self.sizes, self.grid, spread)
-        ratios = grid_quantiles(self.histograms, spread, target, levels)
-        logs = np.log(middle + self.floor)[:, None] + interpolate_steps(self.grid, ratios, len(middle))
-        bound = math.log(_HEADROOM * self.peak + self.floor)
-        return np.maximum(np.exp(np.minimum(logs, bound)) - self.floor, 0.0)
+        ratios = grid_quantiles(self.learned, self.grid, target, levels)
+        floor = floor_of(self.fading, self.learned.totals)
+        logs = np.log(middle + floor)[:, None] + interpolate_steps(self.grid, ratios, len(middle))
+        bound = math.log(_HEADROOM * self.learned.totals[2] + floor)
+        return np.maximum(np.exp(np.minimum(logs, bound)) - floor, 0.0)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from forecasting.errors import ModelError
-from forecasting.holt_winters_kernels import Smoothing, States, hw_filter, hw_forecast, hw_search
+from forecasting.holt_winters_kernels import Smoothing, States, hw_filter, hw_forecast, hw_search, hw_walk
 from forecasting.periods import detect_periods
 from forecasting.protocol import check_steps
 from forecasting.series import FloatArray, Series
+from forecasting.step_grid import IntArray
 from forecasting.transform import Transform, TransformName
 
 # The search's grid. Trends are tried at half-lives of the damping from 7 bins to 70: an undamped one runs away over
@@ -22,7 +23,9 @@ _ALPHAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 _BETAS = (0.0, 0.01, 0.05, 0.2)
 _PHIS = (0.9, 0.98, 0.99)
 _GAMMAS = (0.0, 0.01, 0.03, 0.1, 0.25)
-_FIRST_ALPHA, _FIRST_BETA, _FIRST_PHI, _FIRST_GAMMA = 0.2, 0.0, 0.98, 0.03
+# Where the search starts: 0.2, 0, 0.98, and 0.03 for each gamma.
+_FIRST = (4, 0, 1)
+_FIRST_GAMMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,21 @@ class HoltWinters:
 
         A season that `series` doesn't hold twice is left out of a search: one cycle can't be told from chance.
         """
+        start, values = self._started(series)
+        return start.after(values)
+
+    def fit_and_walk(
+        self, series: Series, first: int, grid: IntArray, every: int
+    ) -> tuple[FittedHoltWinters, FloatArray]:
+        """`fit`, and what it forecasts on the way: see `forecasting.walk`.
+
+        Initial states are those of the earlier half; only the smoothing was chosen on the whole, from a coarse grid.
+        """
+        start, values = self._started(series)
+        return start.after(values[:first]).walk(series.values[first:].copy(), grid, every)
+
+    def _started(self, series: Series) -> tuple[FittedHoltWinters, FloatArray]:
+        """The states before the first bin of `series`, and its bins on the transformed scale."""
         periods = detect_periods(series) if self.periods is None else self.periods
         transform = Transform.of(self.transform, series.values)
         values = transform.forward(series.values)
@@ -67,7 +85,7 @@ class HoltWinters:
         else:
             start, _ = initial_states(values, periods)
             smoothing = _smoothing(self.parameters, periods)
-        return FittedHoltWinters(transform, smoothing, 0, start).after(values)
+        return FittedHoltWinters(transform, smoothing, 0, start), values
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +103,35 @@ class FittedHoltWinters:
 
     def after(self, values: FloatArray) -> Self:
         """The states after more bins, already transformed, shape (n,)."""
-        level, trend, seasons = self.states
-        if math.isnan(level):
-            known = values[~np.isnan(values)]
-            level = float(known[0]) if len(known) else math.nan
-        before = States(level, trend, seasons.copy())
-        level, trend = hw_filter(values, self.smoothing, self.next_bin, before, np.empty(len(values)))
-        return replace(self, next_bin=self.next_bin + len(values), states=States(level, trend, before.seasons))
+        states = self._states_before(values)
+        level, trend = hw_filter(values, self.smoothing, self.next_bin, states, np.empty(len(values)))
+        return self._moved(len(values), level, trend, states)
+
+    def walk(self, values: FloatArray, grid: IntArray, every: int = 1) -> tuple[Self, FloatArray]:
+        """The states after more bins, work per second, and forecasts on the way: see `forecasting.walk`."""
+        values = self.transform.forward(values)
+        states = self._states_before(values)
+        ahead = np.empty((len(values) // every, len(grid), 2))
+        level, trend = hw_walk(values, self.smoothing, self.next_bin, states, grid, every, ahead)
+        return self._moved(len(values), level, trend, states), self.transform.inverse(ahead)
 
     def forecast(self, steps: int) -> FloatArray:
         """Median at steps 1..steps, shape (steps,), work per second."""
         check_steps(steps)
-        return self.transform.inverse(hw_forecast(steps, self.smoothing, self.next_bin, self.states))
+        forecast = np.empty(steps)
+        hw_forecast(self.smoothing, self.next_bin, self.states, forecast)
+        return self.transform.inverse(forecast)
+
+    def _states_before(self, values: FloatArray) -> States:
+        """A copy that a kernel may write to, with the first known of `values` as the level where there is none."""
+        level, trend, seasons = self.states
+        if math.isnan(level):
+            known = values[~np.isnan(values)]
+            level = float(known[0]) if len(known) else math.nan
+        return States(level, trend, seasons.copy())
+
+    def _moved(self, bins: int, level: float, trend: float, states: States) -> Self:
+        return type(self)(self.transform, self.smoothing, self.next_bin + bins, States(level, trend, states.seasons))
 
 
 def initial_states(values: FloatArray, periods: tuple[int, ...]) -> tuple[States, int]:
@@ -133,9 +168,9 @@ def search_smoothing(values: FloatArray, periods: tuple[int, ...], start: States
 
     `values` (n,) are transformed, `start` holds the states before the first of them.
     """
-    first = (_FIRST_ALPHA, _FIRST_BETA, _FIRST_PHI, *(_FIRST_GAMMA for _ in periods))
+    first = np.array((*_FIRST, *(_FIRST_GAMMA for _ in periods)), dtype=np.int64)
     grid = (np.array(_ALPHAS), np.array(_BETAS), np.array(_PHIS), np.array(_GAMMAS))
-    best = hw_search(values, _smoothing(first, periods), grid, score_from, start)
+    best = hw_search(values, first, grid, np.array(periods, dtype=np.int64), score_from, start)
     return _smoothing(tuple(float(parameter) for parameter in best), periods)
 
 

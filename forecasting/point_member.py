@@ -13,10 +13,10 @@ from forecasting.lead_bins import LeadBins
 from forecasting.lead_history import REMEMBERED_DAYS
 from forecasting.lead_kernels import PREDICTION, TARGETS, blocks_of, quantiles_from
 from forecasting.point_kernel import spread_bins
-from forecasting.profile import FittedProfile
 from forecasting.protocol import FittedPoint, PointModel
 from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
+from forecasting.walk import walk
 
 # A fit chooses seasons and smoothing, so it comes again when the history has doubled.
 _GROWTH_TO_REFIT = 2
@@ -90,7 +90,8 @@ class PointMember:
             refit = max(at, max(bins.day, _GROWTH_TO_REFIT * fitted_bins) - bins.first - 1)
             stop = min(refit, len(bins))
             if fitted is not None:
-                fitted, ahead[at:stop] = _walked(fitted, bins.demand(at, stop), bins.lead + 1)
+                fitted, at_lead = walk(fitted, bins.demand(at, stop), np.array([bins.lead + 1]))
+                ahead[at:stop] = at_lead[:, 0]
             if refit < len(bins):
                 fitted, fitted_bins = (
                     self.model.fit(bins.until(refit + 1, REMEMBERED_DAYS * bins.day)),
@@ -106,15 +107,3 @@ class PointMember:
         said = np.empty((TARGETS, len(levels)))
         quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
         return said
-
-
-def _walked(fitted: FittedPoint, values: FloatArray, steps: int) -> tuple[FittedPoint, FloatArray]:
-    """The model after more bins, shape (n,), and what it forecast after each: at `steps`, and the largest before."""
-    if isinstance(fitted, FittedProfile):
-        return fitted.walk(values, steps)  # the default ensemble's: one kernel for all bins
-    ahead = np.empty((len(values), TARGETS))
-    for i, value in enumerate(values):
-        fitted = fitted.update(float(value))
-        forecast = fitted.forecast(steps)
-        ahead[i] = forecast[-1], forecast.max()
-    return fitted, ahead

@@ -15,6 +15,7 @@ from forecasting.periods import DAY_S, periods_to_try
 from forecasting.profile_kernels import Shape, State, profile_filter, profile_forecast, profile_walk
 from forecasting.protocol import check_steps
 from forecasting.series import FloatArray, Series
+from forecasting.step_grid import IntArray
 
 # Slots per season at most: five minutes of a day, half an hour of a week. Finer ones see too little per cycle.
 _MAX_SLOTS = (288, 336)
@@ -112,14 +113,11 @@ class FittedProfile:
         profile_filter(values, self.next_bin, self.shape, state, trail)
         return replace(self, next_bin=self.next_bin + len(values), state=state)
 
-    def walk(self, values: FloatArray, steps: int) -> tuple[Self, FloatArray]:
-        """The state after more bins, shape (n,), and what it forecasts after each, shape (n, 2).
-
-        First the forecast at step `steps`, then the largest until then.
-        """
+    def walk(self, values: FloatArray, grid: IntArray, every: int = 1) -> tuple[Self, FloatArray]:
+        """The state after more bins, work per second, and forecasts on the way: see `forecasting.walk`."""
         state = _copied(self.state)
-        ahead = np.empty((len(values), 2))
-        profile_walk(values, self.next_bin, steps, self.reversion, self.shape, state, ahead)
+        ahead = np.empty((len(values) // every, len(grid), 2))
+        profile_walk(values, self.next_bin, grid, every, self.reversion, self.shape, state, ahead)
         return replace(self, next_bin=self.next_bin + len(values), state=state), ahead
 
     def forecast(self, steps: int) -> FloatArray:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from numba import njit
 
 from forecasting.series import FloatArray
+from forecasting.step_grid import IntArray, at_grid
 
-IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 # Weight of the shorter season (of no season, for the first) beside the cycles seen of this one.
@@ -179,19 +179,26 @@ def profile_forecast(steps: int, next_bin: int, reversion: float, shape: Shape, 
 
 @njit(cache=True, nogil=True)
 def profile_walk(
-    values: FloatArray, first_bin: int, steps: int, reversion: float, shape: Shape, state: State, ahead: FloatArray
+    values: FloatArray,
+    first_bin: int,
+    grid: IntArray,
+    every: int,
+    reversion: float,
+    shape: Shape,
+    state: State,
+    ahead: FloatArray,
 ) -> None:
-    """See `values` (n,) as `profile_filter` does; `ahead` (n, 2) receives what is forecast after each.
+    """See `values` (n,) as `profile_filter` does, and say after every so many bins what is forecast.
 
-    First the forecast at step `steps`, then the largest until then.
+    `ahead`, shape (n // every, k, 2), receives the forecast at each step of `grid` (k,) and the largest until then.
     """
-    trail = np.empty((1, 3))
-    for t in range(len(values)):
-        profile_filter(values[t : t + 1], first_bin + t, shape, state, trail)
-        forecast = profile_forecast(steps, first_bin + t + 1, reversion, shape, state)
-        ahead[t, 0] = ahead[t, 1] = forecast[steps - 1]
-        for h in range(steps):
-            ahead[t, 1] = max(ahead[t, 1], forecast[h])
+    trail = np.empty((every, 3))
+    for origin in range(0, len(values), every):
+        bins = values[origin : origin + every]
+        profile_filter(bins, first_bin + origin, shape, state, trail)
+        if len(bins) == every:
+            forecast = profile_forecast(grid[-1], first_bin + origin + every, reversion, shape, state)
+            at_grid(forecast, grid, ahead[origin // every])
 
 
 @njit(cache=True)

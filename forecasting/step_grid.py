@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from forecasting.errors import ModelError
 from forecasting.protocol import check_steps
@@ -24,6 +25,19 @@ def step_grid(steps_max: int, *, per_octave: int = 2) -> IntArray:
     octaves = [1 << k for k in range(steps_max.bit_length())]
     halves = [3 * octave // 2 for octave in octaves if octave > 1] if per_octave == 2 else []
     return np.unique([step for step in [*octaves, *halves] if step < steps_max] + [steps_max]).astype(np.int64)
+
+
+@njit(cache=True)
+def at_grid(forecast: FloatArray, grid: IntArray, out: FloatArray) -> None:
+    """Fill `out`, shape (k, 2), with the forecast (steps,) at each step of the grid (k,) and the largest until then."""
+    largest = forecast[0]
+    done = 0
+    for i in range(len(grid)):
+        for step in range(done, grid[i]):
+            largest = max(largest, forecast[step])
+        done = grid[i]
+        out[i, 0] = forecast[grid[i] - 1]
+        out[i, 1] = largest
 
 
 def interpolate_steps(grid: IntArray, at_grid: FloatArray, steps: int) -> FloatArray:

@@ -9,21 +9,15 @@ import pytest
 
 from forecasting import conformal_kernels
 from forecasting.conformal import Conformal
-from forecasting.conformal_kernels import (
-    TARGETS,
-    add_changes,
-    grid_forecasts,
-    grid_quantiles,
-    learn_outcomes,
-    spreads,
-)
+from forecasting.conformal_kernels import TARGETS, Fading, Learned, grid_quantiles, see_bins
 from forecasting.errors import ModelError
 from forecasting.evaluate import evaluate
+from forecasting.holt_winters import HoltWinters
 from forecasting.naive import LastValue, SeasonalNaive
 from forecasting.profile import SeasonalProfile
-from forecasting.residual_histogram import add_residual, empirical_quantiles, prior_histogram
+from forecasting.residual_histogram import CELLS, empirical_quantiles
 from forecasting.series import Series
-from forecasting.step_grid import interpolate_steps, step_grid
+from forecasting.step_grid import at_grid, interpolate_steps, step_grid
 
 LEVELS = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
 DAY = 288
@@ -41,7 +35,12 @@ def fitted(values: np.ndarray, steps_max: int = 12):
 @pytest.mark.parametrize("trace", ["chat", "code", "agents"])
 @pytest.mark.parametrize(
     "model",
-    [LastValue(), SeasonalNaive(DAY), SeasonalProfile(periods=(DAY, 7 * DAY), reversion_half_life_s=86_400.0)],
+    [
+        LastValue(),
+        SeasonalNaive(DAY),
+        SeasonalProfile(periods=(DAY, 7 * DAY), reversion_half_life_s=86_400.0),
+        HoltWinters(periods=(DAY, 7 * DAY)),
+    ],
     ids=lambda model: model.name,
 )
 def test_intervals_hold_their_share_on_the_bundled_traces(bundled, trace, model):
@@ -78,31 +77,68 @@ def test_a_model_that_always_misses_by_the_same_is_corrected():
         )
 
 
+def learning(grid: np.ndarray) -> Learned:
+    """Before any bin, without what is believed before."""
+    histograms = np.zeros((len(grid), TARGETS, CELLS + 1))
+    histograms[:, :, -1] = 1.0
+    return Learned(np.zeros(3), np.zeros((len(grid), 2)), np.zeros((len(grid), TARGETS, 2)), histograms)
+
+
 def test_the_residual_of_each_step_is_counted_against_its_own_bin():
     # Demand rises by 1 % per bin: at step h the last value falls short by h %, in the moment and at the peak.
     values = np.exp(0.01 * np.arange(40))
     grid = step_grid(6)
-    forecasts = np.ones((6, len(grid), 2 * TARGETS))
-    forecasts[:, :, :TARGETS] = values[33:39, None, None]
-    histograms = np.zeros((len(grid), TARGETS, len(prior_histogram())))
-    histograms[:, :, -1] = 1.0
-    learn_outcomes(values[-6:], forecasts, grid, 1e-9, 1.0, 1.0, histograms, np.zeros((len(grid), TARGETS, 2)))
-    medians = grid_quantiles(histograms, np.ones((len(grid), TARGETS)), 0, np.array([0.5]))[:, 0]
+    said = np.ones((7, len(grid), 2 * TARGETS))
+    said[:, :, :TARGETS] = values[33:40, None, None]
+    learned = learning(grid)
+    see_bins(values[-6:], 5, said, -1, 1, grid, Fading(1e-9, 1.0, 1.0, 1.0), learned)
+    medians = [empirical(learned.histograms[i, 0]) for i in range(len(grid))]
     np.testing.assert_allclose(medians, 0.01 * grid, atol=0.02)
-    np.testing.assert_array_equal(histograms[:, 0], histograms[:, 1])
+    np.testing.assert_array_equal(learned.histograms[:, 0], learned.histograms[:, 1])
+
+
+def empirical(histogram: np.ndarray) -> float:
+    median = np.empty(1)
+    empirical_quantiles(histogram, np.array([0.5]), median)
+    return float(median[0])
 
 
 def test_a_missing_bin_counts_neither_as_a_target_nor_in_the_peak_of_its_windows():
     grid = step_grid(4)
-    values = np.array([5.0, NAN, 5.0, 5.0])
-    forecasts = np.ones((4, len(grid), 2 * TARGETS))
-    histograms = np.zeros((len(grid), TARGETS, len(prior_histogram())))
-    histograms[:, :, -1] = 1.0
-    learn_outcomes(values, forecasts, grid, 1.0, 1.0, 1.0, histograms, np.zeros((len(grid), TARGETS, 2)))
-    counts = histograms[:, :, :-1].sum(axis=2)
+    learned = learning(grid)
+    see_bins(
+        np.array([5.0, NAN, 5.0, 5.0]),
+        3,
+        np.ones((4, len(grid), 2 * TARGETS)),
+        -1,
+        1,
+        grid,
+        Fading(1.0, 1.0, 1.0, 1.0),
+        learned,
+    )
+    counts = learned.histograms[:, :, :-1].sum(axis=2)
     assert grid.tolist() == [1, 2, 3, 4]
     assert counts[:, 0].tolist() == [1, 1, 1, 1]
     assert counts[:, 1].tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_bins_seen_at_once_teach_what_they_teach_one_by_one(every):
+    grid, values = step_grid(6), noise(200)
+    values[[0, 30, 80, 81]] = NAN
+    fading = Fading(NAN, 1.01, 0.98, 0.999)
+    sparse = np.full((len(values[::every]), len(grid), 2 * TARGETS), NAN)
+    sparse[:, :, :TARGETS] = np.random.default_rng(2).uniform(20.0, 80.0, sparse[:, :, :TARGETS].shape)
+    dense = np.full((len(values), *sparse.shape[1:]), NAN)
+    dense[::every] = sparse
+    at_once, one_by_one = learning(grid), learning(grid)
+    see_bins(values, 0, sparse, 0, every, grid, fading, at_once)
+    for t in range(len(values)):
+        see_bins(values[: t + 1], t, dense[: t + 1], 0, 1, grid, fading, one_by_one)
+    for one, other in zip(at_once, one_by_one, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(sparse, dense[::every])
+    assert at_once.sizes[:, :, 1].min() > 0
 
 
 def test_an_outage_changes_no_residual_and_pulls_nothing_to_zero():
@@ -110,8 +146,8 @@ def test_an_outage_changes_no_residual_and_pulls_nothing_to_zero():
     after = before
     for _ in range(50):
         after = after.update(NAN)
-    np.testing.assert_array_equal(after.histograms, before.histograms)
-    np.testing.assert_array_equal(after.changes, before.changes)
+    np.testing.assert_array_equal(after.learned.histograms, before.learned.histograms)
+    np.testing.assert_array_equal(after.learned.changes, before.learned.changes)
     # The bound at the largest demand seen is forgotten as time goes by: a percent in four hours.
     np.testing.assert_allclose(after.quantiles(12, LEVELS), before.quantiles(12, LEVELS), rtol=0.02)
 
@@ -120,7 +156,7 @@ def test_an_update_leaves_the_old_one_as_it_was():
     old = fitted(noise(500))
     before = old.quantiles(12, LEVELS), old.peak_quantiles(12, LEVELS)
     branch = old.update(500.0).update(5.0)
-    assert branch.update(7.0).histograms.sum() != old.histograms.sum()
+    assert branch.update(7.0).learned.histograms.sum() != old.learned.histograms.sum()
     old.update(1.0)
     np.testing.assert_array_equal(before, (old.quantiles(12, LEVELS), old.peak_quantiles(12, LEVELS)))
 
@@ -169,7 +205,7 @@ def test_an_idle_service_is_forecast_idle_and_a_constant_one_constant():
 
 def test_updates_do_not_grow_with_the_history():
     conformal = fitted(noise(5000))
-    assert len(conformal.values) == len(conformal.forecasts) == 12
+    assert len(conformal.values) == len(conformal.said) == 12
 
 
 @pytest.mark.parametrize(("steps", "levels"), [(0, [0.5]), (3, [0.0]), (3, [0.9, 0.1])])
@@ -197,29 +233,22 @@ def test_between_grid_steps_values_are_linear_in_the_log_and_hold_at_the_end():
 
 
 def test_kernels_equal_their_python_form(monkeypatch):
-    grid = step_grid(6)
-    values = noise(8)
+    grid, values = step_grid(6), noise(30)
     values[5] = NAN
-    rng = np.random.default_rng(1)
-    forecasts = rng.uniform(0.5, 60.0, (8, len(grid), 2 * TARGETS))
+    forecasts = np.random.default_rng(1).uniform(20.0, 80.0, (30, len(grid), 2 * TARGETS))
     results = []
     for python in (False, True):
         if python:
-            monkeypatch.setattr(conformal_kernels, "add_residual", add_residual.py_func)
-            monkeypatch.setattr(conformal_kernels, "empirical_quantiles", empirical_quantiles.py_func)
-        kernels = [k.py_func if python else k for k in (learn_outcomes, add_changes, spreads, grid_quantiles)]
-        learn, change, spread_of, quantiles = kernels
-        histograms = np.tile(prior_histogram(), (len(grid), TARGETS, 1))
-        sizes, changes = np.zeros((len(grid), TARGETS, 2)), np.zeros((len(grid), 2))
-        learn(values, forecasts, grid, 0.5, 1.01, 0.9, histograms, sizes)
-        change(values, 0.5, grid, changes)
-        spread = np.empty((len(grid), TARGETS))
-        spread_of(changes, sizes, grid, spread)
-        results.append((histograms, sizes, changes, spread, quantiles(histograms, spread, 1, np.array([0.1, 0.9]))))
+            for name in ("add_residual", "empirical_quantiles", "floor_of", "spreads", "_learn_outcome"):
+                monkeypatch.setattr(conformal_kernels, name, getattr(conformal_kernels, name).py_func)
+        see, quantiles = (kernel.py_func if python else kernel for kernel in (see_bins, grid_quantiles))
+        learned, said = learning(grid), forecasts.copy()
+        see(values, 0, said, 0, 1, grid, Fading(NAN, 1.01, 0.9, 0.99), learned)
+        results.append((*learned, said, quantiles(learned, grid, 1, np.array([0.1, 0.9]))))
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(fast, slow, rtol=1e-12)
-    rows = np.zeros((2, len(grid), 2 * TARGETS))
-    grid_forecasts(np.array([1.0, 5.0, 2.0, 3.0, 9.0, 4.0]), grid, rows[0])
-    grid_forecasts.py_func(np.array([1.0, 5.0, 2.0, 3.0, 9.0, 4.0]), grid, rows[1])
+    rows = np.zeros((2, len(grid), TARGETS))
+    for row, kernel in zip(rows, (at_grid, at_grid.py_func), strict=True):
+        kernel(np.array([1.0, 5.0, 2.0, 3.0, 9.0, 4.0]), grid, row)
     np.testing.assert_array_equal(rows[0], rows[1])
     assert rows[0, :, 1].tolist() == [1.0, 5.0, 5.0, 5.0, 9.0]

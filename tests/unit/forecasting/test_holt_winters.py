@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from forecasting import holt_winters_kernels as kernels
 from forecasting.errors import ModelError
 from forecasting.holt_winters import HoltWinters, initial_states, search_smoothing
-from forecasting.holt_winters_kernels import Smoothing, States, hw_filter, hw_forecast, hw_loss, hw_search
+from forecasting.holt_winters_kernels import Smoothing, States, hw_filter, hw_forecast, hw_loss
 from forecasting.series import Series
 from forecasting.statsmodels_models import StatsmodelsETS
 from forecasting.transform import Transform
@@ -60,7 +61,8 @@ def test_one_season_equals_statsmodels_at_the_same_parameters_and_states(phi):
     level, trend = hw_filter(values, smoothing(phi, 0.3), 0, moved, fitted)
     np.testing.assert_allclose(fitted, reference.fittedvalues, rtol=0, atol=1e-8)
 
-    forecast = hw_forecast(30, smoothing(phi, 0.3), len(values), States(level, trend, moved.seasons))
+    forecast = np.empty(30)
+    hw_forecast(smoothing(phi, 0.3), len(values), States(level, trend, moved.seasons), forecast)
     # statsmodels 0.15 forecasts steps that are whole periods ahead with the season as it was before the last value.
     not_whole = np.arange(1, 31) % PERIOD != 0
     np.testing.assert_allclose(forecast[not_whole], reference.forecast(30)[not_whole], rtol=0, atol=1e-8)
@@ -69,22 +71,61 @@ def test_one_season_equals_statsmodels_at_the_same_parameters_and_states(phi):
     np.testing.assert_allclose(forecast, extended.fittedvalues[len(values) :], rtol=0, atol=1e-8)
 
 
-def test_kernels_equal_their_python_form():
+def test_kernels_equal_their_python_form(monkeypatch):
     values = seasonal()
     values[40:45] = math.nan
     two = smoothing(0.95, 0.1, 0.2, periods=(4, PERIOD))
     start = States(50.0, 0.1, np.linspace(-1.0, 1.0, 16))
+    first = np.array([0, 0, 1, 1, 0])
     results = []
-    for filter_, forecast in ((hw_filter, hw_forecast), (hw_filter.py_func, hw_forecast.py_func)):
+    for python in (False, True):
+        if python:
+            for name in ("_places", "_move_on", "hw_filter", "hw_forecast", "hw_loss", "at_grid"):
+                monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
+        names = ("hw_filter", "hw_forecast", "hw_walk", "hw_loss", "hw_search")
+        filter_, forecast, walk, loss, search = (
+            getattr(getattr(kernels, name), "py_func", getattr(kernels, name)) if python else getattr(kernels, name)
+            for name in names
+        )
         states = States(start.level, start.trend, start.seasons.copy())
-        fitted = np.empty(len(values))
+        fitted, path, ahead = np.empty(len(values)), np.empty(20), np.empty((len(values) // 7, 3, 2))
         level, trend = filter_(values, two, 3, states, fitted)
-        path = forecast(20, two, 123, States(level, trend, states.seasons))
-        results.append(np.concatenate([fitted, path, states.seasons]))
+        forecast(two, 123, States(level, trend, states.seasons), path)
+        walk(values, two, 3, States(start.level, start.trend, start.seasons.copy()), np.array([1, 2, 5]), 7, ahead)
+        lost = loss(values, two, 3, start, np.empty(16), np.empty(len(values)))
+        found = search(values, first, GRID, two.periods, 3, start)
+        results.append(np.concatenate([fitted, path, states.seasons, ahead.ravel(), [lost], found]))
     np.testing.assert_allclose(results[0], results[1], rtol=1e-12)
-    assert hw_loss(values, two, 60, start) == pytest.approx(hw_loss.py_func(values, two, 60, start), rel=1e-12)
-    found = hw_search(values, two, GRID, 60, start)
-    np.testing.assert_allclose(found, hw_search.py_func(values, two, GRID, 60, start), rtol=1e-12)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_walk_says_what_was_forecast_on_the_way(every):
+    values = 5.0 + np.abs(seasonal())
+    fitted = HoltWinters(periods=(PERIOD,)).fit(Series.of(values[:60], bin_s=3600.0))
+    grid = np.array([1, 3, 9])
+    walked, ahead = fitted.walk(values[60:], grid, every)
+    for i, value in enumerate(values[60:], start=1):
+        fitted = fitted.update(value)
+        if i % every == 0:
+            forecast = fitted.forecast(9)
+            expected = [(forecast[step - 1], forecast[:step].max()) for step in grid]
+            np.testing.assert_allclose(ahead[i // every - 1], expected, rtol=1e-12)
+    assert len(ahead) == 60 // every
+    np.testing.assert_allclose(walked.forecast(20), fitted.forecast(20), rtol=1e-12)
+
+
+def test_what_a_fit_says_on_the_way_knows_no_later_seasons():
+    # A fit to all of it, walked from the middle: only the smoothing may come from what is later.
+    values = 5.0 + np.abs(seasonal())
+    later = values.copy()
+    later[60:] *= np.linspace(1.0, 3.0, 60)
+    model = HoltWinters(periods=(PERIOD,), parameters=(0.2, 0.0, 0.98, 0.03))
+    firsts = []
+    for history in (values, later):
+        fitted, ahead = model.fit_and_walk(Series.of(history, bin_s=3600.0), 60, np.array([1, 5]), 1)
+        np.testing.assert_array_equal(fitted.forecast(5), model.fit(Series.of(history, bin_s=3600.0)).forecast(5))
+        firsts.append(ahead[0])
+    np.testing.assert_allclose(firsts[0], firsts[1], rtol=1e-12)
 
 
 def test_missing_bins_carry_the_forecast_and_correct_nothing():
@@ -93,21 +134,27 @@ def test_missing_bins_carry_the_forecast_and_correct_nothing():
     moved = States(start.level, start.trend, start.seasons.copy())
     level, trend = hw_filter(values, smoothing(0.9, 0.2), 0, moved, np.empty(len(values)))
     before = States(level, trend, moved.seasons)
-    expected = hw_forecast(40, smoothing(0.9, 0.2), 120, before)
+    expected, after = np.empty(40), np.empty(10)
+    hw_forecast(smoothing(0.9, 0.2), 120, before, expected)
     carried = np.empty(30)
     level, trend = hw_filter(np.full(30, math.nan), smoothing(0.9, 0.2), 120, before, carried)
     np.testing.assert_allclose(carried, expected[:30], rtol=1e-12)
-    after = hw_forecast(10, smoothing(0.9, 0.2), 150, States(level, trend, before.seasons))
+    hw_forecast(smoothing(0.9, 0.2), 150, States(level, trend, before.seasons), after)
     np.testing.assert_allclose(after, expected[30:], rtol=1e-12)
+
+
+def loss(values: np.ndarray, tried: Smoothing, start: States) -> float:
+    return hw_loss(values, tried, 0, start, np.empty(len(start.seasons)), np.empty(len(values)))
 
 
 def test_the_search_leaves_its_start_and_finds_no_worse():
     values = seasonal()
-    start, half = initial_states(values, (PERIOD,))
+    start, _ = initial_states(values, (PERIOD,))
     seasons = start.seasons.copy()
-    found = search_smoothing(values, (PERIOD,), start, half)
+    found = search_smoothing(values, (PERIOD,), start, 0)
     assert start.seasons.tolist() == seasons.tolist()
-    assert hw_loss(values, found, half, start) <= hw_loss(values, smoothing(0.98, 0.03), half, start)
+    first = Smoothing(0.2, 0.0, 0.98, np.array([0.03]), np.array([PERIOD]))
+    assert loss(values, found, start) < loss(values, first, start)
 
 
 def test_two_seasons_without_noise_are_forecast_as_they_are():
@@ -130,7 +177,7 @@ def test_statsmodels_estimates_no_worse_than_our_grid():
     ets = StatsmodelsETS(period=PERIOD, transform="none").fit(Series.of(values, bin_s=3600.0))
     start, _ = initial_states(values, (PERIOD,))
     own = search_smoothing(values, (PERIOD,), start, 0)
-    assert hw_loss(values, ets.smoothing, 0, start) <= 1.02 * hw_loss(values, own, 0, start)
+    assert loss(values, ets.smoothing, start) <= 1.02 * loss(values, own, start)
 
 
 @pytest.mark.parametrize(

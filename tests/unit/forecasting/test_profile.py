@@ -101,15 +101,20 @@ def test_a_gap_is_filled_by_the_profile_and_teaches_nothing():
     np.testing.assert_allclose(holed.forecast(DAY), whole.forecast(DAY), rtol=0.1)
 
 
-def test_a_walk_is_an_update_and_a_forecast_per_bin():
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_walk_is_an_update_and_a_forecast_per_bin(every):
     values = weekly(9)
     values[200:210] = math.nan
     fitted = SeasonalProfile(**FIXED).fit(series(values[: 8 * DAY]))
     rest = values[8 * DAY :]
-    walked, ahead = fitted.walk(rest, 5)
-    for value, said in zip(rest, ahead, strict=True):
+    walked, ahead = fitted.walk(rest, np.array([2, 5]), every)
+    assert len(ahead) == len(rest) // every
+    for i, value in enumerate(rest, start=1):
         fitted = fitted.update(value)
-        assert said.tolist() == [fitted.forecast(5)[-1], fitted.forecast(5).max()]
+        if i % every == 0:
+            forecast = fitted.forecast(5)
+            expected = [[forecast[step - 1], forecast[:step].max()] for step in (2, 5)]
+            assert ahead[i // every - 1].tolist() == expected
     for ours, theirs in zip(walked.state, fitted.state, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert walked.forecast(9).tolist() == fitted.forecast(9).tolist()
@@ -137,11 +142,11 @@ def test_kernels_equal_their_python_form(monkeypatch):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
     forecast = kernels.profile_forecast.py_func(40, len(values), compiled.reversion, start.shape, start.state)
     np.testing.assert_allclose(compiled.forecast(40), forecast, rtol=1e-9)
-    for name in ("profile_filter", "profile_forecast"):
+    for name in ("profile_filter", "profile_forecast", "at_grid"):
         monkeypatch.setattr(kernels, name, getattr(kernels, name).py_func)
-    _, ahead = compiled.walk(values[:60], 4)
-    slow = np.empty((60, 2))
-    kernels.profile_walk.py_func(values[:60], len(values), 4, compiled.reversion, start.shape, start.state, slow)
+    grid, slow = np.array([1, 4]), np.empty((20, 2, 2))
+    _, ahead = compiled.walk(values[:60], grid, 3)
+    kernels.profile_walk.py_func(values[:60], len(values), grid, 3, compiled.reversion, start.shape, start.state, slow)
     np.testing.assert_allclose(ahead, slow, rtol=1e-9)
 
 
