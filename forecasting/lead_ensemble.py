@@ -1,10 +1,12 @@
 """The lead ensemble: members weighted online by the pinball loss of what they said one lead ago.
 
-The loss halves in weight in five days, so that the weights follow a season that appears or a tenant that leaves.
+The loss halves in weight in five days, so that the weights follow a season that appears or a tenant that leaves. Where
+the average of the members did no better than the last value in these days, it has no vote: the last value is said.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,11 +16,12 @@ import numpy.typing as npt
 
 from forecasting.append_log import AppendLog
 from forecasting.errors import ModelError
-from forecasting.lead_average import average, average_bins, weights_of
+from forecasting.lead_average import average, average_bins, give_vote, weights_of
 from forecasting.lead_features import BoolArray
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
+from forecasting.lead_naive import LAST_VALUE
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
 
@@ -44,9 +47,11 @@ class LeadEnsemble:
         history: what all members share.
         members: the models.
         loss_from: the lowest level whose loss counts for the weights.
-        losses: decayed pinball loss per member and target.
-        said: what the members said at the latest origins where the loss is taken, logs, rows of shape
-            (members, TARGETS, levels).
+        losses: decayed pinball loss of each member, then of their average, per target: shape (members + 1, TARGETS).
+        trusted: whether their average was no worse than the last value lately, with margins against flapping.
+            Otherwise the member of that name alone is said; without such a member it always is.
+        said: what the members and their average said at the latest origins where the loss is taken, logs, rows of
+            shape (members + 1, TARGETS, levels).
         quantiles: `at_lead(LEAD_LEVELS)`, which is at hand: shape (TARGETS, len(LEAD_LEVELS)).
     """
 
@@ -54,6 +59,7 @@ class LeadEnsemble:
     members: tuple[LeadMember, ...]
     loss_from: float
     losses: FloatArray
+    trusted: bool
     said: AppendLog
     quantiles: FloatArray
 
@@ -87,8 +93,9 @@ class LeadEnsemble:
             history=LeadHistory.start(lead=lead, bin_s=bin_s, floor=floor, start_s=start_s),
             members=models,
             loss_from=loss_from,
-            losses=np.zeros((len(models), TARGETS)),
-            said=AppendLog.empty((len(models), TARGETS, int(_at_loss(loss_from).sum())), rows_max=lead + 2),
+            losses=np.zeros((len(models) + 1, TARGETS)),
+            trusted=True,
+            said=AppendLog.empty((len(models) + 1, TARGETS, int(_at_loss(loss_from).sum())), rows_max=lead + 2),
             quantiles=np.full((TARGETS, len(LEAD_LEVELS)), np.nan),
         )
 
@@ -125,29 +132,51 @@ class LeadEnsemble:
             learned, said[:, i] = member.learn(bins, LEAD_LEVELS)
             members.append(learned)
         counted = _at_loss(self.loss_from)
-        at_loss = np.ascontiguousarray(said[..., counted])
+        at_loss = np.empty((len(bins), len(self.members) + 1, TARGETS, int(counted.sum())))
+        at_loss[:, :-1] = said[..., counted]
         losses = self.losses.copy()
-        average_bins(
+        trusted = average_bins(
             said,
             self.said.rows,
             at_loss,
             LEAD_LEVELS[counted],
             bins.matured,
             bins.targets,
+            bins.first,
             bins.lead,
             bins.floor,
             0.5 ** (1.0 / (_LOSS_HALF_LIFE_DAYS * bins.day)),
+            self._last_value,
+            self.trusted,
             losses,
             quantiles[unknown:],
         )
         return type(self)(
-            history, tuple(members), self.loss_from, losses, self.said.extend(at_loss), quantiles[-1].copy()
+            history, tuple(members), self.loss_from, losses, trusted, self.said.extend(at_loss), quantiles[-1].copy()
         )
 
     @property
     def weights(self) -> FloatArray:
         """Weights of the members, shape (members, TARGETS)."""
-        return weights_of(self.losses)
+        weights = weights_of(self.losses[:-1])
+        if not self.trusted:
+            give_vote(weights, self._last_value)
+        return weights
+
+    @property
+    def skill(self) -> float:
+        """Share of the last value's loss that the members' average saved lately, below 0 where it lost more.
+
+        NaN before a loss is known, and where no member says the last value.
+        """
+        if self._last_value < 0 or not self.losses[self._last_value].any():
+            return math.nan
+        return 1.0 - float(self.losses[-1].sum() / self.losses[self._last_value].sum())
+
+    @property
+    def _last_value(self) -> int:
+        """Which member says the last value, -1 where none does."""
+        return next((i for i, member in enumerate(self.members) if member.name == LAST_VALUE), -1)
 
     def at_lead(self, levels: npt.ArrayLike) -> FloatArray:
         """Quantiles at increasing `levels` in (0, 1), work per second: shape (TARGETS, q).

@@ -20,14 +20,11 @@ from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
 
 # Which features each member sees (lead_features.py numbers them). Few features do better on short histories, no season
-# is right where there is none, and a spread that ignores recent change is right where spikes come out of calm; the
-# ensemble finds out. The intercept, 28, always counts.
+# is right where there is none; the ensemble finds out. The intercept, 28, always counts.
 FEATURE_SETS = {
     "regression": tuple(range(FEATURES)),
     "regression-small": (0, 1, 2, 4, 7, 8, 9, 15, 16, 19, 21, 28),
     "regression-level": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 21, 28),
-    "last-level": (7, 8, 9, 28),
-    "fixed-ratio": (28,),
 }
 _COLUMNS = {name: np.array(columns, dtype=np.int64) for name, columns in FEATURE_SETS.items()}
 

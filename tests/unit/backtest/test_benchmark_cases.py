@@ -115,8 +115,9 @@ def test_the_code_counts_by_its_text_where_it_computes_results(tmp_path):
 
 
 def test_the_members_without_season_are_some_of_the_usual_ones():
-    assert SEASONLESS_MEMBERS == ("regression-level", "last-level", "fixed-ratio")
-    assert set(SEASONLESS_MEMBERS) < set(DEFAULT_MEMBERS) < set(MEMBERS)
+    assert SEASONLESS_MEMBERS == ("regression-level", "last-value", "climatology")
+    assert set(SEASONLESS_MEMBERS) < set(MEMBERS)
+    assert set(DEFAULT_MEMBERS) < set(MEMBERS)
 
 
 def test_the_measured_loads_have_the_percentiles_that_were_published():

@@ -11,6 +11,7 @@ from forecasting import (
     lead_average,
     lead_ensemble,
     lead_kernels,
+    lead_naive,
     lead_regression,
     point_kernel,
     point_member,
@@ -22,8 +23,9 @@ from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_kernels import TARGETS
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS
+from forecasting.lead_naive import NAIVE_MEMBERS
 from forecasting.lead_regression import FEATURE_SETS, LeadRegression
-from forecasting.naive import LastValue
+from forecasting.naive import ExponentialLevel
 from forecasting.point_member import PointMember
 from forecasting.residual_histogram import (
     BLOCKS,
@@ -82,7 +84,7 @@ def test_the_quantiles_that_replicas_are_bought_by_hold_their_share_on_the_bundl
 def test_a_service_without_a_season_is_not_made_worse_by_one(seed):
     values = 50.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0.0, 0.03, 2500)))
     losses = []
-    for members in (DEFAULT_MEMBERS, ("last-level",)):
+    for members in (DEFAULT_MEMBERS, ("last-value",)):
         said = said_of_each_bin(ensemble_of(members=members), values, UPPER)[1250:, 0]
         error = np.log(values[1250:, None] + 1.0) - np.log(said + 1.0)
         losses.append(np.maximum(UPPER * error, (UPPER - 1.0) * error).mean())
@@ -157,9 +159,9 @@ def test_quantiles_rise_with_the_level():
     assert (np.diff(said, axis=1) >= 0).all()
 
 
-@pytest.mark.parametrize("members", [("oracle",), ("last-level", "oracle")])
+@pytest.mark.parametrize("members", [("oracle",), ("last-value", "oracle")])
 def test_an_unknown_member_is_answered_with_those_there_are(members):
-    with pytest.raises(ModelError, match="no member 'oracle': choose from regression, .*fixed-ratio, seasonal"):
+    with pytest.raises(ModelError, match="no member 'oracle': choose from regression, .*climatology, seasonal"):
         ensemble_of(members=members)
 
 
@@ -171,7 +173,7 @@ def test_an_ensemble_of_nobody_is_refused():
 def test_members_by_name_have_their_name():
     ensemble = ensemble_of(members=MEMBERS)
     assert tuple(member.name for member in ensemble.members) == MEMBERS
-    assert set(DEFAULT_MEMBERS) == set(MEMBERS) - {"boosted"}
+    assert set(DEFAULT_MEMBERS) == set(MEMBERS) - {"boosted", "regression-level"}
 
 
 def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
@@ -182,7 +184,7 @@ def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
 
 
 def test_weights_go_to_the_member_that_was_right():
-    ensemble = ensemble_of(lead=12, members=("last-level", "regression")).fit(series(daily(6 * DAY)))
+    ensemble = ensemble_of(lead=12, members=("last-value", "regression")).fit(series(daily(6 * DAY)))
     assert ensemble.weights[1, 0] > 0.9
 
 
@@ -215,8 +217,8 @@ def test_an_untaught_regression_says_the_level():
 
 
 def test_a_member_learns_only_from_features_that_it_sees():
-    fitted = ensemble_of(members=("last-level", "regression")).fit(series(daily(500)))
-    seen = list(FEATURE_SETS["last-level"])
+    fitted = ensemble_of(members=("regression-level", "regression")).fit(series(daily(500)))
+    seen = list(FEATURE_SETS["regression-level"])
     few, all_of_them = fitted.members
     assert few.weights.shape == (TARGETS, 2, len(seen))
     np.testing.assert_array_equal(few.gram, all_of_them.gram[np.ix_(seen, seen)])
@@ -319,15 +321,17 @@ def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
     functions = ("spread_prior", "bounded_spread", "row_before", "blocks_of", "count_residuals", "learn_target")
     for name in (*functions, "solve_ridge", "predict", "quantiles_from"):
         monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
-        if hasattr(point_kernel, name):
-            monkeypatch.setattr(point_kernel, name, getattr(lead_kernels, name))
+        for module in (point_kernel, lead_naive):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, getattr(lead_kernels, name))
     for name in ("age_sizes", "predict_around"):
         monkeypatch.setattr(point_kernel, name, getattr(point_kernel, name).py_func)
-    for name in ("row_before", "add_losses", "weights_of", "average"):
+    for name in ("row_before", "add_losses", "weights_of", "give_vote", "has_vote", "average_logs", "average"):
         python = lead_kernels.row_before if name == "row_before" else getattr(lead_average, name).py_func
         monkeypatch.setattr(lead_average, name, python)
     monkeypatch.setattr(lead_regression, "regress_bins", lead_kernels.regress_bins.py_func)
     monkeypatch.setattr(point_member, "spread_bins", point_kernel.spread_bins.py_func)
+    monkeypatch.setattr(lead_naive, "ratio_bins", lead_naive.ratio_bins.py_func)
     monkeypatch.setattr(lead_ensemble, "average_bins", lead_average.average_bins.py_func)
     for fast, slow in zip(compiled, arrays_of(_trained()), strict=True):
         np.testing.assert_allclose(fast, slow, rtol=1e-7, atol=1e-9)
@@ -337,6 +341,6 @@ def _trained() -> tuple[LeadEnsemble, np.ndarray]:
     """All that is learned of 150 half hours, and what was said after each."""
     values = daily(150)
     values[[60, 90]] = math.nan
-    members = ("regression-level", PointMember.start(LastValue(), lead=1))
+    members = ("regression-level", *NAIVE_MEMBERS, PointMember.start(ExponentialLevel(), lead=1))
     start = LeadEnsemble.start(lead=1, bin_s=6 * BIN_S, floor=1.0, members=members)
     return start.fit_with_quantiles(Series.of(values, bin_s=6 * BIN_S))

@@ -251,8 +251,8 @@ def test_an_outage_teaches_members_nothing():
 
 
 def test_members_join_the_ensemble_beside_regressions():
-    members = ["last-level", Boosted.start(lead=1), PointMember.start(SeasonalNaive(DAY), lead=1)]
+    members = ["last-value", Boosted.start(lead=1), PointMember.start(SeasonalNaive(DAY), lead=1)]
     ensemble = LeadEnsemble.start(lead=1, bin_s=HALF_HOUR_S, floor=1.0, members=members)
     ensemble = ensemble.fit(Series.of(daily(12), bin_s=HALF_HOUR_S))
-    assert [member.name for member in ensemble.members] == ["last-level", "boosted", "seasonal-naive"]
+    assert [member.name for member in ensemble.members] == ["last-value", "boosted", "seasonal-naive"]
     assert ensemble.weights[2, 0] > ensemble.weights[0, 0]
