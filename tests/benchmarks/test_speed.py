@@ -6,6 +6,7 @@ that compiling isn't measured. The trace is 14 days of minutes from a recipe and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,21 +14,27 @@ import pytest
 
 from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.hpa import HpaOptions, plan_hpa
+from autoscaler.backtest.baselines.optimum_bound import least_replica_hours
+from autoscaler.backtest.baselines.registry import run_baseline
 from autoscaler.backtest.cluster import simulate
+from autoscaler.backtest.engine_speed import EngineSpeed
 from autoscaler.backtest.from_trace import Scenario, setting_of
 from autoscaler.backtest.headstart import replay_headstart, spec_of
+from autoscaler.backtest.request_kernel import FleetPlan, replay_requests
+from autoscaler.backtest.request_level import setting_from_requests, simulate_requests
 from autoscaler.backtest.run import run_backtest
 from autoscaler.backtest.tune import frontier
 from autoscaler.core.decide import decide
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.observation import Observation
-from autoscaler.core.risk import KEEP_LEVELS, LEVELS, ORDER_LEVELS
+from autoscaler.core.risk import CANDIDATES, LEVELS
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.state import State
 from autoscaler.core.trials import Trials
 from autoscaler.traces.generate import generate
 from autoscaler.traces.read import read_trace
 from autoscaler.traces.recipe import Bursts, Day, Noise, Outage, Peak, Recipe
+from autoscaler.traces.requests import RequestLog
 from autoscaler.traces.write import write_columns
 
 pytestmark = pytest.mark.timeout(600)
@@ -53,7 +60,7 @@ def recipe(days):
     )
 
 
-def setting_over(days):
+def setting_over(days, bin_s=BIN_S):
     """20 replicas on average, a load of ten minutes."""
     scenario = Scenario(
         capacity_rps={"requests": 3.2},
@@ -62,7 +69,7 @@ def setting_over(days):
         late_budget=0.01,
         score_from=0.5,
     )
-    return setting_of(generate(recipe(days)), scenario)
+    return setting_of(generate(replace(recipe(days), bin_s=bin_s)), scenario)
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +115,91 @@ def test_one_fluid_simulation_of_14_days_of_minutes(benchmark, setting):
     assert benchmark(simulate, setting, plan).replica_hours > 0
 
 
+@pytest.fixture(scope="module")
+def seconds():
+    """14 days of seconds: 1.2 million bins, the first half of them history."""
+    run_backtest(setting_over(0.1, bin_s=1))  # compiles
+    return setting_over(DAYS, bin_s=1)
+
+
+@pytest.mark.benchmark(group="14 days of seconds")
+def test_one_fluid_simulation_of_14_days_of_seconds(benchmark, seconds):
+    plan = plan_hpa(seconds, HpaOptions())
+    assert len(plan) == DAYS * 86_400
+    assert benchmark.pedantic(simulate, args=(seconds, plan), rounds=5).replica_hours > 0
+
+
+@pytest.mark.benchmark(group="14 days of seconds")
+@pytest.mark.parametrize(
+    "name", ["hpa", "keda", "knative", "static", "same-time-yesterday", "same-time-last-week", "optimum"]
+)
+def test_a_policy_planned_and_simulated_over_14_days_of_seconds(benchmark, seconds, name):
+    result = benchmark.pedantic(run_baseline, args=(name, seconds), rounds=3)
+    assert result.outcome.replica_hours > 0
+
+
+@pytest.mark.benchmark(group="14 days of seconds")
+def test_headstart_once_a_minute_over_14_days_of_seconds(benchmark, seconds):
+    replayed = benchmark.pedantic(replay_headstart, args=(seconds,), rounds=1)
+    assert len(replayed.reasons) == len(seconds)
+
+
+@pytest.mark.benchmark(group="14 days of seconds")
+def test_the_bound_below_all_plans_over_14_days_of_seconds(benchmark, seconds):
+    bound = benchmark.pedantic(least_replica_hours, args=(seconds,), rounds=1)
+    assert 0 < bound <= run_baseline("optimum", seconds).outcome.replica_hours
+
+
+def request_log(requests, requests_per_s):
+    """Poisson arrivals, prompts of 1,000 tokens and answers of 150 on average: 4 s in a slot of `SPEED`."""
+    rng = np.random.default_rng(0)
+    arrival_s = np.cumsum(rng.exponential(1 / requests_per_s, requests))
+    prompt, output = rng.geometric(1 / 1000, requests), rng.geometric(1 / 150, requests)
+    return RequestLog("poisson", 0.0, arrival_s, prompt, output, dated=False)
+
+
+SPEED = EngineSpeed(concurrency=16, prefill_tokens_per_s=4000.0, decode_tokens_per_s=40.0)
+REQUESTS = 3_000_000
+# Replicas in turn, an hour each: about 70 % and 95 % of the slots are busy.
+FLEET = (32, 24)
+
+
+@pytest.fixture(scope="module")
+def replay():
+    """3 million requests, 88 per second, on 24 to 32 replicas with 16 slots each."""
+    setting = None
+    for requests in (1000, REQUESTS):
+        log = request_log(requests, requests_per_s=88.0)
+        setting = setting_from_requests(
+            log, 60.0, SPEED, load_latency=LoadLatency.constant(120.0), max_wait_s=10.0, late_budget=0.01
+        )
+        plan = np.array(FLEET)[np.arange(len(setting)) // 60 % 2]
+        simulate_requests(log, SPEED, setting, plan)  # compiles
+    return log, setting, plan
+
+
+@pytest.mark.benchmark(group="3 million requests")
+def test_the_loop_over_3_million_requests(benchmark, replay):
+    log, _, plan = replay
+    fleet_plan = FleetPlan(plan, 60.0, np.full(len(plan) * max(FLEET), 120.0), SPEED.concurrency)
+    start_s, *_ = benchmark.pedantic(replay_requests, args=(log.arrival_s, SPEED.service_s(log), fleet_plan), rounds=3)
+    assert np.isfinite(start_s).all()
+    benchmark.extra_info["million_requests_per_s"] = REQUESTS / 1e6 / benchmark.stats["min"]
+
+
+@pytest.mark.benchmark(group="3 million requests")
+def test_3_million_requests_with_their_percentiles(benchmark, replay):
+    log, setting, plan = replay
+    found = benchmark.pedantic(simulate_requests, args=(log, SPEED, setting, plan), rounds=3)
+    assert found.requests == REQUESTS
+    benchmark.extra_info["million_requests_per_s"] = REQUESTS / 1e6 / benchmark.stats["min"]
+
+
 def test_a_frontier_of_all_targets_over_14_days_of_minutes(benchmark, setting):
     assert len(benchmark(frontier, setting, FAMILIES["hpa"]).targets) == 40
 
 
-def test_self_backtest_of_all_risk_levels_over_28_days_of_minutes(benchmark):
+def test_self_backtest_of_all_candidates_over_28_days_of_minutes(benchmark):
     rng = np.random.default_rng(0)
     bins = 28 * 1440
     demand = 20 + 12 * np.sin(2 * np.pi * np.arange(bins) / 1440) + rng.normal(0, 1, bins)
@@ -120,11 +207,9 @@ def test_self_backtest_of_all_risk_levels_over_28_days_of_minutes(benchmark):
     needs = np.roll(demand, -10)[:, None, None] * errors
     missing = rng.random(bins) < 0.001
     spec = Spec(BIN_S, {"requests": 1.0}, Objective(10.0, 0.01), LoadLatency.constant(LOAD_S))
-    start = Trials.start(len(ORDER_LEVELS), lead_bins=round(LOAD_S / BIN_S))
-    trials = benchmark(
-        lambda: start.seen(needs, demand, missing, orders=ORDER_LEVELS, keeps=KEEP_LEVELS, spec=spec, drain_s=75.0)
-    )
-    assert len(trials.results) == len(ORDER_LEVELS)
+    start = Trials.start(len(CANDIDATES), lead_bins=round(LOAD_S / BIN_S))
+    trials = benchmark(lambda: start.seen(needs, demand, missing, candidates=CANDIDATES, spec=spec, drain_s=75.0))
+    assert len(trials.results) == len(CANDIDATES)
 
 
 @pytest.fixture(scope="module")
