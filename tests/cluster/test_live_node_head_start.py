@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cluster import definitions
 from cluster.controllers import Controller
 from cluster.exporter import Exporter
-from cluster.fake_nodes import fake_node
+from cluster.fake_nodes import GPUS_PER_NODE, fake_node
 from cluster.live_objects import LiveObjects
 from cluster.prometheus_server import PrometheusServer
 from cluster.waiting import wait_until
 from cluster.workloads import deployment, pod_annotations, predictive_autoscaler
 from kubernetes import client
+from manifest_rights import MANIFESTS
 
-from autoscaler.core.learned_load import NODE_WAIT_S_MIN
+from autoscaler.core.learned_load import NODE_WAIT_S_MIN, LoadTimes
+from autoscaler.kube.parse import parse_pod
 from autoscaler.report.explanation import explain
 
 BIN_S = 2.0
@@ -39,7 +42,6 @@ class Warm:
     def __init__(self, api: client.ApiClient, live: LiveObjects, kind: str) -> None:
         self._custom = client.CustomObjectsApi(api)
         self._apps = client.AppsV1Api(api)
-        self._scheduling = client.SchedulingV1Api(api)
         self._live, self.kind = live, kind
 
     def create(self) -> None:
@@ -208,3 +210,43 @@ def test_how_long_a_node_takes_is_learned_from_a_pod_that_waited_for_one(
     assert (
         f'headstart_load_phase_seconds{{name="chat",namespace="{live.namespace}",phase="Node",quantile="0.5"}}' in text
     )
+
+
+def test_the_examples_placeholders_give_way_to_replicas_at_once(api: client.ApiClient, live: LiveObjects) -> None:
+    core, apps = client.CoreV1Api(api), client.AppsV1Api(api)
+    pool = {"headstart.dev/test-pool": live.namespace}
+    node = fake_node(f"warm-{live.namespace}")
+    node["metadata"]["labels"] |= pool
+    text = (MANIFESTS / "examples" / "node-head-start" / "placeholders.yaml").read_text()
+    priority_class, placeholders = yaml.safe_load_all(text)
+    priority_class["metadata"]["name"] = pod_priority = f"placeholders-{live.namespace}"
+    placeholders["metadata"]["namespace"] = live.namespace
+    # One more than there is room for: as on a cluster whose next node is on its way.
+    placeholders["spec"]["replicas"] = GPUS_PER_NODE + 1
+    placeholders["spec"]["template"]["spec"] |= {"nodeSelector": pool, "priorityClassName": pod_priority}
+    replicas = deployment("chat", replicas=3, gpus=1, annotations=pod_annotations(load="2s"))
+    replicas["spec"]["template"]["spec"]["nodeSelector"] = pool
+
+    def running(app: str) -> int:
+        pods = core.list_namespaced_pod(live.namespace, _request_timeout=10).items
+        mine = [pod for pod in pods if app in pod.metadata.labels.values()]
+        return sum(pod.status.phase == "Running" and not pod.metadata.deletion_timestamp for pod in mine)
+
+    core.create_node(node, _request_timeout=10)
+    client.SchedulingV1Api(api).create_priority_class(priority_class, _request_timeout=10)
+    try:
+        apps.create_namespaced_deployment(live.namespace, placeholders, _request_timeout=10)
+        wait_until(lambda: running("chat-placeholders") == GPUS_PER_NODE, timeout_s=60, what="placeholders to run")
+        apps.create_namespaced_deployment(live.namespace, replicas, _request_timeout=10)
+        wait_until(lambda: live.ready("chat") == 3, timeout_s=60, what="replicas in the placeholders' places")
+        wait_until(
+            lambda: running("chat-placeholders") == GPUS_PER_NODE - 3, timeout_s=30, what="the others to stay there"
+        )
+        found = core.list_namespaced_pod(live.namespace, label_selector="app=chat", _request_timeout=10).items
+    finally:
+        client.SchedulingV1Api(api).delete_priority_class(pod_priority, _request_timeout=10)
+        core.delete_node(node["metadata"]["name"], _request_timeout=10)
+    pods = [parse_pod(api.sanitize_for_serialization(pod)).pod for pod in found]
+    learned = LoadTimes().with_pods(pods)
+    # They were scheduled as on a ready node, and teach nothing of how long one takes.
+    assert (len(learned.samples), learned.node_waits_s) == (3, ())
