@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoscaler.backtest.result import BacktestResult
+from autoscaler.backtest.setting import Setting
 from autoscaler.report import words
 from autoscaler.report.reasons import headstart_reasons
 from autoscaler.report.summary import OPTIMUM, PolicySummary, summarise, work_name
@@ -60,10 +61,9 @@ def _fluid(result: BacktestResult) -> list[str]:
     optimum = _optimum(result)
     if optimum is not None:
         late = " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
-        what = "nearly the cheapest plan" if setting.bin_s < setting.max_wait_s else "the cheapest plan"
         texts.append(
-            f"'optimum' knows the whole trace: it is {what} that is never late. A policy that may be late "
-            f"can cost less.{late if optimum.late_fraction > 0 else ''}"
+            f"'optimum' knows the whole trace: it is {_cheapest(setting)} plan that is never late. A policy that may be "
+            f"late can cost less.{late if optimum.late_fraction > 0 else ''}"
         )
     return texts
 
@@ -88,10 +88,14 @@ def _per_request(result: BacktestResult) -> list[str]:
         )
     if _optimum(result) is not None:
         texts.append(
-            "'optimum' knows the whole trace: it is the cheapest plan that is never late in the model in bins. Single "
-            "requests may still be late under it, and a policy that may be late can cost less."
+            f"'optimum' knows the whole trace: it is {_cheapest(result.setting)} plan that is never late in the model "
+            "in bins. Single requests may still be late under it, and a policy that may be late can cost less."
         )
     return texts
+
+
+def _cheapest(setting: Setting) -> str:
+    return "nearly the cheapest" if setting.bin_s < setting.max_wait_s else "the cheapest"
 
 
 def _optimum(result: BacktestResult) -> PolicySummary | None:

@@ -92,6 +92,14 @@ def test_bins_wider_than_the_limit_are_told_of_unless_requests_were_counted(flui
     assert max(len(line) for line in printed(policy_table(fluid)).splitlines()) <= 100
 
 
+def test_in_bins_narrower_than_the_limit_the_optimum_is_nearly_the_cheapest(fluid, result):
+    for told in (fluid, result):
+        bin_s = told.setting.bin_s
+        for max_wait_s, what in ((bin_s, "is the cheapest plan"), (2 * bin_s, "is nearly the cheapest plan")):
+            texts = how_to_read(replace(told, setting=replace(told.setting, max_wait_s=max_wait_s)))
+            assert any(f"knows the whole trace: it {what} that is never late" in text for text in texts)
+
+
 def test_json_holds_waits_and_speeds_and_an_infinite_wait_is_null(result):
     found = json.loads(json.dumps(to_json(result), allow_nan=False))
     assert (found["fidelity"], found["requests"]) == ("request", 1234)
