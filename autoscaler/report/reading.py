@@ -62,8 +62,8 @@ def _fluid(result: BacktestResult) -> list[str]:
     if optimum is not None:
         late = " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
         texts.append(
-            f"'optimum' knows the whole trace: it is {_cheapest(setting)} plan that is never late. A policy that may be "
-            f"late can cost less.{late if optimum.late_fraction > 0 else ''}"
+            f"'optimum' knows the whole trace: it is {_cheapest(setting)} plan that is never late. A policy that may "
+            f"be late can cost less.{late if optimum.late_fraction > 0 else ''}"
         )
     return texts
 
