@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -22,6 +24,9 @@ _JOBS_PER_WAVE = 4
 
 # Backends of packages that aren't among ours: the module that they need, and what installs it.
 _CLUSTERS = {"dask": ("distributed", "dask[distributed]"), "ray": ("ray", "ray")}
+
+# A scheduler that is there answers within this.
+_ANSWER_S = 10.0
 
 Errors = tuple[type[BaseException], ...]
 
@@ -150,11 +155,19 @@ def _connect_ray() -> _Connection:
 
     register_ray()
     try:
+        _check_answer(os.environ.get("RAY_ADDRESS", ""))
         # Joblib asks how many CPUs there are before Ray would have started itself.
         ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ray.exceptions.RayError) as error:
         raise HeadstartError(f"--backend ray: no cluster answers ({_told(error)}); see RAY_ADDRESS") from error
     return _Connection(ray.shutdown, (RayActorError, RaySystemError, WorkerCrashedError, ModuleNotFoundError))
+
+
+def _check_answer(address: str) -> None:
+    """Raise OSError where nobody answers at 'HOST:PORT' or 'ray://HOST:PORT': Ray itself would try for ten minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
 
 
 def _told(error: BaseException) -> str:

@@ -76,3 +76,19 @@ def test_a_package_that_is_not_there_is_named_before_any_work(tmp_path, monkeypa
     told = f"headstart: --backend {backend}: {module} isn't installed; run pip install '{install}'\n"
     assert capsys.readouterr().err == told
     assert not (tmp_path / "out").exists()
+
+
+def test_ray_gives_what_this_process_gives(trace, tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="ray isn't among the tests' packages: it brings 30 of its own")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert run(trace, tmp_path / "here", "--jobs", 1) == 0
+    assert run(trace, tmp_path / "there", "--backend", "ray") == 0
+    assert rows_of(tmp_path / "there") == rows_of(tmp_path / "here")
+
+
+def test_a_ray_cluster_that_does_not_answer_is_one_line(trace, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("ray", reason="ray isn't among the tests' packages: it brings 30 of its own")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert run(trace, tmp_path, "--backend", "ray") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "headstart: --backend ray: no cluster answers ([Errno 111] Connection refused); see RAY_ADDRESS"
