@@ -206,7 +206,7 @@ def hw_search(
     seasons, fitted = np.empty(len(start.seasons)), np.empty(len(values))
     smoothing = Smoothing(best[0], best[1], best[2], best[3:], periods)
     best_loss = hw_loss(values, smoothing, score_from, start, seasons, fitted)
-    last_changed = len(at) - 1
+    last_changed = 0
     for turn in range(_SEARCH_PASSES * len(at)):
         p = turn % len(at)
         if turn >= len(at) and p == last_changed:

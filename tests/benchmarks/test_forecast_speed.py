@@ -1,8 +1,7 @@
 """Our seasonal models beside other libraries', in one run: `make benchmark-speed`.
 
-A fit and a forecast of 40 steps with quantiles, and an update, on minutes with a day and a week. No time is asserted;
-both losses are in the benchmark's extra info (`--benchmark-json`), since quick and wrong is easy. MSTL is timed by
-`make benchmark-forecasts`, whose environment has statsforecast.
+A fit and a forecast of 40 steps with quantiles, and an update, on minutes with a day and a week. No time is asserted.
+test_rivals_speed.py has MSTL and statsmodels beside it.
 """
 
 from __future__ import annotations
@@ -10,13 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.core.decide import decide
-from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.observation import Observation
-from autoscaler.core.spec import Objective, Spec
-from autoscaler.core.state import State
 from forecasting.conformal import Conformal
-from forecasting.evaluate import pinball_loss
 from forecasting.holt_winters import HoltWinters
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.profile import SeasonalProfile
@@ -26,10 +19,8 @@ pytestmark = pytest.mark.timeout(900)
 
 BIN_S = 60.0
 DAY = 1_440
-FIVE_MINUTES_DAY = 288
 STEPS = 40
 LEVELS = (0.5, 0.9, 0.95, 0.99)
-OBJECTS = 5_000
 
 
 def demand(bins, day):
@@ -65,7 +56,9 @@ def test_fit_and_middle_of_40_steps(benchmark, minutes, name):
 @pytest.mark.parametrize("name", MODELS)
 def test_fit_and_quantiles_of_40_steps(benchmark, minutes, name):
     model = Conformal(MODELS[name], STEPS)
-    said = benchmark.pedantic(lambda: model.fit(minutes).quantiles(STEPS, LEVELS), rounds=3, warmup_rounds=1)
+    said = benchmark.pedantic(
+        lambda: model.fit(minutes).quantiles(STEPS, LEVELS), rounds=ROUNDS.get(name, 50), warmup_rounds=1
+    )
     assert said.shape == (STEPS, len(LEVELS))
 
 
@@ -84,47 +77,13 @@ def test_update(benchmark, minutes, name):
 
 
 @pytest.mark.benchmark(group="one more bin")
-def test_update_of_the_lead_ensemble(benchmark, minutes):
-    fitted = LeadEnsemble.start(lead=10, bin_s=BIN_S, floor=1.6).fit(minutes)
+@pytest.mark.parametrize("name", MODELS)
+def test_update_with_intervals(benchmark, minutes, name):
+    fitted = Conformal(MODELS[name], STEPS).fit(minutes)
     assert benchmark(fitted.update, 64.0) is not fitted
 
 
-def holt_winters_of_statsmodels(values):
-    from statsmodels.tsa.holtwinters import ExponentialSmoothing
-
-    model = ExponentialSmoothing(
-        values, trend="add", damped_trend=True, seasonal="add", seasonal_periods=FIVE_MINUTES_DAY
-    )
-    return model.fit().forecast(STEPS)
-
-
-def ours(values):
-    return HoltWinters(periods=(FIVE_MINUTES_DAY,)).fit(Series.of(values, bin_s=5 * BIN_S)).forecast(STEPS)
-
-
-# Its best point is good enough; that it isn't proven to be the optimum is its own affair.
-@pytest.mark.filterwarnings("ignore:Optimization failed to converge")
-@pytest.mark.benchmark(group="fit 4,032 bins of one season, forecast 40 steps")
-@pytest.mark.parametrize("forecast", [ours, holt_winters_of_statsmodels])
-def test_holt_winters_beside_statsmodels(benchmark, forecast):
-    values = demand(15 * FIVE_MINUTES_DAY, FIVE_MINUTES_DAY)
-    history, came = values[: 14 * FIVE_MINUTES_DAY], values[14 * FIVE_MINUTES_DAY :][:STEPS]
-    said = benchmark.pedantic(forecast, args=(history,), rounds=3, warmup_rounds=1)
-    benchmark.extra_info["pinball_rps"] = float(pinball_loss(came, np.ascontiguousarray(said), 0.5).mean())
-    assert np.isfinite(said).all()
-
-
-def test_5_000_objects_forecast_and_decided(benchmark):
-    spec = Spec(BIN_S, {"requests": 3.2}, Objective(10.0, 0.01), LoadLatency.constant(600.0))
-    values = demand(2 * DAY, DAY)
-    none_due = np.zeros(0, dtype=np.int64)
-    state = State.start(spec, start_s=0.0)
-    for i, value in enumerate([np.nan, *values]):
-        _, state = decide(spec, state, Observation(i * BIN_S, {"requests": float(value)}, 20, none_due))
-    observation = Observation((len(values) + 1) * BIN_S, {"requests": 64.0}, 20, none_due)
-
-    def tick():
-        return [decide(spec, state, observation)[0].desired for _ in range(OBJECTS)]
-
-    # Each object's state is a value, so that one state serves all: what is timed is the deciding, not the caches.
-    assert min(benchmark.pedantic(tick, rounds=3, warmup_rounds=1)) > 0
+@pytest.mark.benchmark(group="one more bin")
+def test_update_of_the_lead_ensemble(benchmark, minutes):
+    fitted = LeadEnsemble.start(lead=10, bin_s=BIN_S, floor=1.6).fit(minutes)
+    assert benchmark(fitted.update, 64.0) is not fitted
