@@ -38,7 +38,7 @@ class LeadForecaster:
         steps_max: the longest step that is learned; beyond it, the forecast of this one holds.
         floor: work per second that doesn't matter; None takes 2.5 % of the mean of the history that it is fitted to,
             or 1 where there is none.
-        members: names from lead_regression.FEATURE_SETS, or what starts a member for a lead in bins.
+        members: names from lead_members.MEMBERS, or what starts a member for a lead in bins.
         name: short name for tables.
         steps: the steps to learn, increasing, where no others will be asked for: three take less than half the time
             of the seven up to 60. What lies between them is interpolated. None is the grid up to `steps_max`.

@@ -114,7 +114,7 @@ def test_the_code_counts_by_its_text_where_it_computes_results(tmp_path):
     assert digest(tmp_path) != known
 
 
-def test_the_members_without_season_are_some_of_the_usual_ones():
+def test_the_members_without_season_are_those_that_see_none():
     assert SEASONLESS_MEMBERS == ("regression-level", "last-value", "climatology")
     assert set(SEASONLESS_MEMBERS) < set(MEMBERS)
     assert set(DEFAULT_MEMBERS) < set(MEMBERS)
