@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from forecasting.lead_rhythm import hourly_changes, size_at_this_time
+from forecasting.lead_windows import max_between, mean_around, mean_before, median_of
 from forecasting.series import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -19,51 +21,12 @@ IntArray = npt.NDArray[np.int64]
 
 DAY_S = 86_400.0
 SEASON_DAYS = 7
-FEATURES = 29
-# Which of them know the time: the same time on earlier days, and the time of day and hour.
-SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 28)))
+FEATURES = 33
+# Which of them know the time: the same time on earlier days, the time of day, and the minute of the hour.
+SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 32)))
 
 # Windows as long as a day hold 86,400 bins at one a second; 256 strided samples give their spread within 5 %.
 _SAMPLES_MAX = 256
-
-
-@njit(cache=True)
-def sum_between(values: FloatArray, first: int, stop: int) -> float:
-    """Sum of values[first:stop] as four sums, which a processor adds up at once: each add waits for the last one."""
-    a = b = c = d = 0.0
-    whole = first + (stop - first) // 4 * 4
-    for i in range(first, whole, 4):
-        a += values[i]
-        b += values[i + 1]
-        c += values[i + 2]
-        d += values[i + 3]
-    for i in range(whole, stop):
-        a += values[i]
-    return (a + b) + (c + d)
-
-
-@njit(cache=True)
-def mean_before(values: FloatArray, stop: int, width: int) -> float:
-    """Mean of the `width` values before `stop`, fewer where the history is shorter."""
-    first = max(0, stop - width)
-    return sum_between(values, first, stop) / max(1, stop - first)
-
-
-@njit(cache=True)
-def mean_around(values: FloatArray, index: int, half: int) -> float:
-    """Mean of the values from index - half to index + half that are known."""
-    first = max(0, index - half)
-    stop = min(len(values), index + half + 1)
-    return sum_between(values, first, stop) / max(1, stop - first)
-
-
-@njit(cache=True)
-def max_between(values: FloatArray, first: int, stop: int) -> float:
-    """Largest of values[first:stop], which must not be empty."""
-    largest = values[first]
-    for i in range(first + 1, stop):
-        largest = max(largest, values[i])
-    return float(largest)
 
 
 @njit(cache=True)
@@ -77,21 +40,6 @@ def step_spread(values: FloatArray, known: int, width: int) -> float:
         total += (values[i] - values[i - 1]) ** 2
         count += 1
     return math.sqrt(total / max(1, count))
-
-
-@njit(cache=True)
-def median_of(values: FloatArray, count: int) -> float:
-    """Median of the first `count` values, which are put in order; 0 where there are none."""
-    if count == 0:
-        return 0.0
-    for i in range(1, count):
-        value = values[i]
-        j = i
-        while j > 0 and values[j - 1] > value:
-            values[j] = values[j - 1]
-            j -= 1
-        values[j] = value
-    return 0.5 * float(values[(count - 1) // 2] + values[count // 2])
 
 
 @njit(cache=True)
@@ -196,7 +144,9 @@ def lead_features(
     hour = 2.0 * math.pi * (target_s % 3600.0) / 3600.0
     out[26] = math.sin(hour)
     out[27] = math.cos(hour)
-    out[28] = 1.0
+    hourly_changes(log_demand, lead, day // 24, out[7], out[28:31])
+    out[31] = size_at_this_time(log_demand, lead, day, SEASON_DAYS, out[7])
+    out[32] = 1.0
     return level
 
 

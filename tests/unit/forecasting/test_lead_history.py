@@ -10,6 +10,8 @@ import pytest
 from forecasting import lead_features as features_module
 from forecasting import lead_history as history_module
 from forecasting import lead_history_kernel as kernel_module
+from forecasting import lead_rhythm as rhythm_module
+from forecasting import lead_windows as windows_module
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_features import FEATURES, lead_features
 from forecasting.lead_history import LeadHistory
@@ -58,7 +60,7 @@ def test_features_know_the_time_of_the_target():
     features, _ = history_of(log_ramp(200)).latest
     angle = 2 * math.pi * 11 / 24
     np.testing.assert_allclose(features[22:24], [math.sin(angle), math.cos(angle)], atol=1e-9)
-    assert features[28] == 1.0
+    assert features[-1] == 1.0
 
 
 def test_the_first_bin_has_features_and_they_are_finite():
@@ -240,9 +242,14 @@ def test_kernels_equal_their_python_form(monkeypatch):
     results = []
     for python in (False, True):
         if python:
-            functions = ("sum_between", "mean_before", "mean_around", "max_between", "step_spread", "median_of")
-            for name in (*functions, "seasonal_ratios"):
-                monkeypatch.setattr(features_module, name, getattr(features_module, name).py_func)
+            for module, names in (
+                (windows_module, ("sum_between",)),
+                (rhythm_module, ("mean_before", "max_between")),
+                (features_module, ("mean_before", "mean_around", "max_between", "median_of")),
+                (features_module, ("step_spread", "seasonal_ratios", "hourly_changes", "size_at_this_time")),
+            ):
+                for name in names:
+                    monkeypatch.setattr(module, name, getattr(module, name).py_func)
             for name in ("imputed", "lead_features", "seasonal_step", "targets_between"):
                 monkeypatch.setattr(kernel_module, name, getattr(kernel_module, name).py_func)
             monkeypatch.setattr(history_module, "see_bins", kernel_module.see_bins.py_func)
