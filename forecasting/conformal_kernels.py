@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.residual_histogram import add_residual, empirical_quantiles
 from forecasting.series import FloatArray
 from forecasting.step_grid import IntArray
@@ -62,7 +62,7 @@ class Learned(NamedTuple):
     histograms: FloatArray
 
 
-@njit(cache=True)
+@kernel()
 def floor_of(fading: Fading, totals: FloatArray) -> float:
     """Work per second that is added before the logarithm."""
     if not math.isnan(fading.floor):
@@ -70,7 +70,7 @@ def floor_of(fading: Fading, totals: FloatArray) -> float:
     return _FLOOR_SHARE * totals[1] / totals[0] if totals[1] > 0.0 else _FLOOR_UNKNOWN_RPS
 
 
-@njit(cache=True)
+@kernel()
 def see_bins(
     values: FloatArray,
     first: int,
@@ -124,7 +124,7 @@ def see_bins(
                 speaks += 1
 
 
-@njit(cache=True)
+@kernel()
 def _learn_outcome(
     values: FloatArray,
     now: int,
@@ -153,7 +153,7 @@ def _learn_outcome(
         sizes[k, 1] = fading.aging * sizes[k, 1] + 1.0
 
 
-@njit(cache=True)
+@kernel()
 def spreads(changes: FloatArray, sizes: FloatArray, step: int, out: FloatArray) -> None:
     """Fill out, shape (TARGETS,), with the size of a residual to expect at `step`, from what was `Learned` of it.
 
@@ -166,7 +166,7 @@ def spreads(changes: FloatArray, sizes: FloatArray, step: int, out: FloatArray) 
         out[k] = math.exp(0.5 * (change + total / (sizes[k, 1] + _PRIOR_RESIDUALS)))
 
 
-@njit(cache=True)
+@kernel()
 def grid_quantiles(learned: Learned, grid: IntArray, target: int, levels: FloatArray) -> FloatArray:
     """Log ratios of a target to its forecast at increasing `levels` (q,), per step of the grid: shape (k, q)."""
     out = np.empty((len(grid), len(levels)))

@@ -13,9 +13,9 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from forecasting.errors import ModelError
+from forecasting.kernel import kernel
 from forecasting.protocol import FittedForecaster, FittedPoint, Forecaster, PointModel, check_levels
 from forecasting.series import FloatArray, Series
 
@@ -168,7 +168,7 @@ def score(forecasts: RollingForecasts) -> Accuracy:
     return Accuracy(forecasts.name, tuple(_score_horizon(forecasts, k) for k in range(len(forecasts.horizons))))
 
 
-@njit(cache=True)
+@kernel()
 def pinball_loss(actual: FloatArray, quantile: FloatArray, level: float) -> FloatArray:
     """Pinball loss of forecasts `quantile` (n,) at `level` against `actual` (n,), shape (n,); NaN where either is.
 

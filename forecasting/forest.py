@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ def constant_forest(value: float) -> Forest:
     return Forest(value, none, none, nothing, none, none, nothing)
 
 
-@njit(cache=True)
+@kernel()
 def forest_value(forest: Forest, row: FloatArray) -> float:
     """Prediction for one row, shape (columns,), without NaN."""
     total = forest.baseline

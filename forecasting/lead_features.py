@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.lead_rhythm import hourly_changes, size_at_this_time
 from forecasting.lead_windows import max_between, mean_around, mean_before, median_of
 from forecasting.series import FloatArray
@@ -29,7 +29,7 @@ SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 32)))
 _SAMPLES_MAX = 256
 
 
-@njit(cache=True)
+@kernel()
 def step_spread(values: FloatArray, known: int, width: int) -> float:
     """Root mean square change from bin to bin over the last `width` bins before `known`."""
     first = max(1, known - width)
@@ -42,7 +42,7 @@ def step_spread(values: FloatArray, known: int, width: int) -> float:
     return math.sqrt(total / max(1, count))
 
 
-@njit(cache=True)
+@kernel()
 def seasonal_ratios(log_demand: FloatArray, lead: int, day: int, level: float, out: FloatArray) -> None:
     """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
 
@@ -82,7 +82,7 @@ def seasonal_ratios(log_demand: FloatArray, lead: int, day: int, level: float, o
     out[7] = median_of(peaks, days)
 
 
-@njit(cache=True)
+@kernel()
 def seasonal_step(log_demand: FloatArray, day: int) -> float:
     """How much the next bin's log demand usually differs from the last one's: the median over earlier days."""
     known = len(log_demand)
@@ -97,14 +97,14 @@ def seasonal_step(log_demand: FloatArray, day: int) -> float:
     return median_of(steps, days)
 
 
-@njit(cache=True)
+@kernel()
 def targets_between(log_demand: FloatArray, width: int) -> tuple[float, float]:
     """Log demand of the last bin, and the peak of the last `width` bins."""
     known = len(log_demand)
     return log_demand[known - 1], max_between(log_demand, known - width, known)
 
 
-@njit(cache=True)
+@kernel()
 def lead_features(
     log_demand: FloatArray, day_sum: float, lead: int, day: int, target_s: float, out: FloatArray
 ) -> float:
@@ -150,7 +150,7 @@ def lead_features(
     return level
 
 
-@njit(cache=True)
+@kernel()
 def demand_of(log_demand: FloatArray, missing: BoolArray, floor: float) -> FloatArray:
     """Work per second from log(demand + floor), NaN where it is missing, shape (n,)."""
     demand = np.empty(len(log_demand))

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from forecasting.kernel import kernel
 from forecasting.lead_windows import max_between, mean_before
 from forecasting.series import FloatArray
 
@@ -25,7 +24,7 @@ _ORIGINS_PER_SIDE = 4
 _SIZE_FLOOR = 0.01
 
 
-@njit(cache=True)
+@kernel()
 def hourly_changes(log_demand: FloatArray, lead: int, hour: int, usual_log_size: float, out: FloatArray) -> None:
     """Fill out[0:3] with how demand changed over a lead from this minute of the last hours.
 
@@ -34,7 +33,7 @@ def hourly_changes(log_demand: FloatArray, lead: int, hour: int, usual_log_size:
     """
     known = len(log_demand)
     hours = 0
-    out[:3] = 0.0
+    total_change = total_log_size = total_rise = 0.0
     for k in range(1, _HOURS + 1):
         origin = known - k * hour
         if hour < 2 or origin < 1:
@@ -43,18 +42,17 @@ def hourly_changes(log_demand: FloatArray, lead: int, hour: int, usual_log_size:
             continue
         then = mean_before(log_demand, origin, max(1, lead // 4))
         change = log_demand[origin + lead] - then
-        out[0] += change
-        out[1] += math.log(_SIZE_FLOOR + abs(change))
-        out[2] += max_between(log_demand, origin, origin + lead + 1) - then
+        total_change += change
+        total_log_size += math.log(_SIZE_FLOOR + abs(change))
+        total_rise += max_between(log_demand, origin, origin + lead + 1) - then
         hours += 1
-    if hours < _LEAST_HOURS:
-        out[0] = out[2] = 0.0
-        out[1] = usual_log_size
-        return
-    out[:3] /= hours
+    known_enough = hours >= _LEAST_HOURS
+    out[0] = total_change / hours if known_enough else 0.0
+    out[1] = total_log_size / hours if known_enough else usual_log_size
+    out[2] = total_rise / hours if known_enough else 0.0
 
 
-@njit(cache=True)
+@kernel()
 def size_at_this_time(log_demand: FloatArray, lead: int, day: int, days: int, usual_log_size: float) -> float:
     """Mean log size of the change over a lead around this time of the last days; `usual_log_size` without one."""
     known = len(log_demand)

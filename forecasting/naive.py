@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numba import njit
 
 from forecasting.errors import ModelError
+from forecasting.kernel import kernel
 from forecasting.protocol import check_steps
 from forecasting.series import FloatArray, Series
 
@@ -162,7 +162,7 @@ class FittedExponentialLevel:
         return np.full(steps, self.level)
 
 
-@njit(cache=True)
+@kernel()
 def exponential_level(values: FloatArray, decay: float, level: float, weight: float) -> tuple[float, float]:
     """(level, sum of weights) after `values` (n,), from those before it (NaN, 0 where there are none)."""
     for value in values:

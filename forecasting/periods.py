@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter1d
 
+from forecasting.kernel import kernel
 from forecasting.series import FloatArray, Series
 from forecasting.transform import Transform
 
@@ -122,7 +122,7 @@ def _season(detrended: FloatArray, period: float, shorter: FloatArray) -> FloatA
     return causal_season(detrended, np.minimum((phase * slots).astype(np.int64), slots - 1), slots, shorter)
 
 
-@njit(cache=True)
+@kernel()
 def causal_season(detrended: FloatArray, slot: IntArray, slots: int, shorter: FloatArray) -> FloatArray:
     """The season at each block from earlier cycles only, shape (n,), pulled to `shorter` where few were seen.
 

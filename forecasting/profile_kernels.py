@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.series import FloatArray
 from forecasting.step_grid import IntArray, at_grid
 
@@ -78,7 +78,7 @@ class State(NamedTuple):
     levels: FloatArray
 
 
-@njit(cache=True)
+@kernel()
 def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[float, float]:
     """(ratio, cycles seen) at `phase` in 0..1 of the season at `start`, linear between the middles of its slots."""
     position = phase * slots - 0.5
@@ -90,7 +90,7 @@ def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[floa
     return ratio, (1.0 - share) * state.cycles[first] + share * state.cycles[second]
 
 
-@njit(cache=True)
+@kernel()
 def season_trust(evidence: FloatArray, period: int) -> float:
     """How far a season is followed, 0..1: the share of its swing that came true in cycles it had not learned from."""
     weight = evidence[WEIGHT]
@@ -100,7 +100,7 @@ def season_trust(evidence: FloatArray, period: int) -> float:
     return float(min(max(trust, 0.0), 1.0))
 
 
-@njit(cache=True)
+@kernel()
 def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> float:
     """Demand over its level at `bin_index`, by the first `seasons` of the seasons.
 
@@ -119,7 +119,7 @@ def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> f
     return factor
 
 
-@njit(cache=True)
+@kernel()
 def current_levels(state: State) -> tuple[float, float]:
     """(fast, slow) level, work per second, each the decayed least squares of demand on factors; NaN before any.
 
@@ -134,7 +134,7 @@ def current_levels(state: State) -> tuple[float, float]:
     return (fast_demand + pull * slow) / (fast_factors + pull), slow
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def profile_filter(values: FloatArray, first_bin: int, shape: Shape, state: State, trail: FloatArray) -> None:
     """See `values` (n,), the first of which is bin `first_bin`.
 
@@ -163,7 +163,7 @@ def profile_filter(values: FloatArray, first_bin: int, shape: Shape, state: Stat
         _learn_ratios(first_bin + t, shape, state)
 
 
-@njit(cache=True)
+@kernel()
 def profile_forecast(steps: int, next_bin: int, reversion: float, shape: Shape, state: State) -> FloatArray:
     """Forecast at steps 1..steps, shape (steps,): the level, on its way back to the slow one, times the factor.
 
@@ -177,7 +177,7 @@ def profile_forecast(steps: int, next_bin: int, reversion: float, shape: Shape, 
     return forecast
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def profile_walk(
     values: FloatArray,
     first_bin: int,
@@ -201,7 +201,7 @@ def profile_walk(
             at_grid(forecast, grid, ahead[origin // every])
 
 
-@njit(cache=True)
+@kernel()
 def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatArray) -> None:
     known = not np.isnan(value)
     for i in range(2):
@@ -214,7 +214,7 @@ def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatA
             levels[i, 2] += 1.0
 
 
-@njit(cache=True)
+@kernel()
 def _learn_ratios(now: int, shape: Shape, state: State) -> None:
     """After bin `now`: learn, per season, the ratio of the bin in the middle of its window.
 
@@ -233,7 +233,7 @@ def _learn_ratios(now: int, shape: Shape, state: State) -> None:
                     _learn_ratio(state.ring[j % bins] / mean, now + 1 - seen + j, i, shape, state)
 
 
-@njit(cache=True)
+@kernel()
 def _learn_ratio(ratio: float, bin_index: int, season: int, shape: Shape, state: State) -> None:
     """Put the season to the test with one ratio, against what holds without it; then learn the ratio."""
     period, slots = shape.periods[season], shape.slots[season]

@@ -16,9 +16,9 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from forecasting.append_log import AppendLog
+from forecasting.kernel import kernel
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_member import TARGETS
 from forecasting.protocol import check_levels
@@ -36,7 +36,7 @@ _STEP = 0.02
 _STEP_ROOT = 3.0
 
 
-@njit(cache=True)
+@kernel()
 def move_levels(
     said: FloatArray, stood: FloatArray, came: float, levels: FloatArray, scores: FloatArray, step: float
 ) -> FloatArray:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from forecasting.errors import ModelError
+from forecasting.kernel import kernel
 from forecasting.protocol import check_steps
 from forecasting.series import FloatArray
 
@@ -27,7 +27,7 @@ def step_grid(steps_max: int, *, per_octave: int = 2) -> IntArray:
     return np.unique([step for step in [*octaves, *halves] if step < steps_max] + [steps_max]).astype(np.int64)
 
 
-@njit(cache=True)
+@kernel()
 def at_grid(forecast: FloatArray, grid: IntArray, out: FloatArray) -> None:
     """Fill `out`, shape (k, 2), with the forecast (steps,) at each step of the grid (k,) and the largest until then."""
     largest = forecast[0]

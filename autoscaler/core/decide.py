@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autoscaler.core.cold_start import reactive_replicas
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
@@ -95,6 +96,8 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
         backlog_rs=state.backlog_rs,
         missing=state.bins == 0 or state.trials.last_missing,
         scheduled=_raised_by(spec, state),
+        cold_replicas=reactive_replicas(spec, state),
+        trusted=all(forecast.trusted for forecast in state.forecasts.values()),
         usual_median=float(in_replicas(spec, state.forecasts)[0, MEDIAN]) if state.calm else math.nan,
     )
 
@@ -103,7 +106,7 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     """Steps 4, 7 and 8: replicas for an outlook and what is ready and loading, with the reasons."""
     need = _weigh(spec, outlook, observation)
     held = outlook.missing or outlook.early or observation.history_missing
-    wanted = _wanted(outlook, need, held=held)
+    wanted = max(_wanted(outlook, need, held=held), outlook.cold_replicas)
     least, asked_by = _least(spec, outlook, observation)
     desired = min(max(wanted, least), spec.replicas_max)
     scheduled = outlook.scheduled + (asked_by if least > max(wanted, spec.replicas_min) else ())
@@ -210,19 +213,22 @@ def _reasons(
         reasons.append(Reason.HISTORY_MISSING)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
+    cold = wanted == outlook.cold_replicas > need.at_lead
     if desired > need.current:
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif need.at_lead <= need.current - 1 and not outlook.missing and not history_missing:
+    elif need.at_lead <= need.current - 1 and not (outlook.missing or history_missing or cold):
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)
-    if outlook.early:
-        reasons.append(Reason.EARLY)
-    if math.isnan(outlook.late_share):
-        reasons.append(Reason.SHORT_HISTORY)
-    return tuple(reasons)
+    aside = {
+        Reason.EARLY: outlook.early,
+        Reason.SHORT_HISTORY: math.isnan(outlook.late_share),
+        Reason.COLD_START: cold,
+        Reason.NOT_TRUSTED: not outlook.trusted,
+    }
+    return (*reasons, *(reason for reason, said in aside.items() if said))
 
 
 def _due(due_bins: IntArray, lead_bins: int) -> IntArray:

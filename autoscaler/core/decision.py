@@ -11,6 +11,8 @@ class Reason(StrEnum):
 
     NO_HISTORY = "NoHistory"
     SHORT_HISTORY = "ShortHistory"
+    COLD_START = "ColdStart"
+    NOT_TRUSTED = "ForecastNotTrusted"
     DEMAND_MISSING = "DemandMissing"
     HISTORY_MISSING = "HistoryMissing"
     EARLY = "BetweenIntervals"

@@ -6,10 +6,10 @@ and live. Work is in replica-seconds: what one replica does in a second. Arrival
 
 from __future__ import annotations
 
-from numba import njit
+from forecasting.kernel import kernel
 
 
-@njit(cache=True)
+@kernel()
 def serve_bin(
     backlog_rs: float, arrivals_rs: float, ready: float, bin_s: float, max_wait_s: float
 ) -> tuple[float, float]:

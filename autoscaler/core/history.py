@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
 from autoscaler.core.demand import ABSURD_FACTOR
 from autoscaler.core.risk import CANDIDATES, LEVELS, is_due
@@ -18,6 +17,7 @@ from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
+from forecasting.kernel import kernel
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S, demand_of
 from forecasting.lead_history import LeadHistory
@@ -121,7 +121,7 @@ def believable_only(values: FloatArray, history: LeadHistory, capacity: float) -
     return usable
 
 
-@njit(cache=True)
+@kernel()
 def _drop_absurd(
     values: FloatArray, peak_log: float, floor: float, capacity: float, known: int, day: int, last_missing: bool
 ) -> None:

@@ -29,6 +29,8 @@ class Outlook:
         scheduled: names of the events that raised the needs at these risks.
         usual_median: the median one lead ahead without the events, by which the queue grows until then: a surge comes
             at once, and finds the replicas ordered for it; NaN where no event multiplies the forecast.
+        cold_replicas: what an HPA would have, the fewest while less than a day is known; 0 after that.
+        trusted: whether the forecast was no worse than the last value lately; otherwise the needs are the last value's.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 
@@ -43,4 +45,6 @@ class Outlook:
     missing: bool
     scheduled: tuple[str, ...] = ()
     usual_median: float = math.nan
+    cold_replicas: int = 0
+    trusted: bool = True
     early: bool = False

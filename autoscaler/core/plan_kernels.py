@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from forecasting.kernel import kernel
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ COUNT_MAX = 2.0**53
 _NEGLIGIBLE = 0.05
 
 
-@njit(cache=True)
+@kernel()
 def backlog_at_lead(
     backlog_rs: float, ready: int, due: IntArray, demand_now: float, demand_at_lead: float, bin_s: float
 ) -> float:
@@ -52,7 +52,7 @@ def backlog_at_lead(
     return backlog_rs
 
 
-@njit(cache=True)
+@kernel()
 def priced_level(needs: FloatArray, levels: FloatArray, late_price: float) -> int:
     """The level whose replicas and expected late work cost least together; of equals the lower, the median or above.
 
@@ -67,26 +67,26 @@ def priced_level(needs: FloatArray, levels: FloatArray, late_price: float) -> in
     """
     best, least, late = len(levels) - 1, math.inf, 0.0
     for i in range(len(levels) - 1, 0, -1):
-        cost = _whole(needs[i]) + late_price * late
+        cost = whole(needs[i]) + late_price * late
         if cost <= least:
             best, least = i, cost
         late += (levels[i] - levels[i - 1]) * needs[i]
     return best
 
 
-@njit(cache=True)
+@kernel()
 def is_idle(demand_now: float, backlog_rs: float) -> bool:
     """Whether nothing arrived in the last bin and nothing is queued."""
     return demand_now < _ROUNDING and backlog_rs < _ROUNDING
 
 
-@njit(cache=True)
-def _whole(replicas: float) -> int:
+@kernel()
+def whole(replicas: float) -> int:
     """Fewest whole replicas for a need in fractions."""
     return math.ceil(min(replicas, COUNT_MAX) - _ROUNDING)
 
 
-@njit(cache=True)
+@kernel()
 def choose_replicas(
     need_at_lead: float,
     need_until_lead: float,
@@ -115,16 +115,16 @@ def choose_replicas(
     """
     if idle and max(need_at_lead, need_until_lead) < _NEGLIGIBLE:
         need_at_lead = need_until_lead = 0.0
-    order = _whole(need_at_lead + min(backlog_lead_rs / drain_s, need_at_lead))
+    order = whole(need_at_lead + min(backlog_lead_rs / drain_s, need_at_lead))
     if order >= current:
         return order
     if missing:
         return current
-    keep = _whole(max(need_at_lead, need_until_lead) + min(backlog_now_rs / drain_s, need_at_lead))
+    keep = whole(max(need_at_lead, need_until_lead) + min(backlog_now_rs / drain_s, need_at_lead))
     return max(order, min(current, keep))
 
 
-@njit(cache=True)
+@kernel()
 def release(current: int, wanted: int, ready: int, due: IntArray) -> int:
     """Take surplus replicas away, those due last first; writes due, returns the ready ones left."""
     surplus = current - wanted

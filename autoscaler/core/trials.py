@@ -13,13 +13,13 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle, priced_level, release
 from autoscaler.core.risk import LEVELS, Candidates
 from autoscaler.core.spec import Spec
 from forecasting.append_log import AppendLog
+from forecasting.kernel import kernel
 from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
 
@@ -29,10 +29,25 @@ BoolArray = npt.NDArray[np.bool_]
 WINDOW_DAYS = 28
 _MEDIAN = 1
 _PAID, _LATE = 0, 1
+# Bins after the first load that aren't scored.
+_FIRST_BINS = 5
 _ROUNDING = 1e-9
 
 
-@njit(cache=True, nogil=True)
+@kernel()
+def _begin_bin(due: IntArray) -> int:
+    """Move replicas on order, shape (lead,), one bin ahead; returns those that begin to serve."""
+    if len(due) == 0:
+        return 0
+    serving = int(due[0])
+    # Not as slices: numba compiles numpy's error texts for those, for 1.5 s.
+    for i in range(len(due) - 1):
+        due[i] = due[i + 1]
+    due[-1] = 0
+    return serving
+
+
+@kernel(nogil=True)
 def advance(
     needs: FloatArray,
     demand: FloatArray,
@@ -57,7 +72,8 @@ def advance(
     """Run the candidates over bins; returns how many more bins are not scored.
 
     Bins without a forecast are passed over. The first load of bins is not scored, since each candidate starts with a
-    fleet that fits the first bin.
+    fleet that fits the first bin, and neither are the first ones after it, whose forecasts knew next to nothing: they
+    made all candidates late alike, so that the most cautious were taken for an hour.
 
     Args:
         needs: what was forecast at the start of each bin, in replicas, shape (n, 2, levels): one lead ahead, and the
@@ -87,17 +103,14 @@ def advance(
             last = demand[t] if math.isnan(last_demand) else last_demand
             starting = unscored < 0
             if starting:
-                unscored = lead
+                unscored = lead + _FIRST_BINS
             for c in range(len(fixed_levels)):
                 level = fixed_levels[c]
                 if level < 0:
                     level = priced_level(needs[t, 0], grid, late_prices[c])
                 if starting:
                     ready[c] = math.ceil(min(max(needs[t, 1, level], replicas_min), replicas_max))
-                if lead:
-                    ready[c] += due[c, 0]
-                    due[c, :-1] = due[c, 1:]
-                    due[c, -1] = 0
+                ready[c] += _begin_bin(due[c])
                 current = ready[c] + due[c].sum()
                 ahead_rs = backlog_at_lead(backlog_rs[c], ready[c], due[c], last, needs[t, 0, _MEDIAN], bin_s)
                 wanted = choose_replicas(

@@ -139,6 +139,9 @@ class ToldSteps:
         order = self._order()
         if order < math.ceil(need - _ROUNDING):
             return "Nothing came and nothing is queued: so small a need is none."
+        if order == self._outlook.cold_replicas > need:
+            reacting = replicas_text(order)
+            return f"{_amount(need)}, but less than a day is known: {reacting}, as an HPA at 80 % would have."
         extra = min(self._decision.backlog_at_lead_rs / self._outlook.drain_s, need)
         queue = f" and {_amount(extra)} to work the queue off" if extra >= 0.05 else ""
         return f"{_amount(need)}{queue}, so {replicas_text(order)} at {moment(self._serves_s)}."
@@ -205,7 +208,7 @@ class ToldSteps:
 
     def _choose(self, *, current: int) -> int:
         outlook, decision = self._outlook, self._decision
-        return int(
+        chosen = int(
             choose_replicas(
                 decision.high_at_lead,
                 decision.peak_until_lead,
@@ -217,6 +220,7 @@ class ToldSteps:
                 is_idle(outlook.demand_replicas, outlook.backlog_rs),
             )
         )
+        return max(chosen, outlook.cold_replicas)
 
     def _wanted(self) -> int:
         """Replicas before the bounds."""

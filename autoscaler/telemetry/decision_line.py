@@ -232,6 +232,8 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "demand_replicas": number_content(outlook.demand_replicas),
         "backlog_rs": number_content(outlook.backlog_rs),
         "missing": bool(outlook.missing),
+        "cold_replicas": int(outlook.cold_replicas),
+        "trusted": bool(outlook.trusted),
         "early": bool(outlook.early),
     } | (names_content(outlook.scheduled) | usual_content(outlook.usual_median))
 
@@ -260,5 +262,7 @@ def _outlook(content: Fields) -> Outlook:
         missing=content.boolean("missing"),
         scheduled=read_names(content),
         usual_median=content.number("usual_median") if "usual_median" in content.content else math.nan,
+        cold_replicas=content.integer("cold_replicas"),
+        trusted=content.boolean("trusted"),
         early=content.boolean("early"),
     )

@@ -1,7 +1,7 @@
-"""A cold start is never worse than the HPA at its default: what is not known yet is bought as headroom.
+"""A cold start is late at most as often as the HPA at its default.
 
 Without a history Headstart plans at 99 % of a spread that it takes from the last few bins, then at 95 % and above until
-it has seen a day. That is late less often than an HPA at 80 %, or cheaper, so there is no second plan to fall back on.
+it has seen a day, and all that day has at least what an HPA at 80 % would have.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ SHARED = (
 HOURS = (1, 6, 24)
 
 
-def outcomes_at_first(path: Path, load_s: float):
-    """Headstart's and the HPA's (late share, mean replicas) in the first hours; 20 replicas' worth on average."""
+def late_at_first(path: Path, load_s: float):
+    """Headstart's and the HPA's share of late work in the first hours; 20 replicas' worth on average."""
     trace = read_trace(path, ("requests",))
     capacity = float(np.mean(linear_fill(trace.demand["requests"]))) / trace.bin_s / 20.0
     load = LoadLatency.constant(load_s)
@@ -63,19 +63,18 @@ def outcomes_at_first(path: Path, load_s: float):
         first = slice(0, round(hours * 3600 / setting.bin_s))
         arrived_rs = setting.arrivals_rs[first].sum()
         if arrived_rs > 0:
-            yield hours, [(run.late_rs[first].sum() / arrived_rs, run.paid[first].mean()) for run in runs]
+            yield hours, *(run.late_rs[first].sum() / arrived_rs for run in runs)
 
 
 @pytest.mark.parametrize("load_s", [30.0, 120.0, 600.0])
 @pytest.mark.parametrize("name", BUNDLED)
-def test_the_first_hours_of_bundled_traces_are_never_worse(name, load_s):
-    for hours, (ours, hpas) in outcomes_at_first(DATA / f"{name}.csv", load_s):
-        late_more, cost_less = ours[0] > hpas[0], ours[1] < hpas[1]
-        assert not late_more or (hours == 24 and cost_less), f"{name}, first {hours} h"
+def test_the_first_hours_of_bundled_traces_are_late_at_most_as_the_hpas(name, load_s):
+    for hours, ours, hpas in late_at_first(DATA / f"{name}.csv", load_s):
+        assert ours <= hpas, f"{name}, first {hours} h"
 
 
 @pytest.mark.parametrize("load_s", [30.0, 600.0])
 @pytest.mark.parametrize("name", SHARED)
 def test_the_first_hours_of_real_traces_are_late_at_most_as_the_hpas(shared_traces, name, load_s):
-    for hours, (ours, hpas) in outcomes_at_first(shared_traces / f"{name}.csv", load_s):
-        assert ours[0] <= hpas[0], f"{name}, first {hours} h"
+    for hours, ours, hpas in late_at_first(shared_traces / f"{name}.csv", load_s):
+        assert ours <= hpas, f"{name}, first {hours} h"

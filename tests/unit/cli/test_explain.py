@@ -284,3 +284,9 @@ def test_the_price_of_late_work_that_found_the_level_is_told():
         "In the self-backtest 0.42 % of the work would have waited longer than 10 s at this risk, of 1 % allowed. "
         "One replica more would save less than 1/217 of its work from being late."
     )
+
+
+def test_what_an_hpa_would_have_is_named_while_less_than_a_day_is_known():
+    steps = told(make_record(outlook=make_outlook(3.0, cold_replicas=9)))
+    assert steps["need"] == "4.4, but less than a day is known: 9 replicas, as an HPA at 80 % would have."
+    assert steps["choice"].endswith("ordered now.")

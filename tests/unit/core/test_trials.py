@@ -18,6 +18,8 @@ from autoscaler.core.risk import CANDIDATES, LEVELS, MEDIAN, Candidates, Risk
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.trials import WINDOW_DAYS, Trials, advance
 
+FIRST_BINS = 5
+
 
 def bins_of(*values):
     return np.array(values, dtype=np.int64)
@@ -60,17 +62,17 @@ def replay_in_words(need, until, median, demand, missing, lead, bin_s, max_wait_
                 ready -= 1
         backlog_rs, late = serve_bin(backlog_rs, demand[t] * bin_s, float(ready), bin_s, max_wait_s)
         plan.append(wanted)
-        if t >= lead:
+        if t >= lead + FIRST_BINS:
             paid += wanted
             late_rs += late
             arrived_rs += demand[t] * bin_s
-    return paid / (len(demand) - lead), late_rs / arrived_rs, plan
+    return paid / (len(demand) - lead - FIRST_BINS), late_rs / arrived_rs, plan
 
 
 def random_case(seed, lead):
     """Needs that follow a random demand badly, with missing bins and bounds."""
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(lead + 2, 80))
+    n = int(rng.integers(lead + FIRST_BINS + 2, 80))
     demand = 0.1 + rng.random(n) * rng.integers(1, 12)
     need = np.roll(demand, -lead) * rng.uniform(0.6, 1.3, n)
     until = need * rng.uniform(0.8, 1.5, n)
@@ -105,11 +107,11 @@ def test_the_simulated_cluster_finds_what_the_replay_found(seed, lead):
         load_latency=LoadLatency.constant(lead * bin_s),
         max_wait_s=max_wait_s,
         late_budget=0.01,
-        score_from_bin=2 * lead,
+        score_from_bin=2 * lead + FIRST_BINS,
     )
     outcome = simulate(setting, bins_of(*[first] * lead, *plan))
     assert outcome.late_fraction == pytest.approx(late, rel=1e-9, abs=1e-12)
-    assert outcome.replica_hours == pytest.approx(replicas * (len(demand) - lead) * bin_s / 3600)
+    assert outcome.replica_hours == pytest.approx(replicas * (len(demand) - lead - FIRST_BINS) * bin_s / 3600)
     assert replay(*case) == pytest.approx((replicas, late), rel=1e-9, abs=1e-12)
 
 

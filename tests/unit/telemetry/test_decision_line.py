@@ -68,6 +68,8 @@ outlooks = st.builds(
     missing=st.booleans(),
     scheduled=st.lists(texts, max_size=2).map(tuple),
     usual_median=floats,
+    cold_replicas=counts,
+    trusted=st.booleans(),
 )
 specs = st.builds(
     lambda replicas, **values: Spec(**values, replicas_min=min(replicas), replicas_max=max(replicas)),
