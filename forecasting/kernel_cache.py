@@ -10,12 +10,15 @@ import hashlib
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 _PACKAGES = Path(__file__).resolve().parents[1]
 _NAMES = ("autoscaler", "forecasting")
-# One state of the sources takes 20 MB; those of the last few checkouts are worth keeping.
+# One state of the sources takes 20 MB; those of the last few checkouts are worth keeping, and those of a working day
+# while processes that began with them may still load kernels: a benchmark died while sources were edited.
 _KEPT = 3
+_KEPT_S = 8 * 3_600.0
 
 
 def use_kernel_cache() -> None:
@@ -27,7 +30,7 @@ def use_kernel_cache() -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         directory.touch()
-        _forget_all_but_newest(home)
+        _forget_old(home)
     except OSError:
         return  # a read-only home: numba falls back to its own places
     os.environ["NUMBA_CACHE_DIR"] = str(directory)
@@ -45,7 +48,8 @@ def sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _forget_all_but_newest(home: Path) -> None:
+def _forget_old(home: Path) -> None:
     caches = sorted(home.glob("kernels-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for stale in caches[_KEPT:]:
-        shutil.rmtree(stale, ignore_errors=True)
+    for cache in caches[_KEPT:]:
+        if time.time() - cache.stat().st_mtime > _KEPT_S:
+            shutil.rmtree(cache, ignore_errors=True)

@@ -2,8 +2,8 @@
 
 Losses are of the demand itself, as replicas are: in logs, an idle hour at 1 instead of 2 weighed as much as a burst at
 half of its size, and cost 13 to 21 % of the loss on a tenant that moves in steps. Quantiles are averaged in logs with
-weights exp(-ETA * (loss / best loss - 1)) (exponential weights; Vovk 1990). Where even their average has not beaten the
-last value, it says what the last value says.
+weights exp(-ETA * (loss / best loss - 1)) (exponential weights; Vovk 1990). Where even their average was 10 % worse
+than the last value, it says what the last value says.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from forecasting.kernel import kernel
-from forecasting.lead_features import BoolArray
+from forecasting.lead_features import BoolArray, IntArray
 from forecasting.lead_kernels import row_before
 from forecasting.series import FloatArray
 
@@ -22,8 +22,8 @@ from forecasting.series import FloatArray
 _ETA = 10.0
 
 # The average loses its vote when its loss is 10 % above the last value's, and has it again below 5 %; nobody is judged
-# by fewer than 100 leads. The last value's weight has done the work by then: with margins of 2 %, or judged from the
-# first bin on, the vote was lost by chance, and up to 7 % of the loss with it after the first week, 26 % before.
+# by fewer than 100 known leads. The last value's weight has done the work by then: with margins of 2 %, or judged from
+# the first bin on, the vote was lost by chance, and up to 7 % of the loss with it after the first week, 26 % before.
 _VOTE_LOST_AT = 0.10
 _VOTE_REGAINED_AT = 0.05
 _JUDGED_FROM_LEADS = 100
@@ -115,7 +115,7 @@ def average_bins(
     loss_levels: FloatArray,
     matured: BoolArray,
     targets: FloatArray,
-    first: int,
+    known: IntArray,
     lead: int,
     floor: float,
     decay: float,
@@ -136,7 +136,7 @@ def average_bins(
         loss_levels: where the loss is taken, shape (l,).
         matured: whether a bin is the target of an origin to learn from, shape (n,).
         targets: what came of it, shape (n, TARGETS).
-        first: bins seen before these.
+        known: bins known after each, shape (n,).
         lead: bins between the next bin and the target.
         floor: demand that doesn't matter, inside the logs.
         decay: weight that past losses keep per bin.
@@ -150,7 +150,7 @@ def average_bins(
         origin = n - lead - 1
         if matured[n] and len(earlier_at_loss) + origin >= 0:
             add_losses(losses, row_before(earlier_at_loss, at_loss, origin), targets[n], loss_levels, decay)
-            if last_value >= 0 and first + n >= _JUDGED_FROM_LEADS * (lead + 1):
+            if last_value >= 0 and known[n] > _JUDGED_FROM_LEADS * (lead + 1):
                 trusted = has_vote(losses[members], losses[last_value], trusted)
         weights = weights_of(losses[:members])
         average_logs(at_loss[n], weights, at_loss[n, members])

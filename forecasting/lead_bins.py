@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.bit_log import BitLog
-from forecasting.lead_features import BoolArray, demand_of
+from forecasting.lead_features import BoolArray, IntArray, demand_of
 from forecasting.series import FloatArray, Series
 
 
@@ -75,6 +75,12 @@ class LeadBins:
         before = index - self.lead - 1
         row: FloatArray = self.features[before] if before >= 0 else self.earlier_features[before]
         return row
+
+    @property
+    def known_after(self) -> IntArray:
+        """Bins seen that were not missing, after each of these, shape (n,)."""
+        known: IntArray = self.known + np.cumsum(~self.missing)
+        return known
 
     def known_at(self, index: int) -> int:
         """Bins seen with bin `index` of these that were not missing."""

@@ -1,7 +1,7 @@
 """The lead ensemble: members weighted online by the pinball loss of what they said one lead ago.
 
 The loss halves in weight in five days, so that the weights follow a season that appears or a tenant that leaves. Where
-the average of the members did no better than the last value in these days, it has no vote: the last value is said.
+the average of the members did 10 % worse than the last value in these days, it has no vote: the last value is said.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LeadEnsemble:
         members: the models.
         loss_from: the lowest level whose loss counts for the weights.
         losses: decayed pinball loss of each member, then of their average, per target: shape (members + 1, TARGETS).
-        trusted: whether their average was no worse than the last value lately, with margins against flapping.
+        trusted: whether their average has its vote: it wasn't clearly worse than the last value lately.
             Otherwise the member of that name alone is said; without such a member it always is.
         said: what the members and their average said at the latest origins where the loss is taken, logs, rows of
             shape (members + 1, TARGETS, levels).
@@ -142,7 +142,7 @@ class LeadEnsemble:
             LEAD_LEVELS[counted],
             bins.matured,
             bins.targets,
-            bins.first,
+            bins.known_after,
             bins.lead,
             bins.floor,
             0.5 ** (1.0 / (_LOSS_HALF_LIFE_DAYS * bins.day)),

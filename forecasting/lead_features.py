@@ -144,7 +144,7 @@ def lead_features(
     hour = 2.0 * math.pi * (target_s % 3600.0) / 3600.0
     out[26] = math.sin(hour)
     out[27] = math.cos(hour)
-    hourly_changes(log_demand, lead, day // 24, out[7], out[28:31])
+    hourly_changes(log_demand, lead, day // 24 if day % 24 == 0 else 0, out[7], out[28:31])
     out[31] = size_at_this_time(log_demand, lead, day, SEASON_DAYS, out[7])
     out[32] = 1.0
     return level

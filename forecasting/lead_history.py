@@ -212,4 +212,4 @@ class LeadHistory:
 
 def _looked_at(lead: int, day: int) -> int:
     """Bins that the features of an origin look back on, at most."""
-    return SEASON_DAYS * day + lead + 2
+    return SEASON_DAYS * day + lead + max(2, lead // 4 + 1)

@@ -28,7 +28,7 @@ _PIVOT_MIN = 1e-9
 
 # Moments and residuals halve in weight in 14 days: two of each weekday.
 HALF_LIFE_DAYS = 14.0
-# Solving 29 equations takes longer than all else in a bin, and the weights move slowly: 48 times a day, but whenever
+# Solving 33 equations takes longer than all else in a bin, and the weights move slowly: 48 times a day, but whenever
 # an eighth of what is known is new, for 1 % less loss: in bins of a second, half an hour went by before the first time.
 _SOLVES_PER_DAY = 48
 _NEW_SHARE = 8
@@ -198,6 +198,7 @@ def regress_bins(
     targets: FloatArray,
     bounds: FloatArray,
     first: int,
+    known: IntArray,
     day: int,
     lead: int,
     levels: FloatArray,
@@ -219,6 +220,7 @@ def regress_bins(
         targets: what came of it, shape (n, TARGETS).
         bounds: log demand that no forecast made after a bin may exceed, shape (n,).
         first: bins seen before these.
+        known: bins known after each of these, shape (n,).
         day: bins in a day.
         lead: bins between the next bin and the target.
         levels: increasing, shape (q,).
@@ -248,7 +250,7 @@ def regress_bins(
                 seen[i] = then[columns[i]]
             learn_target(seen, prior, made, targets[n], decay, gram, moments, histograms, blocks, weights)
             seen_bins = first + n + 1
-            if seen_bins % min(solve_every, max(1, (seen_bins - lead) // _NEW_SHARE)) == 0:
+            if seen_bins % min(solve_every, max(1, (known[n] - lead) // _NEW_SHARE)) == 0:
                 solve_ridge(gram, moments, ridge, weights)
         now = features[n]
         prior = spread_prior(now, lead) if sees_change else _FIXED_LOG_SPREAD

@@ -29,7 +29,8 @@ def hourly_changes(log_demand: FloatArray, lead: int, hour: int, usual_log_size:
     """Fill out[0:3] with how demand changed over a lead from this minute of the last hours.
 
     The mean change, the mean log of its size, and the mean rise of the peak until then. Without enough hours, in bins
-    longer than half an hour, or where a lead is longer than all of them, no change and `usual_log_size`.
+    longer than half an hour or that don't divide one (`hour` below 2 bins), or where a lead is longer than all of
+    them, no change and `usual_log_size`.
     """
     known = len(log_demand)
     hours = 0

@@ -27,7 +27,7 @@ def reactive_replicas(spec: Spec, state: State) -> int:
         spec: what the user stated.
         state: with the bin that just ended.
     """
-    if state.bins * spec.bin_s >= DAY_S:
+    if state.bins_known * spec.bin_s >= DAY_S:
         return 0
     bins = math.ceil(_HPA_STABILIZATION_S / spec.bin_s)
     largest = 0.0

@@ -106,7 +106,8 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     """Steps 4, 7 and 8: replicas for an outlook and what is ready and loading, with the reasons."""
     need = _weigh(spec, outlook, observation)
     held = outlook.missing or outlook.early or observation.history_missing
-    wanted = max(_wanted(outlook, need, held=held), outlook.cold_replicas)
+    by_forecast = _wanted(outlook, need, held=held)
+    wanted = max(by_forecast, outlook.cold_replicas)
     least, asked_by = _least(spec, outlook, observation)
     desired = min(max(wanted, least), spec.replicas_max)
     scheduled = outlook.scheduled + (asked_by if least > max(wanted, spec.replicas_min) else ())
@@ -115,7 +116,10 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
         desired=desired,
         current=need.current,
         ready=observation.ready,
-        reasons=_reasons(outlook, need, wanted, desired, scheduled, history_missing=observation.history_missing),
+        reasons=(
+            *_bounded_by(outlook, wanted, desired, scheduled),
+            *_reasons(outlook, need, desired, cold=wanted > by_forecast, history_missing=observation.history_missing),
+        ),
         lead_bins=outlook.lead_bins,
         median_at_lead=float(outlook.needs[0, MEDIAN]),
         low_at_lead=float(outlook.needs[0, LOW]),
@@ -196,24 +200,25 @@ def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
     )
 
 
-def _reasons(
-    outlook: Outlook, need: _Need, wanted: int, desired: int, scheduled: tuple[str, ...], *, history_missing: bool
-) -> tuple[Reason, ...]:
-    """Step 8: why, most important first."""
-    reasons = [Reason.SCHEDULED] if scheduled else []
+def _bounded_by(outlook: Outlook, wanted: int, desired: int, scheduled: tuple[str, ...]) -> tuple[Reason, ...]:
+    """Step 8: the events and bounds that changed what was wanted."""
+    events = (Reason.SCHEDULED,) if scheduled else ()
     if desired < wanted:
-        reasons.append(Reason.AT_MAX)
-    elif desired > wanted and scheduled == outlook.scheduled:
-        reasons.append(Reason.AT_MIN)
+        return (*events, Reason.AT_MAX)
+    return (*events, Reason.AT_MIN) if desired > wanted and scheduled == outlook.scheduled else events
+
+
+def _reasons(outlook: Outlook, need: _Need, desired: int, *, cold: bool, history_missing: bool) -> tuple[Reason, ...]:
+    """Step 8: why, most important first."""
     if math.isnan(need.at_lead):
-        return (*reasons, Reason.NO_HISTORY)
+        return (Reason.NO_HISTORY,)
+    reasons = []
     if outlook.missing:
         reasons.append(Reason.DEMAND_MISSING)
     if history_missing:
         reasons.append(Reason.HISTORY_MISSING)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
-    cold = wanted == outlook.cold_replicas > need.at_lead
     if desired > need.current:
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:

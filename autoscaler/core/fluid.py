@@ -1,6 +1,6 @@
 """The fluid queue: one bin of arrivals served at a constant rate.
 
-The same arithmetic measures lateness in the simulated cluster, in the self-backtest that picks the risk level,
+The same arithmetic measures lateness in the simulated cluster, in the self-backtest that picks the risk,
 and live. Work is in replica-seconds: what one replica does in a second. Arrivals are uniform within a bin.
 """
 

@@ -30,7 +30,8 @@ class Outlook:
         usual_median: the median one lead ahead without the events, by which the queue grows until then: a surge comes
             at once, and finds the replicas ordered for it; NaN where no event multiplies the forecast.
         cold_replicas: what an HPA would have, the fewest while less than a day is known; 0 after that.
-        trusted: whether the forecast was no worse than the last value lately; otherwise the needs are the last value's.
+        trusted: whether the forecast has its vote; where it was clearly worse than the last value lately, the needs are
+            the last value's.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 

@@ -82,7 +82,7 @@ CANDIDATES = _candidates()
 
 
 def is_due(bins: int, now_s: float, bin_s: float, lead_bins: int) -> bool:
-    """Whether the risk level is chosen anew in the bin that starts now, after so many bins of history.
+    """Whether the risk is chosen anew in the bin that starts now, after so many bins of history.
 
     After the first day it is at fixed times of the clock: two controllers that started apart agree.
     """

@@ -1,4 +1,4 @@
-"""Step 6 of a decision, at times: the risk level is chosen anew."""
+"""Step 6 of a decision, at times: the risk is chosen anew."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from forecasting.lead_features import DAY_S
 
 
 def with_risk_selected(spec: Spec, state: State) -> State:
-    """The state with the cheapest risk level that would have kept the budget; as it was before any bin is scored."""
+    """The state with the cheapest risk that would have kept the budget; as it was before any bin is scored."""
     results = state.trials.results
     if results is None:
         return state
-    cautious = state.bins * spec.bin_s < DAY_S
+    cautious = state.bins_known * spec.bin_s < DAY_S
     return replace(state, risk=cheapest_within(results, spec.objective.late_budget, cautious=cautious))

@@ -36,7 +36,7 @@ class State:
         forecasts: unit -> its forecast.
         needs: what was forecast at the last decision, in replicas, shape (TARGETS, levels).
         trials: the self-backtest.
-        risk: the chosen risk level.
+        risk: the chosen risk.
         backlog_rs: work queued at the end of the last bin, replica-seconds.
         serving: replicas that serve since the last decision; None before one.
         bins: bins seen.
@@ -53,6 +53,11 @@ class State:
     serving: int | None
     bins: int
     calm: Mapping[str, LeadEnsemble] = field(default_factory=dict)
+
+    @property
+    def bins_known(self) -> int:
+        """Bins in which all units were known: a day without an answer is no day of history."""
+        return min(forecast.history.bins_known for forecast in self.forecasts.values())
 
     @classmethod
     def start(cls, spec: Spec, *, start_s: float = 0.0) -> Self:

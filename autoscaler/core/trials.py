@@ -2,7 +2,7 @@
 
 Every bin, each candidate makes the decision that it would have made of the forecast logged for that bin, by the very
 arithmetic of `decide`, and serves the demand that then came. What it paid for and what was late is summed per day, so
-that choosing a risk looks at four weeks without keeping them: 40 kB per workload instead of 7 MB of logged forecasts.
+that choosing a risk looks at four weeks without keeping them: 13 kB per workload instead of 14 MB of logged forecasts.
 """
 
 from __future__ import annotations

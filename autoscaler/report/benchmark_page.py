@@ -29,6 +29,7 @@ from autoscaler.report.benchmark_text import (
     GAP_NOTE,
     GROUP_HEADS,
     LEGEND,
+    PARTS_NOTE,
     POLICY_HEADS,
     WORTH_HEADS,
     group_cells,
@@ -78,6 +79,7 @@ def benchmark_page(results: Sequence[Finished], *, command: str) -> str:
         within_factor=unbroken(ratio(own.within_factor, percent=True)),
         within_twice=unbroken(ratio(own.within_twice, percent=True)),
         calibration_chart=calibration_chart(results),
+        parts_note=unbroken(PARTS_NOTE),
         parts=_table(WORTH_HEADS, (worth_cells(worth) for worth in worth_of_parts(results))),
         weights=_weights(results),
         traces="\n".join(_trace(name, group) for name, group in by_trace(results).items()),
@@ -90,8 +92,8 @@ def _numbers(own: Pooled) -> str:
     cards = [
         (
             "Gap closed",
-            ratio(own.gap_mean, percent=True),
-            f"mean of {own.gaps} cases; median " + ratio(own.gap_median, percent=True),
+            ratio(own.gap_median, percent=True),
+            f"median of {own.gaps} cases; mean " + ratio(own.gap_mean, percent=True),
         ),
         ("Worst case", ratio(own.gap_worst, percent=True), "of the gap"),
         ("Cost", ratio(own.cost_over_rival), "of the best reactive plan's at equal lateness"),

@@ -11,11 +11,15 @@ from typing import TypeVar
 from autoscaler.backtest.benchmark.rows import Row
 from autoscaler.backtest.benchmark.run_job import Finished
 from autoscaler.backtest.benchmark.variants import HEADSTART
+from forecasting.lead_features import DAY_S
 
 Key = TypeVar("Key")
 
 # Delivered lateness may be off the asked one by this factor and still counts as asked.
 FACTOR = 2.0
+
+# What is known when scoring begins.
+LONG, SHORT = "a day of history or more", "less than a day of history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ def row_of(finished: Finished, policy: str) -> Row:
 
 
 def worth_of_parts(results: Sequence[Finished]) -> list[Worth]:
-    """Each variant of Headstart against Headstart itself."""
+    """Each variant of Headstart against Headstart itself, in the cases that parts are judged by."""
+    results = _judged_parts(results)
     variants = [row for row in results[0].rows if row.policy.startswith(f"{HEADSTART}-")]
     return [found for row in variants if (found := _worth(results, row.policy, row.title)) is not None]
 
@@ -128,6 +133,16 @@ def by_load(results: Iterable[Finished]) -> dict[str, list[Finished]]:
     return split(results, lambda finished: finished.case.loads)
 
 
+def by_history(results: Iterable[Finished]) -> dict[str, list[Finished]]:
+    """Results by what Headstart knows when scoring begins: cold starts are another question."""
+    return split(results, lambda finished: [LONG if _history_s(finished) >= DAY_S else SHORT])
+
+
+def _judged_parts(results: Sequence[Finished]) -> list[Finished]:
+    """The cases that parts of Headstart are judged by: those with a day of history, or all where there are none."""
+    return by_history(results).get(LONG, list(results))
+
+
 def mean_weights(results: Sequence[Finished]) -> Mapping[str, float]:
     """Member of Headstart's forecast -> its weight, the mean over cases."""
     weights = [row_of(finished, HEADSTART).weights for finished in results]
@@ -146,6 +161,11 @@ def worst_case(results: Sequence[Finished]) -> tuple[Finished, float] | None:
 def late_judged(row: Row) -> float | None:
     """The late share that is held against what was asked: after the first scored day, where there is more than one."""
     return row.late_fraction if row.late_after_day is None else row.late_after_day
+
+
+def _history_s(finished: Finished) -> float:
+    setting = finished.case.setting
+    return setting.score_from_bin * setting.bin_s
 
 
 def _pooled(of_policy: Sequence[tuple[Finished, Row]]) -> Pooled:

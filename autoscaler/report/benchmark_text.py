@@ -9,9 +9,12 @@ from autoscaler.backtest.benchmark.run_job import Finished
 from autoscaler.files import write_aside
 from autoscaler.report import words
 from autoscaler.report.benchmark_summary import (
+    LONG,
+    SHORT,
     Pooled,
     Worth,
     by_budget,
+    by_history,
     by_load,
     by_trace,
     headstart_of,
@@ -24,13 +27,23 @@ POLICY_HEADS = (
     "policy",
     "x optimum",
     "x best reactive",
-    "gap closed",
+    "gap closed, median",
     "worst",
     "late / asked",
     "kept",
     "kept x2",
 )
-GROUP_HEADS = ("cases", "gap closed", "median", "worst", "no gap", "with static", "x best reactive", "kept", "kept x2")
+GROUP_HEADS = (
+    "cases",
+    "gap closed, mean",
+    "median",
+    "worst",
+    "no gap",
+    "with static",
+    "x best reactive",
+    "kept",
+    "kept x2",
+)
 WORTH_HEADS = ("variant", "gap closed", "difference", "better in", "kept", "cases")
 LEGEND = (
     "x optimum, x best reactive: replica-hours over those of that plan, geometric mean. Best reactive: the cheapest "
@@ -39,7 +52,7 @@ LEGEND = (
     "most as late as asked; x2: at most twice, after the first scored day. * needs hindsight."
 )
 
-
+PARTS_NOTE = f"Over the cases with {LONG}, or over all where there are none; means."
 GAP_NOTE = (
     "No gap: no target is ever so seldom late, or it costs no more than the optimum. In bins narrower than the longest "
     "wait, 'optimum' is a proven bound: no plan that is never late costs less. With static: the gap closed where a "
@@ -55,15 +68,27 @@ def headline(results: Sequence[Finished]) -> str:
     over += f"{_number(loads, 'load')}, {_number(budgets, 'late budget')})"
     kept = f"It was at most as late as asked in {ratio(own.within, percent=True)} of the cases."
     worst = worst_case(results)
-    if worst is None or own.gap_mean is None or own.cost_over_rival is None:
+    if worst is None or own.gap_median is None or own.cost_over_rival is None:
         return f"{over} no case has a gap between a reactive plan as seldom late as Headstart and the optimum. {kept}"
     finished, gap = worst
     asked = words.share(finished.case.setting.late_budget)
     where = f"{finished.case.trace}, load {finished.case.load}, {asked} asked"
     return (
-        f"{over} Headstart closed {ratio(own.gap_mean, percent=True)} of the gap from the best reactive plan in "
-        f"hindsight down to the optimum, on average, and at the least {ratio(gap, percent=True)} ({where}). "
-        f"It cost {own.cost_over_rival:.2f} of what that plan costs at equal lateness. {kept}"
+        f"{over} Headstart closed {ratio(own.gap_median, percent=True)} of the gap from the best reactive plan in "
+        f"hindsight down to the optimum in the median case, and at the least {ratio(gap, percent=True)} ({where}). "
+        f"It cost {own.cost_over_rival:.2f} of what that plan costs at equal lateness. {kept}{_by_history(results)}"
+    )
+
+
+def _by_history(results: Sequence[Finished]) -> str:
+    """What the mean over cases with a day of history is, where others are none; '' where all or none are."""
+    histories = by_history(results)
+    if len(histories) < 2:
+        return ""
+    own = headstart_of(histories[LONG])
+    return (
+        f" Over the {_number(own.gaps, 'case')} with a gap and {LONG} it closed {ratio(own.gap_mean, percent=True)} on "
+        f"average, and at the least {ratio(own.gap_worst, percent=True)}."
     )
 
 
@@ -73,7 +98,7 @@ def policy_cells(pooled: Pooled) -> list[str]:
         pooled.title + ("*" if pooled.hindsight else ""),
         ratio(pooled.cost_over_optimum),
         ratio(pooled.cost_over_rival),
-        ratio(pooled.gap_mean, percent=True),
+        ratio(pooled.gap_median, percent=True),
         ratio(pooled.gap_worst, percent=True),
         ratio(pooled.late_over_asked),
         ratio(pooled.within, percent=True),
@@ -111,6 +136,8 @@ def worth_cells(worth: Worth) -> list[str]:
 def groups(results: Sequence[Finished]) -> list[tuple[str, list[Finished]]]:
     """The cases by budget, by load and by trace, each with its name; all of them first."""
     named = [("all", list(results))]
+    if len(histories := by_history(results)) > 1:
+        named += [(name, histories[name]) for name in (LONG, SHORT)]
     named += [(f"{words.share(budget)} asked", group) for budget, group in sorted(by_budget(results).items())[::-1]]
     named += [(f"load {load}", group) for load, group in by_load(results).items()]
     return named + list(by_trace(results).items())
@@ -126,6 +153,7 @@ def markdown(results: Sequence[Finished], *, command: str) -> str:
         _table(("Headstart", *GROUP_HEADS), ([name, *group_cells(headstart_of(g))] for name, g in groups(results))),
         GAP_NOTE,
         _table(WORTH_HEADS, map(worth_cells, worth_of_parts(results))),
+        PARTS_NOTE,
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -139,7 +139,7 @@ class ToldSteps:
         order = self._order()
         if order < math.ceil(need - _ROUNDING):
             return "Nothing came and nothing is queued: so small a need is none."
-        if order == self._outlook.cold_replicas > need:
+        if self._outlook.cold_replicas > self._choose(current=0):
             reacting = replicas_text(order)
             return f"{_amount(need)}, but less than a day is known: {reacting}, as an HPA at 80 % would have."
         extra = min(self._decision.backlog_at_lead_rs / self._outlook.drain_s, need)
@@ -204,11 +204,11 @@ class ToldSteps:
 
     def _order(self) -> int:
         """Replicas needed one load ahead, by the core's own arithmetic: what it would order with none there."""
-        return self._choose(current=0)
+        return max(self._choose(current=0), self._outlook.cold_replicas)
 
     def _choose(self, *, current: int) -> int:
         outlook, decision = self._outlook, self._decision
-        chosen = int(
+        return int(
             choose_replicas(
                 decision.high_at_lead,
                 decision.peak_until_lead,
@@ -220,7 +220,6 @@ class ToldSteps:
                 is_idle(outlook.demand_replicas, outlook.backlog_rs),
             )
         )
-        return max(chosen, outlook.cold_replicas)
 
     def _wanted(self) -> int:
         """Replicas before the bounds."""

@@ -19,7 +19,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.NO_HISTORY: "No demand has been seen yet, so there is no forecast: the replicas stay, or one is ordered.",
     Reason.SHORT_HISTORY: "The history is still too short to choose the risk from it, so a cautious one is used.",
     Reason.COLD_START: "Less than a day is known: at least as many replicas as an HPA at 80 % would have.",
-    Reason.NOT_TRUSTED: "The forecast was worse than the last value lately, so the last value decides in its place.",
+    Reason.NOT_TRUSTED: "The forecast was clearly worse than the last value lately, so that one decides in its place.",
     Reason.DEMAND_MISSING: "The demand of the last bin is unknown, so nothing is released.",
     Reason.HISTORY_MISSING: "The history couldn't be read, and little was seen since, so nothing is released.",
     Reason.EARLY: "Demand rose before its interval was over: more replicas are ordered at once, and none is released.",

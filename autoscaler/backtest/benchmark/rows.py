@@ -19,7 +19,7 @@ class Row:
         replica_hours, late_fraction, late_bins, mean_utilisation: see Outcome; None, None, None and None where no plan
             of the kind keeps the limit of lateness.
         late_after_day: late share without the first scored day; None where no more than that is scored.
-        optimum_hours: replica-hours of the optimum in hindsight; None where it is no bound (see gap.py).
+        optimum_hours: replica-hours of the optimum in hindsight, down to which a gap is measured.
         rival_family, rival_target, rival_hours: the best reactive plan that is late at most as often, of Headstart's
             rows; None where there is none (see gap.py).
         static_hours: replica-hours of the static fleet of the best size that is late at most as often.

@@ -58,3 +58,13 @@ def test_a_forecast_that_the_last_value_beat_is_told(trusted, spec_of, run_of):
     outlook = outlook_of(spec, replace(run.state, forecasts=forecasts))
     decision = choose(spec, outlook, run.observations[-1])
     assert (Reason.NOT_TRUSTED in decision.reasons) == (not trusted)
+
+
+def test_a_day_without_an_answer_is_no_day_of_history(spec_of, run_of):
+    rng = np.random.default_rng(5)
+    demand = rng.uniform(5.0, 20.0, DAY // 2)
+    run = run_of(spec_of(), [*[math.nan] * (DAY + 10), *demand])
+    for t in range(1, DAY // 2):
+        assert run.desired[DAY + 10 + t] >= math.ceil(demand[t - 1] / 0.8 - 1e-9)
+    assert run.state.bins_known == DAY // 2
+    assert min(decision.risk_level for decision in run.decisions) >= 0.95

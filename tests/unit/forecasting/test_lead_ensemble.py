@@ -344,3 +344,15 @@ def _trained() -> tuple[LeadEnsemble, np.ndarray]:
     members = ("regression-level", *NAIVE_MEMBERS, PointMember.start(ExponentialLevel(), lead=1))
     start = LeadEnsemble.start(lead=1, bin_s=6 * BIN_S, floor=1.0, members=members)
     return start.fit_with_quantiles(Series.of(values, bin_s=6 * BIN_S))
+
+
+def test_what_is_missing_before_the_first_known_bin_changes_next_to_nothing():
+    rng = np.random.default_rng(8)
+    values = 20.0 * np.exp(rng.normal(0.0, 0.2, 500))
+    gap = 1_000
+    starts = [LeadEnsemble.start(lead=3, bin_s=60.0, floor=0.5, start_s=60.0 * skipped) for skipped in (gap, 0)]
+    plain = starts[0].fit(Series.of(values, bin_s=60.0, start_s=60.0 * gap))
+    late = starts[1].fit(Series.of(np.r_[np.full(gap, np.nan), values], bin_s=60.0))
+    assert late.trusted == plain.trusted
+    # Regressions are solved at fixed counts of bins, so that they know a few more or less.
+    np.testing.assert_allclose(late.quantiles, plain.quantiles, rtol=0.05)

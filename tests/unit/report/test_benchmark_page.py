@@ -11,8 +11,17 @@ import pytest
 from benchmark_results import make_results
 
 from autoscaler.report.benchmark_page import benchmark_page, write_benchmark_page
-from autoscaler.report.benchmark_summary import by_load, headstart_of, pool, worst_case, worth_of_parts
-from autoscaler.report.benchmark_text import headline, markdown
+from autoscaler.report.benchmark_summary import (
+    LONG,
+    SHORT,
+    by_history,
+    by_load,
+    headstart_of,
+    pool,
+    worst_case,
+    worth_of_parts,
+)
+from autoscaler.report.benchmark_text import groups, headline, markdown
 
 VOID = {"meta", "link"}
 
@@ -94,9 +103,26 @@ def test_the_headline_names_the_worst_case_and_the_page_has_it():
     finished, gap = worst_case(results)
     assert gap == pytest.approx(-0.098)
     told = headline(results)
-    assert told.startswith("Over 8 cases (2 traces, 3 loads, 2 late budgets) Headstart closed 34 % of the gap")
+    assert told.startswith("Over 8 cases (2 traces, 3 loads, 2 late budgets) Headstart closed 0 % of the gap")
+    assert "a day of history" not in told
     assert f"-10 % ({finished.case.trace}, load 30s, 120s, 0.1 % asked)" in told
     assert told in Page(benchmark_page(results, command="headstart benchmark traces")).text
+
+
+def test_cold_starts_are_told_apart():
+    results = make_results()
+    known = [
+        replace(each, case=replace(each.case, setting=replace(each.case.setting, score_from_bin=144)))
+        for each in results[:4]
+    ]
+    mixed = [*known, *results[4:]]
+    assert {name: len(group) for name, group in by_history(mixed).items()} == {LONG: 4, SHORT: 4}
+    assert [name for name, _ in groups(mixed)][:3] == ["all", LONG, SHORT]
+    assert headline(mixed).endswith(
+        "Over the 3 cases with a gap and a day of history or more it closed 87 % on average, and at the least 80 %."
+    )
+    (worth,) = worth_of_parts(mixed)
+    assert worth.cases == 3
 
 
 def test_where_no_case_has_a_gap_no_number_is_invented():
