@@ -20,8 +20,9 @@ from autoscaler.kube.parse import MALFORMED
 from autoscaler.kube.resources import CAPACITY_BUFFER_VERSIONS, CAPACITY_BUFFERS, Resource
 
 NOT_FOUND, FORBIDDEN, SHARED = "PlaceholdersNotFound", "PlaceholdersForbidden", "SharedPlaceholders"
+REVERTED = "PlaceholdersReverted"
 # Reasons of what won't pass by itself: the placeholders can't be had.
-REFUSALS = frozenset((NOT_FOUND, FORBIDDEN, SHARED))
+UNPLACED = frozenset((NOT_FOUND, FORBIDDEN, SHARED, REVERTED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,13 @@ class _Standing:
 
 
 def set_placeholders(
-    kube: Kube, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float, memory: ActuatorMemory
+    kube: Kube,
+    autoscaler: PredictiveAutoscaler,
+    placeholders: int,
+    *,
+    held: bool,
+    now_s: float,
+    memory: ActuatorMemory,
 ) -> Outcome:
     """Write the number of placeholders if it differs from what stands, at most once in 15 s. Never raises.
 
@@ -41,6 +48,7 @@ def set_placeholders(
         kube: the API.
         autoscaler: the object, which asks for placeholders.
         placeholders: how many.
+        held: whether too little is known to take any away: then the number is only raised, or cut to maxReplicas.
         now_s: seconds since the epoch.
         memory: of the placeholders of all objects, changed in place.
     """
@@ -49,7 +57,7 @@ def set_placeholders(
         wait_s = entry.not_before_s - now_s
         return Outcome(Action.WAITING, "BackingOff", f"tried again in {wait_s:.0f} s: {entry.failure}")
     try:
-        return _set(kube, autoscaler, placeholders, now_s=now_s, entry=entry)
+        return _set(kube, autoscaler, placeholders, held=held, now_s=now_s, entry=entry)
     except (KubeError, *MALFORMED) as problem:
         if isinstance(problem, KubeError) and problem.kind is KubeFailure.NOT_FOUND:
             message = f"{problem}; create {placeholders_name(autoscaler)}, or correct nodeHeadStart.placeholders"
@@ -69,11 +77,18 @@ def placeholders_name(autoscaler: PredictiveAutoscaler) -> str:
     return f"{asked.placeholders.kind} {autoscaler.metadata.namespace}/{asked.placeholders.name}" if asked else ""
 
 
-def _set(kube: Kube, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float, entry: Entry) -> Outcome:
+def _set(
+    kube: Kube, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float, entry: Entry
+) -> Outcome:
     standing, name = _standing(kube, autoscaler), placeholders_name(autoscaler)
     before = standing.replicas
     if before == placeholders:
         return Outcome(Action.NONE, "InPlace", f"{name} has {before} replicas ordered", before, before)
+    kept = _kept(autoscaler, before) if held else 0
+    if kept is None or placeholders < kept == before:
+        message = f"{name} keeps the replicas that are ordered, {_shown(before)}, while too little is known"
+        return Outcome(Action.NONE, "Held", message, before, before)
+    placeholders = max(placeholders, kept)
     if entry.too_soon(now_s):
         message = f"{name} was written less than {WRITE_PERIOD_S:g} s ago"
         return Outcome(Action.WAITING, "TooSoon", message, before, before)
@@ -84,13 +99,23 @@ def _set(kube: Kube, autoscaler: PredictiveAutoscaler, placeholders: int, *, now
             f"somebody set the replicas of {name} to {_shown(before)}; leave them to one writer; they are written again"
             f" after {pause_s:g} s"
         )
-        return Outcome(Action.WAITING, "PlaceholdersReverted", message, before, before)
+        return Outcome(Action.WAITING, REVERTED, message, before, before)
     standing.order(placeholders)
     entry.note_write(now_s, placeholders)
     entry.reverts = entry.reverts + 1 if reverted else 0
     return Outcome(
         Action.PATCHED, "PlaceholdersSet", f"{name}: replicas {_shown(before)} -> {placeholders}", before, placeholders
     )
+
+
+def _kept(autoscaler: PredictiveAutoscaler, before: int | None) -> int | None:
+    """At least so many while too little is known; None: whatever stands, for no number was given.
+
+    A CapacityBuffer without a number may stand for as many as its limits allow.
+    """
+    asked = autoscaler.spec.node_head_start
+    assert asked is not None, "an object whose placeholders are set asks for some"
+    return None if before is None else min(before, asked.placeholders.max_replicas)
 
 
 def _standing(kube: Kube, autoscaler: PredictiveAutoscaler) -> _Standing:

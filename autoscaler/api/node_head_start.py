@@ -50,7 +50,7 @@ class NodeProvisioning(Model):
 
 
 class NodeHeadStart(Model):
-    """Nodes are provisioned one load before they are needed, by placeholders that replicas take the place of."""
+    """Nodes are provisioned one node's time before a replica is ordered, by placeholders that it takes the place of."""
 
     placeholders: PlaceholdersRef = Field(
         description="The placeholders, in the object's namespace. Each is room for one replica."

@@ -36,9 +36,10 @@ class KubeActuator:
         """See ports.Actuator."""
         return apply(self._kube, autoscaler, target, desired, now_s=now_s, memory=self._memory)
 
-    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """See ports.Actuator."""
-        return set_placeholders(self._kube, autoscaler, placeholders, now_s=now_s, memory=self._placeholder_memory)
+        memory = self._placeholder_memory
+        return set_placeholders(self._kube, autoscaler, placeholders, held=held, now_s=now_s, memory=memory)
 
     def held(self) -> Collection[Held]:
         """See ports.Actuator. Where it can't be looked up, none: each is then looked up, and fails, by itself."""

@@ -41,7 +41,7 @@ class NoCluster:
         """Nothing."""
         return _NOTHING
 
-    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """Nothing."""
         return _NOTHING
 

@@ -52,11 +52,12 @@ class Placing:
         assert told is not None, "placeholders were decided on"
         name = placeholders_name(autoscaler)
         if autoscaler.spec.mode is Mode.SHADOW:
-            return Outcome(Action.NONE, "Shadow", f"mode is Shadow: {name} would have {told.desired} replicas")
+            message = f"mode is Shadow: {name} isn't written, and loads are planned with a node's time"
+            return Outcome(Action.NONE, "Shadow", message)
         if len(users[name]) > 1:
             message = f"{' and '.join(users[name])} all write {name}; give each placeholders of its own"
             return Outcome(Action.REFUSED, SHARED, message)
-        return self._actuator.place(autoscaler, told.desired, now_s=now_s)
+        return self._actuator.place(autoscaler, told.desired, held=told.held, now_s=now_s)
 
     def _take_in(self, workload: Workload, outcome: Outcome) -> None:
         before = workload.placed

@@ -57,8 +57,8 @@ class Actuator(Protocol):
         """Make the target have `desired` replicas, or at least as many, as the object's mode says."""
         ...
 
-    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
-        """Have so many placeholders keep nodes warm; the object asks for some."""
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
+        """Have so many placeholders keep nodes warm, at least so many where `held`; the object asks for some."""
         ...
 
     def held(self) -> Collection[Held]:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from autoscaler.actuators.outcome import Action, Outcome
-from autoscaler.actuators.placeholders import REFUSALS
+from autoscaler.actuators.placeholders import REVERTED, UNPLACED
 from autoscaler.api.status import ConditionType, PredictiveAutoscalerStatus
-from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.bin_data import BinData
 from autoscaler.controller.core_spec import stated_spec
 from autoscaler.controller.fleet import Fleet
@@ -133,8 +133,9 @@ class Workload:
 
     @property
     def nodes_warm(self) -> bool:
-        """Whether replicas find a ready node, as far as it is known: placeholders are asked for, and can be had."""
-        return self.autoscaler.spec.node_head_start is not None and not self.unplaced
+        """Whether replicas find a ready node, as far as it is known: placeholders are written, and can be had."""
+        given = self.autoscaler.spec
+        return given.node_head_start is not None and given.mode is not Mode.SHADOW and not self.unplaced
 
     @property
     def history_unknown(self) -> bool:
@@ -184,9 +185,13 @@ class Workload:
 
     def take_placed(self, outcome: Outcome) -> None:
         """What became of the last decision on placeholders; what may pass doesn't change what is planned with."""
+        # What is written again after somebody else's number may be put back again.
+        again = outcome.action is Action.PATCHED and self.placed is not None and self.placed.reason == REVERTED
+        if outcome.reason in UNPLACED:
+            self.unplaced = True
+        elif outcome.action in (Action.NONE, Action.PATCHED) and not again:
+            self.unplaced = False
         self.placed = outcome
-        if outcome.action in (Action.NONE, Action.PATCHED, Action.REFUSED):
-            self.unplaced = outcome.action is Action.REFUSED
 
     def go_on_with(self, spec: Spec, state: State, ahead: Ahead | None = None) -> None:
         """Plan with another spec, on a history made for it; the queue is the same, measured by another capacity."""
@@ -214,6 +219,9 @@ class Workload:
         """Another workload is scaled from now on: what was seen, learned and decided was of the one before."""
         self.loads, self.capacities = LoadTimes(), {}
         self.target = self.fleet = self.bin = self.decision = self.floor = self.outcome = None
+        if self.status is not None:
+            # Phases of loads are told on from there.
+            self.status = self.status.model_copy(update={"load_latency": None})
 
 
 def learned_loads(status: PredictiveAutoscalerStatus) -> LoadTimes:
@@ -228,7 +236,7 @@ def learned_loads(status: PredictiveAutoscalerStatus) -> LoadTimes:
 
 def says_unplaced(status: PredictiveAutoscalerStatus) -> bool:
     """Whether the status says that placeholders can't be had."""
-    return any(each.type == ConditionType.NODE_HEAD_START and each.reason in REFUSALS for each in status.conditions)
+    return any(each.type == ConditionType.NODE_HEAD_START and each.reason in UNPLACED for each in status.conditions)
 
 
 def new_workload(autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> Workload:

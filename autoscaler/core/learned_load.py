@@ -29,8 +29,8 @@ SAMPLES_MIN = 5
 _FIRST_READY_WITHIN_S = 3_600.0
 # One load beyond ten medians is a broken node. Two among the last 50 are how this target is.
 _LONE_OUTLIER = 10.0
-# Room that another pod leaves is there within seconds, and so is that of a placeholder: pods leave it at once, and the
-# scheduler tries again within 10 s. A node with GPUs takes longer than that to boot.
+# Room that another pod leaves is there within seconds, and so is that of a placeholder: pods leave it within a second,
+# and the scheduler tries again within 10 s. A node with GPUs takes longer than that to boot.
 NODE_WAIT_S_MIN = 20.0
 # Times in the API are whole seconds: below a second a median says nothing.
 _MEDIAN_MIN_S = 1.0

@@ -2,8 +2,8 @@
 
 Where a node must be provisioned first, a replica is ready one node and one load after its order. Placeholders order the
 node alone, early: the very same decision, made with that longer lead, says how many replicas there must be room for
-then; what it wants beyond the replicas' own decision are placeholders. Each becomes a replica's place at once when the
-replica is ordered, so that replicas are planned with the load on a ready node.
+then; what it wants beyond the replicas' own decision are placeholders. Each becomes a replica's place within a second
+of the replica's order, so that replicas are planned with the load on a ready node.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class Placeholders:
         replicas: replicas that stand or were decided, with the load on a ready node.
         replicas_ahead: replicas and placeholders wanted one node and one load ahead.
         lead_bins: bins until then.
+        held: whether demand, or the history before it, is unknown: no placeholder that stands is then taken away, also
+            where `before` knows of none, as after a restart.
     """
 
     desired: int
@@ -56,6 +58,7 @@ class Placeholders:
     replicas: int
     replicas_ahead: int
     lead_bins: int
+    held: bool = False
 
 
 def node_and_load(node: LoadLatency, load: LoadLatency) -> LoadLatency:
@@ -87,8 +90,9 @@ def decide_placeholders(
     # What isn't wanted and stands all the same, as where an HPA holds it, has its node.
     replicas = max(decision.desired, decision.current)
     desired = max(0, then.desired - replicas)
-    if not _KNOWS_TOO_LITTLE.isdisjoint(then.reasons):
+    held = not _KNOWS_TOO_LITTLE.isdisjoint(then.reasons)
+    if held:
         desired = max(desired, ahead.placeholders)
     desired = min(desired, most)
-    told = Placeholders(desired, ahead.placeholders, most, replicas, then.desired, then.lead_bins)
+    told = Placeholders(desired, ahead.placeholders, most, replicas, then.desired, then.lead_bins, held)
     return told, replace(ahead, state=state, placeholders=desired)

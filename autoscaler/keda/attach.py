@@ -160,9 +160,9 @@ class _ActuatorWithGuests:
             return _UNKNOWN if target.assumed else _FOLLOWED
         return self._inner.apply(autoscaler, target, desired, now_s=now_s)
 
-    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, now_s: float) -> Outcome:
+    def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """The cluster's: a trigger describes none."""
-        return self._inner.place(autoscaler, placeholders, now_s=now_s)
+        return self._inner.place(autoscaler, placeholders, held=held, now_s=now_s)
 
     def held(self) -> Collection[Held]:
         """The cluster's."""

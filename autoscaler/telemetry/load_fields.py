@@ -12,7 +12,7 @@ from autoscaler.core.node_head_start import Placeholders
 from autoscaler.telemetry.json_fields import Fields, number_content
 from autoscaler.telemetry.record import Done
 
-_NUMBERS = tuple(field.name for field in fields(Placeholders))
+_NUMBERS = tuple(field.name for field in fields(Placeholders) if field.name != "held")
 
 
 def done_content(done: Done) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def placeholders_content(placeholders: Placeholders | None, placed: Done | None)
     if placeholders is None or placed is None:
         return {}
     numbers = {name: int(getattr(placeholders, name)) for name in _NUMBERS}
-    return {"placeholders": {**numbers, "done": done_content(placed)}}
+    return {"placeholders": {**numbers, "held": placeholders.held, "done": done_content(placed)}}
 
 
 def read_placeholders(line: Fields) -> tuple[Placeholders | None, Done | None]:
@@ -66,4 +66,5 @@ def read_placeholders(line: Fields) -> tuple[Placeholders | None, Done | None]:
     if "placeholders" not in line.content:
         return None, None
     told = line.fields("placeholders")
-    return Placeholders(**{name: told.integer(name) for name in _NUMBERS}), read_done(told.fields("done"))
+    numbers = {name: told.integer(name) for name in _NUMBERS}
+    return Placeholders(**numbers, held=told.boolean("held")), read_done(told.fields("done"))

@@ -2,7 +2,7 @@
 
 One object has at most about 65 series where it has one unit of demand: 5 quantiles of the forecast, 2 of demand, 5
 pinball losses as gauge and as counter, 3 shares of coverage, 2 of load latency and 8 of its phases, a counter per
-reason (10) and per outcome (some of 10) that occurred, and 10 single ones. A thousand objects are 65,000 at most.
+reason (16) and per outcome (some of 10) that occurred, and 9 single ones. A thousand objects are 65,000 at most.
 
 What isn't known has no series, and what is old has none either: a 0 would be read as no demand. An HPA without its
 metric holds. A KEDA Prometheus trigger takes an empty answer for 0, unless it says `ignoreNullValues: "false"`.

@@ -257,7 +257,7 @@ def test_warm_nodes_need_every_right_of_their_component_and_no_other(
         )
         ours["metadata"]["namespace"] = namespace
         asking = PredictiveAutoscaler.from_manifest(ours)
-        return set_placeholders(account.kube, asking, 2, now_s=time.time(), memory=ActuatorMemory())
+        return set_placeholders(account.kube, asking, 2, held=False, now_s=time.time(), memory=ActuatorMemory())
 
     missing = {"Deployment": "deployments.apps/scale", "CapacityBuffer": "capacitybuffers.autoscaling.x-k8s.io"}
     for kind, resource in missing.items():

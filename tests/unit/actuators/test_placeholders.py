@@ -5,6 +5,7 @@
 | as many as are ordered                      | nothing               | None/InPlace                    |
 | another number, also to 0, or unset before  | spec.replicas         | Patched/PlaceholdersSet         |
 | within 15 s of the last write               | nothing               | Waiting/TooSoon                 |
+| fewer than stand, or unset, while held      | nothing               | None/Held                       |
 | somebody else changes it again and again    | ever less often       | Waiting/PlaceholdersReverted    |
 | it changed between reading and writing      | nothing               | Conflict/Conflict               |
 | it, or its kind, doesn't exist              | nothing, no back-off  | Refused/PlaceholdersNotFound    |
@@ -50,9 +51,9 @@ class Placing:
         head_start = {"placeholders": {"kind": kind, "name": "warm", "maxReplicas": 9}}
         self.object = parse_autoscaler(api.put("predictiveautoscalers", autoscaler(nodeHeadStart=head_start)))
 
-    def set(self, count: int, *, after_s: float = 60.0) -> Outcome:
+    def set(self, count: int, *, after_s: float = 60.0, held: bool = False) -> Outcome:
         self.now_s += after_s
-        return set_placeholders(self.kube, self.object, count, now_s=self.now_s, memory=self.memory)
+        return set_placeholders(self.kube, self.object, count, held=held, now_s=self.now_s, memory=self.memory)
 
     def replicas(self) -> int | None:
         value: int | None = self.api.read(self.plural, "warm")["spec"].get("replicas")
@@ -80,6 +81,28 @@ def test_the_number_is_written_on_change_only_also_to_0(placing: Placing) -> Non
     assert placing.set(0).before == 3
     assert placing.replicas() == 0
     assert placing.writes() == 2
+
+
+def test_while_too_little_is_known_the_number_is_only_raised(placing: Placing) -> None:
+    assert placing.set(3, held=True).after == 3
+    kept = placing.set(0, held=True)
+    assert short(kept) == (Action.NONE, "Held")
+    assert kept.message.endswith("team/warm keeps the replicas that are ordered, 3, while too little is known")
+    assert placing.set(5, held=True).after == 5
+    assert placing.set(0).after == 0
+
+
+def test_what_is_held_is_cut_to_what_is_allowed(placing: Placing) -> None:
+    placing.api.edit(placing.plural, "warm", lambda body: body["spec"].update(replicas=12))
+    assert placing.set(0, held=True).after == 9
+
+
+def test_a_number_that_was_never_set_may_stand_for_many_and_is_held(api: FakeApi, kube: Kube) -> None:
+    api.kinds.append(Kind("autoscaling.x-k8s.io", "v1beta1", BUFFERS, "CapacityBuffer"))
+    placing = Placing(api, kube, "CapacityBuffer")
+    api.put(BUFFERS, buffer(None))
+    assert short(placing.set(2, held=True)) == (Action.NONE, "Held")
+    assert placing.replicas() is None
 
 
 def test_nothing_else_is_written(placing: Placing) -> None:

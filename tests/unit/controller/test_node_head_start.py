@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoscaler.actuators.outcome import Action, Outcome
-from autoscaler.actuators.placeholders import NOT_FOUND, SHARED
+from autoscaler.actuators.placeholders import NOT_FOUND, REVERTED, SHARED
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.backtest.recorded import make_again
 from autoscaler.controller.core_spec import ahead_spec, learned_spec, stated_spec
@@ -19,6 +19,7 @@ from autoscaler.core.learned_load import LoadSample, LoadTimes
 from autoscaler.core.state import lead_bins_of
 from autoscaler.report.explanation import explain
 from autoscaler.sources.presets import resolve
+from autoscaler.sources.ranges import Failure
 from autoscaler.telemetry.decision_line import from_line
 
 BIN_S = 600.0
@@ -31,10 +32,12 @@ class Placeholders:
 
     def __init__(self) -> None:
         self.counts: list[int] = []
+        self.held: list[bool] = []
         self.fault: Outcome | None = None
 
-    def place(self, autoscaler, placeholders, *, now_s):
+    def place(self, autoscaler, placeholders, *, held, now_s):
         self.counts.append(placeholders)
+        self.held.append(held)
         return self.fault or Outcome(Action.PATCHED, "PlaceholdersSet", "set", None, placeholders)
 
 
@@ -97,6 +100,31 @@ def test_shadow_tells_and_writes_nothing(run_of):
     assert status_of(run.workload, 0.0).placeholder_replicas is not None
 
 
+def test_in_shadow_nothing_keeps_nodes_warm_and_loads_are_planned_whole(run_of):
+    run = run_of(DAY, mode="Shadow")
+    run.tick(50)
+    assert not run.workload.nodes_warm
+    assert run.workload.state.lead_bins == 4
+
+
+def test_placeholders_that_somebody_sets_back_keep_no_node_warm(run_of, object_of, head_start):
+    run = run_of(DAY * 2)
+    run.tick(20)
+    run.placed.fault = Outcome(Action.WAITING, REVERTED, "somebody set the replicas")
+    run.tick(2)
+    assert run.workload.state.lead_bins == 4
+    asking = object_of(nodeHeadStart=head_start)
+    standby = new_workload(asking, resolve(asking.spec))
+    follow(standby, status_of(run.workload, 0.0))
+    assert not standby.nodes_warm
+    # One more attempt says nothing yet: it may be set back again.
+    run.placed.fault = None
+    run.tick()
+    assert run.workload.unplaced
+    run.tick(2)
+    assert run.workload.state.lead_bins == 1
+
+
 def test_only_the_leader_writes(run_of):
     run = run_of(DAY)
     run.world.leads = False
@@ -147,7 +175,7 @@ def test_a_failure_that_may_pass_changes_no_plan(run_of):
 def test_a_defect_in_writing_placeholders_stops_no_replica(run_of):
     run = run_of(DAY * 2)
 
-    def broken(autoscaler, placeholders, *, now_s):
+    def broken(autoscaler, placeholders, *, held, now_s):
         raise RuntimeError("out of order")
 
     run.world.place, run.broken = broken, True
@@ -195,6 +223,18 @@ def test_after_a_restart_there_are_as_many_as_before_until_something_is_known(ru
     assert run.placed.counts == [3, 3, 3]
 
 
+def test_after_a_restart_in_an_outage_without_a_status_what_stands_is_held(run_of):
+    run = run_of(DAY)
+    run.world.failure = Failure.UNREACHABLE
+    run.tick(5)
+    assert run.workload.status is None or not run.workload.status.placeholder_replicas
+    assert run.placed.counts == [0] * 5
+    assert run.placed.held == [True] * 5
+    run.world.failure = None
+    run.tick(10)
+    assert not run.placed.held[-1]
+
+
 def test_what_was_learned_of_nodes_is_planned_with(object_of, head_start):
     given = object_of(loadLatency={"prior": f"{BIN_S:g}s"}, nodeHeadStart=head_start).spec
     loads = LoadTimes(
@@ -240,6 +280,16 @@ def test_status_tells_the_phases_and_a_standby_takes_them_on(run_of, object_of, 
     follow(standby, status)
     assert standby.loads.recent_node_s == (200.0, 0.0)
     assert standby.loads.node_waits_s == (200.0,)
+
+
+def test_phases_of_the_workload_before_are_not_told_of_another(run_of, object_of):
+    run = run_of(DAY)
+    run.tick(20)
+    assert status_of(run.workload, 0.0).load_latency.phases
+    assert run.workload.status.load_latency is not None
+    run.workload.forget_target()
+    run.workload.loads = LoadTimes(samples=(LoadSample(60.0),))
+    assert status_of(run.workload, 0.0).load_latency.phases == ()
 
 
 def test_a_standby_knows_from_the_status_that_placeholders_cannot_be_had(run_of, object_of, head_start):

@@ -79,6 +79,7 @@ def test_never_negative_never_beyond_what_is_allowed_never_fewer_without_data(tr
         assert 0 <= placeholders.desired <= most
         assert placeholders.before == before
         if math.isnan(seen):
+            assert placeholders.held
             assert placeholders.desired >= before
         before = placeholders.desired
 

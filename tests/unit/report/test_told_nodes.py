@@ -52,6 +52,6 @@ def test_placeholders_that_are_too_many_kept_or_in_place():
     in_place = Done("None", "InPlace", "Deployment shop/warm has 2 replicas ordered", 2, 2)
     assert "2 beyond the replicas; 1 is allowed: 1 placeholder." in nodes(desired=1, most=1)
     assert "0 beyond the replicas; too little is known to take any of the 2 away: 2 placeholders." in nodes(
-        before=2, replicas_ahead=7
+        before=2, replicas_ahead=7, held=True
     )
     assert nodes(placed=in_place).endswith(" Nothing written: Deployment shop/warm has 2 replicas ordered.")

@@ -16,7 +16,7 @@ from autoscaler.telemetry.decision_line import from_line, to_line
 from autoscaler.telemetry.record import Done
 
 PHASES = {"Node": LoadLatency((180.0, 240.5), "Node"), "Readying": LoadLatency((95.0,), "Readying")}
-WANTED = Placeholders(desired=2, before=0, most=4, replicas=7, replicas_ahead=9, lead_bins=8)
+WANTED = Placeholders(desired=2, before=0, most=4, replicas=7, replicas_ahead=9, lead_bins=8, held=True)
 PLACED = Done("Patched", "PlaceholdersSet", "Deployment shop/warm: replicas 0 -> 2", 0, 2)
 
 
