@@ -23,7 +23,7 @@ from autoscaler.backtest.headstart import replay_headstart, spec_of
 from autoscaler.backtest.request_kernel import FleetPlan, replay_requests
 from autoscaler.backtest.request_level import setting_from_requests, simulate_requests
 from autoscaler.backtest.run import run_backtest
-from autoscaler.backtest.tune import frontier
+from autoscaler.backtest.tune import TARGETS, frontier
 from autoscaler.core.decide import decide
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.observation import Observation
@@ -196,7 +196,7 @@ def test_3_million_requests_with_their_percentiles(benchmark, replay):
 
 
 def test_a_frontier_of_all_targets_over_14_days_of_minutes(benchmark, setting):
-    assert len(benchmark(frontier, setting, FAMILIES["hpa"]).targets) == 40
+    assert len(benchmark(frontier, setting, FAMILIES["hpa"]).targets) == len(TARGETS)
 
 
 def test_self_backtest_of_all_candidates_over_28_days_of_minutes(benchmark):
