@@ -292,3 +292,11 @@ def test_once_risk_is_chosen_its_lateness_is_told(spec_of, run_of):
     for decision, known in zip(run.decisions[1:], told[1:], strict=True):
         assert (Reason.SHORT_HISTORY in decision.reasons) == (not known)
         assert 0.5 <= decision.risk_level < 1
+
+
+def test_between_the_busy_hours_of_a_wave_replicas_are_released(spec_of, run_of):
+    # Busy for 8 bins of 24, with a load of 8: by the peaks alone, which are mostly alike, none would ever go.
+    spec = spec_of(bin_s=60.0, load_s=480.0)
+    run = run_of(spec, np.where(np.arange(24 * 240) % 24 < 8, 8.0, 2.0))
+    assert min(run.desired[-48:]) <= 6
+    assert max(run.desired[-48:]) >= 8

@@ -179,8 +179,14 @@ def test_members_by_name_have_their_name():
 def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
     weights = weights_of(np.array([[1.0, 0.0], [1.1, 0.0]]))
     assert weights[1, 0] / weights[0, 0] == pytest.approx(math.exp(-1.0))
-    assert weights[:, 1].tolist() == [0.5, 0.5]
     np.testing.assert_allclose(weights.sum(axis=0), 1.0)
+    assert weights_of(np.zeros((2, 2))).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+def test_the_loss_of_both_targets_counts_for_both():
+    weights = weights_of(np.array([[1.0, 4.0], [3.0, 2.0], [4.0, 2.0]]))
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
+    assert weights[0, 0] == weights[1, 0] > weights[2, 0]
 
 
 def test_weights_go_to_the_member_that_was_right():
