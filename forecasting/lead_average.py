@@ -52,28 +52,28 @@ def add_losses(losses: FloatArray, said: FloatArray, targets: FloatArray, levels
 
 @kernel()
 def weights_of(losses: FloatArray) -> FloatArray:
-    """Weights of the members, shape (members, TARGETS), by their loss over both targets: each column sums to 1.
+    """Weights of the members per target, shape (members, TARGETS); each column sums to 1.
 
-    Of the peak alone, the usual distribution lost least wherever most peaks are alike: where a service is busy for a
-    third of each hour, a peak as always was said in the calm too, and nothing was ever released.
+    For the demand at the lead they go by its loss, for the peak by the loss of both. Of the peak alone, the usual
+    distribution lost least wherever most peaks are alike: where a service is busy for a third of each hour, a peak as
+    always was said in the calm too, and nothing was ever released.
     """
     members, targets = losses.shape
-    total_losses = np.zeros(members)
-    for m in range(members):
-        for k in range(targets):
-            total_losses[m] += losses[m, k]
-    best = worst = total_losses[0]
-    for m in range(1, members):
-        best = min(best, total_losses[m])
-        worst = max(worst, total_losses[m])
     weights = np.empty(losses.shape)
-    total = 0.0
-    for m in range(members):
-        weights[m, 0] = math.exp(-_ETA * (total_losses[m] / max(best, 1e-12) - 1.0)) if worst > 0.0 else 1.0
-        total += weights[m, 0]
-    for m in range(members):
-        for k in range(targets - 1, -1, -1):
-            weights[m, k] = weights[m, 0] / total
+    counted = np.zeros(members)
+    for k in range(targets):
+        for m in range(members):
+            counted[m] += losses[m, k]
+        best = worst = counted[0]
+        for m in range(1, members):
+            best = min(best, counted[m])
+            worst = max(worst, counted[m])
+        total = 0.0
+        for m in range(members):
+            weights[m, k] = math.exp(-_ETA * (counted[m] / max(best, 1e-12) - 1.0)) if worst > 0.0 else 1.0
+            total += weights[m, k]
+        for m in range(members):
+            weights[m, k] /= total
     return weights
 
 
