@@ -16,7 +16,7 @@ from forecasting.append_log import AppendLog
 from forecasting.bit_log import BitLog
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
-from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, targets_between
+from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, demand_of, targets_between
 from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
@@ -184,6 +184,11 @@ class LeadHistory:
         for _ in range(gap):
             next_start_s += self.bin_s
         return replace(self, next_start_s=next_start_s, bins=self.bins + gap), demand[gap:]
+
+    def demand_of_last(self, bins: int) -> FloatArray:
+        """Demand of the last `bins` bins, as many as are remembered, gaps imputed: work per second, shape (n,)."""
+        rows = self.log_demand.rows[-bins:]
+        return demand_of(rows, np.zeros(len(rows), dtype=np.bool_), self.floor)
 
     @property
     def latest_demand(self) -> float:

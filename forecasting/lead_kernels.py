@@ -77,6 +77,17 @@ def count_residuals(
         count_residual(histograms[k], blocks[k], residual / prediction[2 + 2 * k], growth)
 
 
+def latest_log_quantiles(predictions: FloatArray, histograms: FloatArray, levels: FloatArray) -> FloatArray:
+    """Log quantiles of the newest of the predictions, shape (n, PREDICTION), by histograms as in `count_residuals`.
+
+    Returns:
+        Shape (TARGETS, len(levels)).
+    """
+    said = np.empty((TARGETS, len(levels)))
+    quantiles_from(predictions[-1], histograms, blocks_of(histograms), levels, said)
+    return said
+
+
 @kernel()
 def row_before(earlier: FloatArray, rows: FloatArray, index: int) -> FloatArray:
     """Row `index` of `rows`; a negative one counts back from the end of the `earlier` ones."""

@@ -22,6 +22,7 @@ from forecasting.lead_kernels import (
     TARGETS,
     blocks_of,
     count_residuals,
+    latest_log_quantiles,
     quantiles_from,
     row_before,
 )
@@ -87,9 +88,7 @@ class NaiveMember:
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        said = np.empty((TARGETS, len(levels)))
-        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
-        return said
+        return latest_log_quantiles(self.predictions.rows, self.histograms, levels)
 
 
 @kernel(nogil=True)

@@ -15,7 +15,7 @@ import numpy as np
 from forecasting.append_log import AppendLog
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import FEATURES
-from forecasting.lead_kernels import PREDICTION, TARGETS, blocks_of, quantiles_from, regress_bins
+from forecasting.lead_kernels import PREDICTION, TARGETS, latest_log_quantiles, regress_bins
 from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
 
@@ -89,6 +89,4 @@ class LeadRegression:
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        said = np.empty((TARGETS, len(levels)))
-        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
-        return said
+        return latest_log_quantiles(self.predictions.rows, self.histograms, levels)

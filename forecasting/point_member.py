@@ -11,7 +11,7 @@ import numpy as np
 from forecasting.append_log import AppendLog
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_history import REMEMBERED_DAYS
-from forecasting.lead_kernels import PREDICTION, TARGETS, blocks_of, quantiles_from
+from forecasting.lead_kernels import PREDICTION, TARGETS, latest_log_quantiles
 from forecasting.point_kernel import spread_bins
 from forecasting.protocol import FittedPoint, PointModel
 from forecasting.residual_histogram import prior_histogram
@@ -104,6 +104,4 @@ class PointMember:
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        said = np.empty((TARGETS, len(levels)))
-        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
-        return said
+        return latest_log_quantiles(self.predictions.rows, self.histograms, levels)

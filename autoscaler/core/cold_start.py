@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from autoscaler.core.plan_kernels import whole
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
-from forecasting.lead_features import DAY_S, demand_of
+from forecasting.lead_features import DAY_S
 
 _HPA_TARGET = 0.8
 _HPA_STABILIZATION_S = 300.0
@@ -32,9 +30,6 @@ def reactive_replicas(spec: Spec, state: State) -> int:
     bins = math.ceil(_HPA_STABILIZATION_S / spec.bin_s)
     largest = 0.0
     for unit, capacity_rps in spec.capacity_rps.items():
-        history = state.forecasts[unit].history
-        rows = history.log_demand.rows[-bins:]
-        if len(rows):
-            demand_rps = demand_of(rows, np.zeros(len(rows), dtype=np.bool_), history.floor)
-            largest = max(largest, float(demand_rps.max()) / capacity_rps)
+        demand_rps = state.forecasts[unit].history.demand_of_last(bins)
+        largest = max(largest, float(demand_rps.max(initial=0.0)) / capacity_rps)
     return int(whole(largest / _HPA_TARGET))

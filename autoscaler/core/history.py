@@ -19,7 +19,7 @@ from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
 from forecasting.kernel import kernel
 from forecasting.lead_ensemble import LeadEnsemble
-from forecasting.lead_features import DAY_S, demand_of
+from forecasting.lead_features import DAY_S
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray, Series
@@ -105,9 +105,9 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
 
 def _imputed(history: LeadHistory, bins: int) -> FloatArray:
     """Demand of the last `bins` bins, work per second; 0 before the first known one."""
-    rows = history.log_demand.rows[-bins:]
+    known = history.demand_of_last(bins)
     demand = np.zeros(bins)
-    demand[bins - len(rows) :] = demand_of(rows, np.zeros(len(rows), dtype=np.bool_), history.floor)
+    demand[bins - len(known) :] = known
     return demand
 
 
