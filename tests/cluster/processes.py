@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -13,11 +14,27 @@ from pathlib import Path
 from cluster.waiting import wait_until
 
 
+def _ports() -> Iterator[int]:
+    """This process's ports, round and round.
+
+    They lie below 32,768, where Linux begins to hand out ports by itself, and each of pytest's workers has a thousand
+    of its own: between a port's choice and its use no other socket of the tests can take it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + 1_000 * (worker % 12)
+    return itertools.cycle(range(first, first + 1_000))
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nothing listens on now, and not one of the last hundreds given."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:
