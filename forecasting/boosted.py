@@ -23,14 +23,13 @@ from forecasting.lead_kernels import (
     LOG_RESIDUAL_FLOOR,
     PREDICTION,
     TARGETS,
-    blocks_of,
     bounded_spread,
     count_residuals,
     quantiles_from,
     spread_prior,
 )
-from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
+from forecasting.tempered_residuals import blocks_of, prior_record
 
 _ROWS_MAX = 8_000
 _ROWS_DAYS = 28
@@ -116,7 +115,7 @@ class Boosted:
         grown_at: bins seen when they were grown.
         rows: training rows, thinned to 28 days.
         origins: origins whose target is known.
-        histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
+        records: of residuals, see tempered_residuals, shape (TARGETS, RECORD).
         predictions: one row per origin, shape (PREDICTION,).
         by_trees: 1 where trees made the prediction, one per row of `predictions`.
         name: short name for tables.
@@ -126,7 +125,7 @@ class Boosted:
     grown_at: int
     rows: AppendLog = field(repr=False)
     origins: int
-    histograms: FloatArray = field(repr=False)
+    records: FloatArray = field(repr=False)
     predictions: AppendLog = field(repr=False)
     by_trees: AppendLog = field(repr=False)
     name: str = "boosted"
@@ -139,7 +138,7 @@ class Boosted:
             grown_at=0,
             rows=AppendLog.empty((_COLUMNS,), rows_max=_ROWS_MAX),
             origins=0,
-            histograms=_no_residuals(),
+            records=_no_residuals(),
             predictions=AppendLog.empty((PREDICTION,), rows_max=lead + 2),
             by_trees=AppendLog.empty(rows_max=lead + 2),
         )
@@ -155,19 +154,19 @@ class Boosted:
 
     def _after(self, bins: LeadBins, index: int) -> Self:
         """The member after bin `index` of the run."""
-        rows, origins, histograms = self.rows, self.origins, self.histograms
+        rows, origins, records = self.rows, self.origins, self.records
         age = bins.lead + 1
         if bins.matured[index] and len(self.predictions) >= age:
             at = len(self.predictions) - age
             made, made_by_trees = self.predictions.rows[at], self.by_trees.rows[at] > 0
             if made_by_trees or self.trees is None:
-                histograms = histograms.copy()
+                records = records.copy()
                 growth = 2.0 ** (1.0 / (HALF_LIFE_DAYS * bins.day))
-                count_residuals(made, bins.targets[index], growth, histograms, blocks_of(histograms))
+                count_residuals(made, bins.targets[index], growth, records, blocks_of(records))
             if origins % max(1, round(_ROWS_DAYS * bins.day / _ROWS_MAX)) == 0:
                 rows = rows.append(_training_row(bins.origin(index), bins.targets[index], made, made_by_trees))
             origins += 1
-        learned = replace(self, rows=rows, origins=origins, histograms=histograms)
+        learned = replace(self, rows=rows, origins=origins, records=records)
         if learned._is_due(bins, index):
             learned = learned._with_trees(refit(rows.rows), bins.first + index + 1)
         return learned._standing(bins, index)
@@ -180,8 +179,8 @@ class Boosted:
 
     def _with_trees(self, trees: Trees, grown_at: int) -> Self:
         """The member with trees that were grown on its rows. Residuals from before the first trees are not theirs."""
-        histograms = _no_residuals() if self.trees is None else self.histograms
-        return replace(self, trees=trees, grown_at=grown_at, histograms=histograms)
+        records = _no_residuals() if self.trees is None else self.records
+        return replace(self, trees=trees, grown_at=grown_at, records=records)
 
     def _standing(self, bins: LeadBins, index: int) -> Self:
         """The member with its prediction from the origin after this bin."""
@@ -200,12 +199,12 @@ class Boosted:
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
         said = np.empty((TARGETS, len(levels)))
-        quantiles_from(self.predictions.rows[-1], self.histograms, blocks_of(self.histograms), levels, said)
+        quantiles_from(self.predictions.rows[-1], self.records, blocks_of(self.records), levels, said)
         return said
 
 
 def _no_residuals() -> FloatArray:
-    return np.vstack([prior_histogram()] * TARGETS)
+    return np.vstack([prior_record()] * TARGETS)
 
 
 def _training_row(origin: FloatArray, targets: FloatArray, made: FloatArray, made_by_trees: bool) -> FloatArray:

@@ -1,8 +1,8 @@
 """Kernels of the lead regression: learn from a matured target, solve, predict.
 
 Targets are log ratios to the level at the time of the forecast: the demand in the target bin, and the peak from the
-next bin to the target bin. Two ridge regressions on the same features give the middle and, on the log of the
-absolute residual, the spread; conformal quantiles of the standardised residuals do the rest.
+next bin to the target bin. Two ridge regressions on the same features give the middle and the log of the spread;
+conformal quantiles of the standardised residuals do the rest.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from forecasting.kernel import kernel
 from forecasting.lead_features import FEATURES, BoolArray, IntArray
-from forecasting.residual_histogram import BLOCKS, count_residual, fill_blocks, residual_quantiles
 from forecasting.series import FloatArray
+from forecasting.tempered_residuals import blocks_of, count_residual, residual_quantiles
 
 TARGETS = 2
 # Level, middle and spread per target, bound.
@@ -35,6 +35,11 @@ _NEW_SHARE = 8
 
 # Residuals beyond this many spreads pull at the middle like one at the limit (Huber): a spike is not the rule.
 _HUBER_SPREADS = 6.0
+# The spread is learned from how far the largest residuals of its features went, compared with what was said (a
+# generalised linear model of the mean excess over a threshold, by iteratively reweighted least squares, each outcome
+# used once), and to 30 % from the log of each residual's size, which is steadier while little is known. By size alone
+# 99 % closed 54 % of the gap over 18 trace and load pairs, by this mixture 56 %, by excesses alone 55 %.
+_UPPER_SHARE = 0.7
 # A residual of nothing has no logarithm: its size is taken for at least this.
 LOG_RESIDUAL_FLOOR = 0.01
 _LOG_SPREAD_MIN, _LOG_SPREAD_MAX = -5.0, 1.5
@@ -56,35 +61,26 @@ def bounded_spread(log_spread: float) -> float:
 
 
 @kernel()
-def blocks_of(histograms: FloatArray) -> FloatArray:
-    """What `fill_blocks` makes of the histograms, shape (TARGETS, blocks, 2)."""
-    blocks = np.empty((TARGETS, BLOCKS, 2))
-    for k in range(TARGETS):
-        fill_blocks(histograms[k], blocks[k])
-    return blocks
-
-
-@kernel()
 def count_residuals(
-    prediction: FloatArray, targets: FloatArray, growth: float, histograms: FloatArray, blocks: FloatArray
+    prediction: FloatArray, targets: FloatArray, growth: float, records: FloatArray, blocks: FloatArray
 ) -> None:
-    """Count the standardised residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came.
+    """Count the residuals of a prediction, shape (PREDICTION,), whose targets, shape (TARGETS,), came.
 
-    Writes histograms, shape (TARGETS, CELLS + 1), and their `blocks_of`.
+    Writes records, shape (TARGETS, RECORD), and their `blocks_of`.
     """
     for k in range(TARGETS):
         residual = targets[k] - prediction[0] - prediction[1 + 2 * k]
-        count_residual(histograms[k], blocks[k], residual / prediction[2 + 2 * k], growth)
+        count_residual(records[k], blocks[k], residual, prediction[2 + 2 * k], growth)
 
 
-def latest_log_quantiles(predictions: FloatArray, histograms: FloatArray, levels: FloatArray) -> FloatArray:
-    """Log quantiles of the newest of the predictions, shape (n, PREDICTION), by histograms as in `count_residuals`.
+def latest_log_quantiles(predictions: FloatArray, records: FloatArray, levels: FloatArray) -> FloatArray:
+    """Log quantiles of the newest of the predictions, shape (n, PREDICTION), by records as in `count_residuals`.
 
     Returns:
         Shape (TARGETS, len(levels)).
     """
     said = np.empty((TARGETS, len(levels)))
-    quantiles_from(predictions[-1], histograms, blocks_of(histograms), levels, said)
+    quantiles_from(predictions[-1], records, blocks_of(records), levels, said)
     return said
 
 
@@ -104,13 +100,13 @@ def learn_target(
     decay: float,
     gram: FloatArray,
     moments: FloatArray,
-    histograms: FloatArray,
+    records: FloatArray,
     blocks: FloatArray,
     weights: FloatArray,
 ) -> None:
     """Learn from one forecast whose target is known now; writes the arrays from `gram` to `blocks`.
 
-    The residual is counted over the spread that would be said of it now. Over the one that was said then, the first
+    The residual is counted over the spread that would be said now. Over the one that was said then, the first
     residuals, made with spreads of no experience, stayed in the quantiles for weeks, for 1 % more loss over 17 traces.
 
     Args:
@@ -121,7 +117,7 @@ def learn_target(
         decay: weight that the past keeps per bin, below 1.
         gram: features' weighted second moments, shape (s, s).
         moments: with the targets, shape (TARGETS, 2, s): middle, then log spread.
-        histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
+        records: of residuals, see tempered_residuals, shape (TARGETS, RECORD).
         blocks: their `blocks_of`.
         weights: what it goes by now, see `solve_ridge`.
     """
@@ -133,13 +129,15 @@ def learn_target(
         residual = targets[k] - prediction[0] - middle
         limit = _HUBER_SPREADS * spread
         pull = middle + min(max(residual, -limit), limit)
-        log_spread = math.log(abs(residual) + LOG_RESIDUAL_FLOOR) - prior
-        spread_now = prior
+        log_spread_now = prior
+        for i in range(len(seen)):
+            log_spread_now += weights[k, 1, i] * seen[i]
+        step = count_residual(records[k], blocks[k], residual, bounded_spread(log_spread_now), 1.0 / decay)
+        log_size = math.log(abs(residual) + LOG_RESIDUAL_FLOOR)
+        log_spread = _UPPER_SHARE * (log_spread_now + step) + (1.0 - _UPPER_SHARE) * log_size - prior
         for i in range(len(seen)):
             moments[k, 0, i] = decay * moments[k, 0, i] + pull * seen[i]
             moments[k, 1, i] = decay * moments[k, 1, i] + log_spread * seen[i]
-            spread_now += weights[k, 1, i] * seen[i]
-        count_residual(histograms[k], blocks[k], residual / bounded_spread(spread_now), 1.0 / decay)
 
 
 @kernel()
@@ -190,13 +188,13 @@ def predict(seen: FloatArray, prior: float, level: float, bound: float, weights:
 
 @kernel()
 def quantiles_from(
-    prediction: FloatArray, histograms: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray
+    prediction: FloatArray, records: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray
 ) -> None:
     """Fill out, shape (TARGETS, q), with the log quantiles of a prediction at increasing `levels`, bounded."""
     for k in range(TARGETS):
-        residual_quantiles(histograms[k], blocks[k], levels, out[k])
+        residual_quantiles(records[k], blocks[k], levels, prediction[2 + 2 * k], out[k])
         for i in range(len(levels)):
-            log_demand = prediction[0] + prediction[1 + 2 * k] + prediction[2 + 2 * k] * out[k, i]
+            log_demand = prediction[0] + prediction[1 + 2 * k] + out[k, i]
             out[k, i] = min(log_demand, prediction[PREDICTION - 1])
 
 
@@ -215,7 +213,7 @@ def regress_bins(
     levels: FloatArray,
     gram: FloatArray,
     moments: FloatArray,
-    histograms: FloatArray,
+    records: FloatArray,
     weights: FloatArray,
     earlier_predictions: FloatArray,
     predictions: FloatArray,
@@ -237,7 +235,7 @@ def regress_bins(
         levels: increasing, shape (q,).
         gram: see `learn_target`.
         moments: see `learn_target`.
-        histograms: see `learn_target`.
+        records: see `learn_target`.
         weights: see `solve_ridge`.
         earlier_predictions: what it said before, shape (p, PREDICTION); not written to.
         predictions: receives what it says after each bin, shape (n, PREDICTION).
@@ -250,7 +248,7 @@ def regress_bins(
     for column in columns:
         sees_change = sees_change or column == RECENT_CHANGE
     seen = np.empty(len(columns))
-    blocks = blocks_of(histograms)
+    blocks = blocks_of(records)
     for n in range(len(features)):
         origin = n - lead - 1
         if matured[n] and len(earlier_predictions) + origin >= 0:
@@ -259,7 +257,7 @@ def regress_bins(
             prior = spread_prior(then, lead) if sees_change else _FIXED_LOG_SPREAD
             for i in range(len(columns)):
                 seen[i] = then[columns[i]]
-            learn_target(seen, prior, made, targets[n], decay, gram, moments, histograms, blocks, weights)
+            learn_target(seen, prior, made, targets[n], decay, gram, moments, records, blocks, weights)
             seen_bins = first + n + 1
             if seen_bins % min(solve_every, max(1, (known[n] - lead) // _NEW_SHARE)) == 0:
                 solve_ridge(gram, moments, ridge, weights)
@@ -268,4 +266,4 @@ def regress_bins(
         for i in range(len(columns)):
             seen[i] = now[columns[i]]
         predict(seen, prior, now[FEATURES], bounds[n], weights, predictions[n])
-        quantiles_from(predictions[n], histograms, blocks, levels, said[n])
+        quantiles_from(predictions[n], records, blocks, levels, said[n])

@@ -20,14 +20,14 @@ from forecasting.lead_kernels import (
     HALF_LIFE_DAYS,
     PREDICTION,
     TARGETS,
-    blocks_of,
     count_residuals,
     latest_log_quantiles,
     quantiles_from,
     row_before,
 )
-from forecasting.residual_histogram import CELLS, prior_histogram
+from forecasting.residual_histogram import CELLS
 from forecasting.series import FloatArray
+from forecasting.tempered_residuals import blocks_of, prior_record
 
 # The demand will be what it is now, times what it usually changes by: what every forecast must beat.
 LAST_VALUE = "last-value"
@@ -48,27 +48,27 @@ class NaiveMember:
     Attributes:
         name: LAST_VALUE, whose middle is the newest bin, or CLIMATOLOGY, whose middle never moves.
         middle: that one, the log level after the first known bin, which any other would do for; NaN before.
-        histograms: of log ratios of what came to the middle, shape (TARGETS, CELLS + 1).
+        records: of log ratios of what came to the middle, shape (TARGETS, RECORD).
         predictions: one row per origin, shape (PREDICTION,).
     """
 
     name: str
     middle: float
-    histograms: FloatArray = field(repr=False)
+    records: FloatArray = field(repr=False)
     predictions: AppendLog = field(repr=False)
 
     @classmethod
     def start(cls, name: str, *, lead: int) -> Self:
         """A member that has seen nothing."""
-        histogram = prior_histogram()
-        histogram[:CELLS] *= _PRIOR_SHARE
-        return cls(name, math.nan, np.vstack([histogram] * TARGETS), AppendLog.empty((PREDICTION,), rows_max=lead + 2))
+        record = prior_record()
+        record[:CELLS] *= _PRIOR_SHARE
+        return cls(name, math.nan, np.vstack([record] * TARGETS), AppendLog.empty((PREDICTION,), rows_max=lead + 2))
 
     def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
         middle = float(bins.features[0, FEATURES]) if math.isnan(self.middle) else self.middle
         middles = bins.log_demand[-len(bins) :] if self.name == LAST_VALUE else np.full(len(bins), middle)
-        histograms = self.histograms.copy()
+        records = self.records.copy()
         predictions = np.empty((len(bins), PREDICTION))
         said = np.empty((len(bins), TARGETS, len(levels)))
         ratio_bins(
@@ -79,16 +79,16 @@ class NaiveMember:
             bins.day,
             bins.lead,
             levels,
-            histograms,
+            records,
             self.predictions.rows,
             predictions,
             said,
         )
-        return type(self)(self.name, middle, histograms, self.predictions.extend(predictions)), said
+        return type(self)(self.name, middle, records, self.predictions.extend(predictions)), said
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        return latest_log_quantiles(self.predictions.rows, self.histograms, levels)
+        return latest_log_quantiles(self.predictions.rows, self.records, levels)
 
 
 @kernel(nogil=True)
@@ -100,12 +100,12 @@ def ratio_bins(
     day: int,
     lead: int,
     levels: FloatArray,
-    histograms: FloatArray,
+    records: FloatArray,
     earlier_predictions: FloatArray,
     predictions: FloatArray,
     said: FloatArray,
 ) -> None:
-    """See n bins with given middles; writes `histograms`, `predictions` and `said`.
+    """See n bins with given middles; writes `records`, `predictions` and `said`.
 
     Args:
         middles: log demand that is said after each bin, shape (n,).
@@ -115,21 +115,21 @@ def ratio_bins(
         day: bins in a day.
         lead: bins between the next bin and the target.
         levels: increasing, shape (q,).
-        histograms: see NaiveMember.
+        records: see NaiveMember.
         earlier_predictions: what was said before, shape (p, PREDICTION).
         predictions: receives what is said after each bin, shape (n, PREDICTION).
         said: receives its log quantiles, shape (n, TARGETS, q).
     """
     growth = 2.0 ** (1.0 / (HALF_LIFE_DAYS * day))
-    blocks = blocks_of(histograms)
+    blocks = blocks_of(records)
     for n in range(len(middles)):
         origin = n - lead - 1
         if matured[n] and len(earlier_predictions) + origin >= 0:
             made = row_before(earlier_predictions, predictions, origin)
-            count_residuals(made, targets[n], growth, histograms, blocks)
+            count_residuals(made, targets[n], growth, records, blocks)
         predictions[n, 0] = middles[n]
         for k in range(TARGETS):
             predictions[n, 1 + 2 * k] = 0.0
             predictions[n, 2 + 2 * k] = _SPREAD
         predictions[n, PREDICTION - 1] = bounds[n]
-        quantiles_from(predictions[n], histograms, blocks, levels, said[n])
+        quantiles_from(predictions[n], records, blocks, levels, said[n])

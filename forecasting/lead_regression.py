@@ -16,8 +16,8 @@ from forecasting.append_log import AppendLog
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import FEATURES
 from forecasting.lead_kernels import PREDICTION, TARGETS, latest_log_quantiles, regress_bins
-from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
+from forecasting.tempered_residuals import prior_record
 
 # Which features each member sees (lead_features.py numbers them). Few features do better on short histories, no season
 # is right where there is none; the ensemble finds out. The intercept, 32, always counts.
@@ -35,14 +35,14 @@ class LeadRegression:
 
     Attributes:
         name: which of FEATURE_SETS it sees.
-        gram, moments, histograms, weights: see lead_kernels.
+        gram, moments, records, weights: see lead_kernels.
         predictions: one row per origin, shape (PREDICTION,).
     """
 
     name: str
     gram: FloatArray
     moments: FloatArray
-    histograms: FloatArray
+    records: FloatArray
     weights: FloatArray
     predictions: AppendLog
 
@@ -54,7 +54,7 @@ class LeadRegression:
             name,
             np.zeros((size, size)),
             np.zeros((TARGETS, 2, size)),
-            np.vstack([prior_histogram()] * TARGETS),
+            np.vstack([prior_record()] * TARGETS),
             np.zeros((TARGETS, 2, size)),
             AppendLog.empty((PREDICTION,), rows_max=lead + 2),
         )
@@ -62,7 +62,7 @@ class LeadRegression:
     def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
         gram, moments = self.gram.copy(), self.moments.copy()
-        histograms, weights = self.histograms.copy(), self.weights.copy()
+        records, weights = self.records.copy(), self.weights.copy()
         predictions = np.empty((len(bins), PREDICTION))
         said = np.empty((len(bins), TARGETS, len(levels)))
         regress_bins(
@@ -79,14 +79,14 @@ class LeadRegression:
             levels,
             gram,
             moments,
-            histograms,
+            records,
             weights,
             self.predictions.rows,
             predictions,
             said,
         )
-        return type(self)(self.name, gram, moments, histograms, weights, self.predictions.extend(predictions)), said
+        return type(self)(self.name, gram, moments, records, weights, self.predictions.extend(predictions)), said
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        return latest_log_quantiles(self.predictions.rows, self.histograms, levels)
+        return latest_log_quantiles(self.predictions.rows, self.records, levels)

@@ -11,7 +11,6 @@ from forecasting.lead_kernels import (
     LOG_RESIDUAL_FLOOR,
     PREDICTION,
     TARGETS,
-    blocks_of,
     bounded_spread,
     count_residuals,
     quantiles_from,
@@ -19,6 +18,7 @@ from forecasting.lead_kernels import (
     spread_prior,
 )
 from forecasting.series import FloatArray
+from forecasting.tempered_residuals import blocks_of
 
 # As for conformal intervals: the size to expect of a residual is the geometric mean of recent change and residuals.
 _SIZE_HALF_LIFE_DAYS = 0.25
@@ -71,13 +71,13 @@ def spread_bins(
     lead: int,
     floor: float,
     levels: FloatArray,
-    histograms: FloatArray,
+    records: FloatArray,
     sizes: FloatArray,
     earlier_predictions: FloatArray,
     predictions: FloatArray,
     said: FloatArray,
 ) -> None:
-    """See n bins with a point model's forecasts; writes all arrays from `histograms` on but one.
+    """See n bins with a point model's forecasts; writes all arrays from `records` on but one.
 
     Args:
         ahead: forecasts made after each bin, see `predict_around`, shape (n, TARGETS).
@@ -89,7 +89,7 @@ def spread_bins(
         lead: bins between the next bin and the target.
         floor: demand that doesn't matter.
         levels: increasing, shape (q,).
-        histograms: see PointMember.
+        records: see PointMember.
         sizes: see PointMember.
         earlier_predictions: what was said before, shape (p, PREDICTION); not written to.
         predictions: receives what is said after each bin, shape (n, PREDICTION).
@@ -97,12 +97,12 @@ def spread_bins(
     """
     growth = 2.0 ** (1.0 / (HALF_LIFE_DAYS * day))
     decay = 0.5 ** (1.0 / (_SIZE_HALF_LIFE_DAYS * day))
-    blocks = blocks_of(histograms)
+    blocks = blocks_of(records)
     for n in range(len(features)):
         origin = n - lead - 1
         if matured[n] and len(earlier_predictions) + origin >= 0:
             made = row_before(earlier_predictions, predictions, origin)
-            count_residuals(made, targets[n], growth, histograms, blocks)
+            count_residuals(made, targets[n], growth, records, blocks)
             age_sizes(sizes, made, targets[n], decay)
         predict_around(ahead[n], features[n], bounds[n], lead, floor, sizes, predictions[n])
-        quantiles_from(predictions[n], histograms, blocks, levels, said[n])
+        quantiles_from(predictions[n], records, blocks, levels, said[n])

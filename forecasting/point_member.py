@@ -14,8 +14,8 @@ from forecasting.lead_history import REMEMBERED_DAYS
 from forecasting.lead_kernels import PREDICTION, TARGETS, latest_log_quantiles
 from forecasting.point_kernel import spread_bins
 from forecasting.protocol import FittedPoint, PointModel
-from forecasting.residual_histogram import prior_histogram
 from forecasting.series import FloatArray
+from forecasting.tempered_residuals import prior_record
 from forecasting.walk import walk
 
 # A fit chooses seasons and smoothing, so it comes again when the history has doubled.
@@ -30,7 +30,7 @@ class PointMember:
         model: the point model.
         fitted: None before the first day is over.
         fitted_bins: bins seen when it was fitted.
-        histograms: of standardised residuals, shape (TARGETS, CELLS + 1).
+        records: of residuals, see tempered_residuals, shape (TARGETS, RECORD).
         sizes: weighted sum of the logs of recent residuals' size, and weights, shape (TARGETS, 2).
         predictions: one row per origin, shape (PREDICTION,).
     """
@@ -38,7 +38,7 @@ class PointMember:
     model: PointModel
     fitted: FittedPoint | None
     fitted_bins: int
-    histograms: FloatArray = field(repr=False)
+    records: FloatArray = field(repr=False)
     sizes: FloatArray = field(repr=False)
     predictions: AppendLog = field(repr=False)
 
@@ -46,7 +46,7 @@ class PointMember:
     def start(cls, model: PointModel, *, lead: int) -> Self:
         """A member that has seen nothing: it says the level, and the recent change as the spread."""
         predictions = AppendLog.empty((PREDICTION,), rows_max=lead + 2)
-        return cls(model, None, 0, np.vstack([prior_histogram()] * TARGETS), np.zeros((TARGETS, 2)), predictions)
+        return cls(model, None, 0, np.vstack([prior_record()] * TARGETS), np.zeros((TARGETS, 2)), predictions)
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class PointMember:
     def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
         fitted, fitted_bins, ahead = self._forecasts(bins)
-        histograms, sizes = self.histograms.copy(), self.sizes.copy()
+        records, sizes = self.records.copy(), self.sizes.copy()
         predictions = np.empty((len(bins), PREDICTION))
         said = np.empty((len(bins), TARGETS, len(levels)))
         spread_bins(
@@ -69,14 +69,14 @@ class PointMember:
             bins.lead,
             bins.floor,
             levels,
-            histograms,
+            records,
             sizes,
             self.predictions.rows,
             predictions,
             said,
         )
         predicted = self.predictions.extend(predictions)
-        return type(self)(self.model, fitted, fitted_bins, histograms, sizes, predicted), said
+        return type(self)(self.model, fitted, fitted_bins, records, sizes, predicted), said
 
     def _forecasts(self, bins: LeadBins) -> tuple[FittedPoint | None, int, FloatArray]:
         """The fitted model after the bins, the bins it was fitted to, and what it forecast after each, shape (n, 2).
@@ -104,4 +104,4 @@ class PointMember:
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        return latest_log_quantiles(self.predictions.rows, self.histograms, levels)
+        return latest_log_quantiles(self.predictions.rows, self.records, levels)

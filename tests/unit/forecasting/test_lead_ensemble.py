@@ -16,6 +16,7 @@ from forecasting import (
     point_kernel,
     point_member,
     residual_histogram,
+    tempered_residuals,
 )
 from forecasting.errors import ModelError
 from forecasting.lead_average import add_losses, weights_of
@@ -27,18 +28,6 @@ from forecasting.lead_naive import NAIVE_MEMBERS
 from forecasting.lead_regression import FEATURE_SETS, LeadRegression
 from forecasting.naive import ExponentialLevel
 from forecasting.point_member import PointMember
-from forecasting.residual_histogram import (
-    BLOCKS,
-    CELLS,
-    PRIOR_DEVIATION,
-    TAIL_LEVEL,
-    add_residual,
-    count_residual,
-    empirical_quantiles,
-    fill_blocks,
-    prior_histogram,
-    residual_quantiles,
-)
 from forecasting.series import Series
 
 DAY = 288
@@ -231,100 +220,18 @@ def test_a_member_learns_only_from_features_that_it_sees():
     assert np.abs(few.weights[:, :, -1]).max() > 0.0
 
 
-def smooth_quantiles(histogram, levels, out) -> None:
-    residual_quantiles(histogram, filled_blocks(histogram), levels, out)
-
-
-def filled_blocks(histogram) -> np.ndarray:
-    blocks = np.empty((BLOCKS, 2))
-    fill_blocks(histogram, blocks)
-    return blocks
-
-
-def quantiles_of(residuals, levels, quantiles=smooth_quantiles) -> np.ndarray:
-    """What `quantiles` says after the residuals, which outweigh the prior."""
-    histogram, out = prior_histogram(), np.empty(len(levels))
-    histogram[:CELLS] *= 1e-9
-    for value in residuals:
-        add_residual(histogram, value, 1.0)
-    quantiles(histogram, np.array(levels), out)
-    return out
-
-
-def test_empirical_quantiles_are_those_of_the_residuals():
-    z = np.random.default_rng(0).standard_t(3, 20_000)
-    levels = [0.001, 0.05, 0.5, 0.9, 0.95, 0.999]
-    said = quantiles_of(z, levels, empirical_quantiles)
-    np.testing.assert_allclose(said, np.quantile(z, levels), rtol=0.05, atol=0.03)
-
-
-def test_the_tail_is_empirical_up_to_its_level_and_exponential_above():
-    z = np.random.default_rng(0).standard_t(3, 20_000)
-    up_to, above = [0.001, 0.05, 0.5, TAIL_LEVEL], np.array([0.95, 0.99, 0.999, 0.9999])
-    said = quantiles_of(z, [*up_to, *above])
-    np.testing.assert_array_equal(said[:4], quantiles_of(z, up_to, empirical_quantiles))
-    threshold = np.quantile(z, TAIL_LEVEL)
-    mean_excess = (z[z > threshold] - threshold).mean()
-    expected = threshold + mean_excess * np.log((1 - TAIL_LEVEL) / (1 - above))
-    np.testing.assert_allclose(said[4:], expected, rtol=0.02)
-
-
-def test_the_tail_of_exponential_residuals_is_theirs_at_levels_never_seen():
-    # Of 3,000 residuals the largest says what happens once in 3,000; the mean excess says it of once in 10,000 too.
-    z = -2.0 * np.log(1 - (np.arange(3000) + 0.5) / 3000)
-    levels = np.array([0.95, 0.99, 0.999, 0.9999])
-    np.testing.assert_allclose(quantiles_of(z, levels), -2.0 * np.log(1 - levels), rtol=0.01)
-
-
-@pytest.mark.parametrize("residuals", [[], [0.3] * 50, [1e9] * 50, [-1e9] * 50, np.linspace(-2.0, 1e3, 99) ** 3])
-@pytest.mark.parametrize("quantiles", [smooth_quantiles, empirical_quantiles])
-def test_quantiles_never_fall_with_the_level(residuals, quantiles):
-    said = quantiles_of(residuals, np.r_[np.linspace(0.001, 0.999, 333), 0.9999], quantiles)
-    assert np.isfinite(said).all()
-    assert (np.diff(said) >= -1e-9).all()
-
-
-def test_the_prior_is_a_normal():
-    out = np.empty(3)
-    empirical_quantiles(prior_histogram(), np.array([0.05, 0.5, 0.95]), out)
-    np.testing.assert_allclose(out, PRIOR_DEVIATION * np.array([-1.645, 0.0, 1.645]), atol=0.03)
-
-
-def test_growing_weights_forget_and_never_overflow():
-    histogram, out = prior_histogram(), np.empty(1)
-    for value, times in ((-5.0, 3000), (5.0, 3000)):
-        for _ in range(times):
-            add_residual(histogram, value, 1.5)
-    smooth_quantiles(histogram, np.array([0.01]), out)
-    assert np.isfinite(histogram).all()
-    assert out[0] == pytest.approx(5.0, rel=0.05)
-
-
-def test_residuals_beyond_the_table_count_at_its_ends():
-    histogram = prior_histogram()
-    add_residual(histogram, 1e9, 1.0)
-    add_residual(histogram, -1e9, 1.0)
-    assert min(histogram[0], histogram[CELLS - 1]) >= 1.0
-
-
-def test_block_sums_follow_each_residual_to_the_bit():
-    histogram = prior_histogram()
-    blocks = filled_blocks(histogram)
-    for z in np.random.default_rng(0).standard_t(2, 300) * 5.0:
-        # So fast a growth folds the weights back on the way.
-        count_residual(histogram, blocks, z, 7.0)
-        np.testing.assert_array_equal(blocks, filled_blocks(histogram))
-    assert histogram[CELLS] < 7.0**300
-
-
 def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
     compiled = arrays_of(_trained())
-    for name in ("add_residual", "_sum_block", "fill_blocks", "_quantiles_until", "_mean_excess"):
-        monkeypatch.setattr(residual_histogram, name, getattr(residual_histogram, name).py_func)
-    for name in ("count_residual", "fill_blocks", "residual_quantiles"):
-        function = getattr(residual_histogram, name)
-        monkeypatch.setattr(lead_kernels, name, getattr(function, "py_func", function))
-    functions = ("spread_prior", "bounded_spread", "row_before", "blocks_of", "count_residuals", "learn_target")
+    for name in ("add_residual", "_sum_block", "fill_blocks", "sum_block_of", "quantiles_until", "mean_excess_over"):
+        python = getattr(residual_histogram, name).py_func
+        for module in (residual_histogram, tempered_residuals):
+            monkeypatch.setattr(module, name, python, raising=False)
+    for name in ("tempered", "_usual_log_spread", "_step", "count_residual", "residual_quantiles", "blocks_of"):
+        python = getattr(tempered_residuals, name).py_func
+        for module in (tempered_residuals, lead_kernels, point_kernel, lead_naive):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, python)
+    functions = ("spread_prior", "bounded_spread", "row_before", "count_residuals", "learn_target")
     for name in (*functions, "solve_ridge", "predict", "quantiles_from"):
         monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
         for module in (point_kernel, lead_naive):

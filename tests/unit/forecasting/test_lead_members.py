@@ -245,9 +245,9 @@ def test_residuals_are_those_of_the_forecast_for_the_newest_bin(lead):
 def test_an_outage_teaches_members_nothing():
     for start in (Boosted.start(lead=1), PointMember.start(LastValue(), lead=1)):
         history, member = walked(start, daily(3))
-        before = member.histograms
+        before = member.records
         _, member = learned(history, member, [NAN] * 20)
-        np.testing.assert_array_equal(member.histograms, before)
+        np.testing.assert_array_equal(member.records, before)
 
 
 def test_members_join_the_ensemble_beside_regressions():
