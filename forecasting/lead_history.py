@@ -17,7 +17,7 @@ from forecasting.bit_log import BitLog
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, demand_of, targets_between
-from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
+from forecasting.lead_history_kernel import bound_of, see_bins
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
 
@@ -104,7 +104,7 @@ class LeadHistory:
     @property
     def bound_log(self) -> float:
         """Log demand that no forecast may exceed."""
-        return self.peak_log + HEADROOM_LOG
+        return float(bound_of(self.peak_log, self.bins, self.day))
 
     def append(self, demand: float) -> Self:
         """The history with one more bin; `demand` is NaN where it is missing."""

@@ -28,10 +28,12 @@ def ahead(run, bins, demand):
     return run.fleet.observe(run.observations[-1].now_s + bins * BIN_S, {"requests": demand})
 
 
-def test_one_absurd_bin_orders_and_releases_nothing(spec, steady):
+def test_one_absurd_bin_counts_as_a_missing_one(spec, steady):
     decision, _ = decide(spec, steady.state, ahead(steady, 1, 1e7))
+    missing, _ = decide(spec, steady.state, ahead(steady, 1, np.nan))
     assert Reason.DEMAND_MISSING in decision.reasons
-    assert decision.desired == decision.current
+    assert decision == missing
+    assert decision.current <= decision.desired <= decision.current + 1
 
 
 def test_an_absurd_demand_that_comes_again_is_believed(spec, steady):
