@@ -92,21 +92,23 @@ class AppendLog:
         """
         buffer, first, stop = self._buffer, self._first, self._stop
         if buffer.used != stop or stop + rows > len(buffer.rows):
-            buffer = self._copied(rows)
+            buffer = _with_room(self.rows, rows)
             first, stop = 0, len(self)
         buffer.used = stop + rows
         window = buffer.rows[first : stop + rows]
         forget = 0 if self.rows_max is None else max(0, len(window) - self.rows_max)
         return type(self)(self.rows_max, self.dropped + forget, buffer, first + forget, stop + rows), window
 
-    def _copied(self, more: int) -> _Buffer:
-        kept = self.rows
-        needed = len(kept) + more
-        spare = max(_SPARE_ROWS_MIN, needed // _SPARE_SHARE)
-        rows = np.empty((needed + spare, *kept.shape[1:]), dtype=kept.dtype)
-        rows[: len(kept)] = kept
-        return _Buffer(rows, len(kept))
+
+def _with_room(kept: npt.NDArray[Any], more: int) -> _Buffer:
+    needed = len(kept) + more
+    spare = max(_SPARE_ROWS_MIN, needed // _SPARE_SHARE)
+    rows = np.empty((needed + spare, *kept.shape[1:]), dtype=kept.dtype)
+    rows[: len(kept)] = kept
+    return _Buffer(rows, len(kept))
 
 
 def _restored(rows_max: int | None, dropped: int, rows: npt.NDArray[Any]) -> AppendLog:
-    return AppendLog(rows_max, dropped, _Buffer(rows, len(rows)), 0, len(rows))
+    # With room, since a log that is taken up again grows: the buffers of 5,000 that all grew at once left holes of
+    # 100 kB an object.
+    return AppendLog(rows_max, dropped, _with_room(rows, 0), 0, len(rows))

@@ -8,7 +8,7 @@ import numpy as np
 
 from forecasting.bit_log import BitLog
 from forecasting.lead_features import BoolArray, IntArray, demand_of
-from forecasting.series import FloatArray, Series
+from forecasting.series import Float32Array, FloatArray, Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LeadBins:
     first: int
     known: int
     start_s: float
-    log_demand: FloatArray
+    log_demand: Float32Array
     earlier_missing: BitLog
     missing: BoolArray
     earlier_features: FloatArray

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from forecasting.kernel import kernel
 from forecasting.lead_rhythm import hourly_changes, size_at_this_time
 from forecasting.lead_windows import max_between, mean_around, mean_before, median_of
-from forecasting.series import FloatArray
+from forecasting.series import Float32Array, FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -27,10 +27,11 @@ SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 32)))
 
 # Windows as long as a day hold 86,400 bins at one a second; 256 strided samples give their spread within 5 %.
 _SAMPLES_MAX = 256
+_ROUNDING = 1e-6
 
 
 @kernel()
-def step_spread(values: FloatArray, known: int, width: int) -> float:
+def step_spread(values: Float32Array, known: int, width: int) -> float:
     """Root mean square change from bin to bin over the last `width` bins before `known`."""
     first = max(1, known - width)
     stride = max(1, (known - first) // _SAMPLES_MAX)
@@ -43,7 +44,7 @@ def step_spread(values: FloatArray, known: int, width: int) -> float:
 
 
 @kernel()
-def seasonal_ratios(log_demand: FloatArray, lead: int, day: int, level: float, out: FloatArray) -> None:
+def seasonal_ratios(log_demand: Float32Array, lead: int, day: int, level: float, out: FloatArray) -> None:
     """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
 
     Each is relative to `level` directly ("as high as then") or to that day's own level ("as much higher as then").
@@ -83,7 +84,7 @@ def seasonal_ratios(log_demand: FloatArray, lead: int, day: int, level: float, o
 
 
 @kernel()
-def seasonal_step(log_demand: FloatArray, day: int) -> float:
+def seasonal_step(log_demand: Float32Array, day: int) -> float:
     """How much the next bin's log demand usually differs from the last one's: the median over earlier days."""
     known = len(log_demand)
     steps = np.empty(SEASON_DAYS)
@@ -98,7 +99,7 @@ def seasonal_step(log_demand: FloatArray, day: int) -> float:
 
 
 @kernel()
-def targets_between(log_demand: FloatArray, width: int) -> tuple[float, float]:
+def targets_between(log_demand: Float32Array, width: int) -> tuple[float, float]:
     """Log demand of the last bin, and the peak of the last `width` bins."""
     known = len(log_demand)
     return log_demand[known - 1], max_between(log_demand, known - width, known)
@@ -106,7 +107,7 @@ def targets_between(log_demand: FloatArray, width: int) -> tuple[float, float]:
 
 @kernel()
 def lead_features(
-    log_demand: FloatArray, day_sum: float, lead: int, day: int, target_s: float, out: FloatArray
+    log_demand: Float32Array, day_sum: float, lead: int, day: int, target_s: float, out: FloatArray
 ) -> float:
     """Fill `out`, shape (FEATURES,), and return the level that the targets are measured against.
 
@@ -151,9 +152,18 @@ def lead_features(
 
 
 @kernel()
-def demand_of(log_demand: FloatArray, missing: BoolArray, floor: float) -> FloatArray:
+def demand_at(log_demand: float, floor: float) -> float:
+    """Work per second from log(demand + floor), which a float32 holds to a millionth of the floor: less is nothing."""
+    demand = math.exp(log_demand) - floor
+    return demand if demand > _ROUNDING * floor else 0.0
+
+
+@kernel()
+def demand_of(log_demand: Float32Array, missing: BoolArray, floor: float) -> FloatArray:
     """Work per second from log(demand + floor), NaN where it is missing, shape (n,)."""
     demand = np.empty(len(log_demand))
-    for i in range(len(log_demand)):
-        demand[i] = math.nan if missing[i] else max(0.0, math.exp(log_demand[i]) - floor)
+    # As float64 first: the exponential of a float32 is one.
+    demand[:] = log_demand
+    for i in range(len(demand)):
+        demand[i] = math.nan if missing[i] else demand_at(demand[i], floor)
     return demand

@@ -14,7 +14,7 @@ from forecasting.lead_features import (
     seasonal_step,
     targets_between,
 )
-from forecasting.series import FloatArray
+from forecasting.series import Float32Array, FloatArray
 
 # Largest demand seen, forgotten at half in 14 days: forecasts stay below 1.28 times it at first (0.25 in logs), and
 # below twice it once a week is known. Without a bound one extreme quantile after a 60-fold jump asked for 14 times the
@@ -34,7 +34,7 @@ def bound_of(peak_log: float, bins: int, day: int) -> float:
 
 
 @kernel()
-def smallest(values: FloatArray) -> float:
+def smallest(values: Float32Array) -> float:
     """Least of `values`, shape (n,), n >= 1, without NaN: numpy's `min` takes 0.4 s to compile."""
     least = values[0]
     for i in range(1, len(values)):
@@ -43,7 +43,7 @@ def smallest(values: FloatArray) -> float:
 
 
 @kernel()
-def imputed(log_demand: FloatArray, day: int, peak_log: float) -> float:
+def imputed(log_demand: Float32Array, day: int, peak_log: float) -> float:
     """Log demand of a missing bin: the one before, moved as the same time on earlier days moved.
 
     Not outside what was seen: yesterday's fall from 1,000 to 10 would leave next to nothing of today's 20.
@@ -66,7 +66,7 @@ def see_bins(
     next_start_s: float,
     peak_log: float,
     day_sum: float,
-    log_demand: FloatArray,
+    log_demand: Float32Array,
     missing: BoolArray,
     features: FloatArray,
     matured: BoolArray,

@@ -67,7 +67,9 @@ class NaiveMember:
     def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
         middle = float(bins.features[0, FEATURES]) if math.isnan(self.middle) else self.middle
-        middles = bins.log_demand[-len(bins) :] if self.name == LAST_VALUE else np.full(len(bins), middle)
+        middles = np.full(len(bins), middle)
+        if self.name == LAST_VALUE:
+            middles[:] = bins.log_demand[-len(bins) :]
         records = self.records.copy()
         predictions = np.empty((len(bins), PREDICTION))
         said = np.empty((len(bins), TARGETS, len(levels)))

@@ -12,7 +12,7 @@ import math
 
 from forecasting.kernel import kernel
 from forecasting.lead_windows import max_between, mean_before
-from forecasting.series import FloatArray
+from forecasting.series import Float32Array, FloatArray
 
 # A day of hours: twelve know the minute less well (2 % more loss where jumps keep to it), three days and a week
 # remember what has changed since (1 % more on a production service).
@@ -25,7 +25,7 @@ _SIZE_FLOOR = 0.01
 
 
 @kernel()
-def hourly_changes(log_demand: FloatArray, lead: int, hour: int, usual_log_size: float, out: FloatArray) -> None:
+def hourly_changes(log_demand: Float32Array, lead: int, hour: int, usual_log_size: float, out: FloatArray) -> None:
     """Fill out[0:3] with how demand changed over a lead from this minute of the last hours.
 
     The mean change, the mean log of its size, and the mean rise of the peak until then. Without enough hours, in bins
@@ -54,7 +54,7 @@ def hourly_changes(log_demand: FloatArray, lead: int, hour: int, usual_log_size:
 
 
 @kernel()
-def size_at_this_time(log_demand: FloatArray, lead: int, day: int, days: int, usual_log_size: float) -> float:
+def size_at_this_time(log_demand: Float32Array, lead: int, day: int, days: int, usual_log_size: float) -> float:
     """Mean log size of the change over a lead around this time of the last days; `usual_log_size` without one."""
     known = len(log_demand)
     step = max(1, lead // _ORIGINS_PER_SIDE)

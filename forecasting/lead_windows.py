@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from forecasting.kernel import kernel
-from forecasting.series import FloatArray
+from forecasting.series import RealArray
 
 
 @kernel()
-def sum_between(values: FloatArray, first: int, stop: int) -> float:
+def sum_between(values: RealArray, first: int, stop: int) -> float:
     """Sum of values[first:stop] as four sums, which a processor adds up at once: each add waits for the last one."""
     a = b = c = d = 0.0
     whole = first + (stop - first) // 4 * 4
@@ -22,14 +22,14 @@ def sum_between(values: FloatArray, first: int, stop: int) -> float:
 
 
 @kernel()
-def mean_before(values: FloatArray, stop: int, width: int) -> float:
+def mean_before(values: RealArray, stop: int, width: int) -> float:
     """Mean of the `width` values before `stop`, fewer where the history is shorter."""
     first = max(0, stop - width)
     return sum_between(values, first, stop) / max(1, stop - first)
 
 
 @kernel()
-def mean_around(values: FloatArray, index: int, half: int) -> float:
+def mean_around(values: RealArray, index: int, half: int) -> float:
     """Mean of the values from index - half to index + half that are known."""
     first = max(0, index - half)
     stop = min(len(values), index + half + 1)
@@ -37,7 +37,7 @@ def mean_around(values: FloatArray, index: int, half: int) -> float:
 
 
 @kernel()
-def max_between(values: FloatArray, first: int, stop: int) -> float:
+def max_between(values: RealArray, first: int, stop: int) -> float:
     """Largest of values[first:stop], which must not be empty."""
     largest = values[first]
     for i in range(first + 1, stop):
@@ -46,7 +46,7 @@ def max_between(values: FloatArray, first: int, stop: int) -> float:
 
 
 @kernel()
-def median_of(values: FloatArray, count: int) -> float:
+def median_of(values: RealArray, count: int) -> float:
     """Median of the first `count` values, which are put in order; 0 where there are none."""
     if count == 0:
         return 0.0

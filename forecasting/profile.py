@@ -151,7 +151,7 @@ def _filtered(series: Series, periods: tuple[int, ...], level_half_life_s: float
     longest = max(periods, default=1)
     state = State(
         seen=np.zeros(1, dtype=np.int64),
-        ring=np.zeros(longest),
+        ring=np.zeros(longest, dtype=np.float32),
         known=np.zeros(longest, dtype=np.bool_),
         ratios=np.ones(sum(slots)),
         cycles=np.zeros(sum(slots)),

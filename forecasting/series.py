@@ -12,6 +12,8 @@ from forecasting.append_log import AppendLog
 from forecasting.errors import SeriesError
 
 FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+RealArray = FloatArray | Float32Array
 
 
 @dataclass(frozen=True, slots=True)

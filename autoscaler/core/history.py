@@ -97,7 +97,7 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
         next_start_s=state.next_start_s + bins * spec.bin_s,
         forecasts=forecasts,
         calm=calm,
-        needs=needs[-1],
+        needs=needs[-1].copy(),
         trials=trials,
         bins=state.bins + bins,
     )

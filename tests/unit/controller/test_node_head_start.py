@@ -137,8 +137,8 @@ def test_only_the_leader_writes(run_of):
 
 
 def test_an_outage_of_the_metrics_takes_no_placeholder_away(run_of):
-    run = run_of(DAY * 3)
-    run.tick(144 * 2 + 98)
+    run = run_of(DAY * 5)
+    run.tick(144 * 4 + 98)
     before = run.workload.placeholders.desired
     assert before >= 4
     run.world.failure = "Timeout"

@@ -146,7 +146,7 @@ def buffers_of(state: object, found: dict[int, np.ndarray]) -> int:
     return sum(array.nbytes for array in found.values())
 
 
-def test_two_weeks_of_minutes_take_less_than_450_kb_at_any_time():
+def test_two_weeks_of_minutes_take_less_than_230_kb_at_any_time():
     bins = 14 * 1440
     rate = 50.0 + 40.0 * np.sin(2 * np.pi * np.arange(bins) / 1440)
     demand = np.random.default_rng(0).poisson(60 * rate) / 60.0
@@ -156,4 +156,4 @@ def test_two_weeks_of_minutes_take_less_than_450_kb_at_any_time():
     for value in demand[-2000:]:
         ensemble = ensemble.update(float(value))
         sizes.append(buffers_of(ensemble, {}))
-    assert 300_000 < max(sizes) < 450_000
+    assert 150_000 < max(sizes) < 230_000

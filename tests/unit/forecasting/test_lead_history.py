@@ -52,7 +52,7 @@ def test_features_on_a_ramp_of_the_log_are_its_distances():
     # The target's time a day, a week and (the median) four days ago, against the last bin.
     expected[[11, 14, 16]] = np.array([4 - DAY, 4 - 7 * DAY, 4 - 4 * DAY]) * SLOPE
     expected[18:22] = np.abs([expected[11], expected[16], 0.0, expected[1]])
-    np.testing.assert_allclose(features[:22], expected, atol=1e-9)
+    np.testing.assert_allclose(features[:22], expected, atol=1e-6)
 
 
 def test_features_know_the_time_of_the_target():
@@ -158,8 +158,16 @@ def test_a_gap_is_never_filled_below_the_lowest_that_came(lowest):
     yesterday = np.r_[np.full(12, 1000.0), np.full(12, lowest)]
     history = history_of(np.r_[np.tile(yesterday, 3), np.full(12, 20.0), np.full(6, math.nan)])
     imputed = np.exp(history.log_demand.rows[-6:]) - FLOOR
-    assert imputed.min() == pytest.approx(lowest, abs=1e-9)
-    assert history.latest_demand == pytest.approx(lowest, abs=1e-9)
+    assert imputed.min() == pytest.approx(lowest, abs=1e-5)
+    assert history.latest_demand == pytest.approx(lowest, rel=1e-6)
+
+
+@pytest.mark.parametrize("floor", [1e-3, 0.7, 1.6, 333.3])
+def test_no_demand_is_remembered_as_none(floor):
+    history = LeadHistory.start(lead=3, bin_s=HOUR_S, floor=floor).extend(np.array([5.0, 0.0, math.nan]))[0]
+    np.testing.assert_array_equal(history.demand_of_last(2), 0.0)
+    assert history.latest_demand == 0.0
+    np.testing.assert_allclose(history.demand_of_last(3)[0], 5.0, rtol=1e-6 * max(1.0, floor))
 
 
 def test_missing_bins_before_the_first_known_one_only_move_the_clock():
@@ -195,7 +203,7 @@ def test_impossible_demand_is_refused(bad):
 def test_the_sum_over_the_last_day_is_that_of_its_bins():
     for bins in (5, DAY, 9 * DAY + 3):
         history = history_of(daily(bins))
-        assert history.day_sum == pytest.approx(history.log_demand.rows[-DAY:].sum(), rel=1e-12)
+        assert history.day_sum == pytest.approx(history.log_demand.rows[-DAY:].sum(dtype=np.float64), rel=1e-12)
 
 
 def test_a_run_of_bins_starts_with_the_first_known_one_and_knows_what_was_before():
@@ -205,11 +213,11 @@ def test_a_run_of_bins_starts_with_the_first_known_one_and_knows_what_was_before
     assert (bins.first, bins.known, bins.start_s, len(bins)) == (3, 0, 3 * HOUR_S, 12)
     history, bins = history.extend(demand[15:])
     assert (bins.first, bins.known, bins.start_s, len(bins)) == (15, 12, 15 * HOUR_S, 28)
-    np.testing.assert_allclose(bins.demand(-12, 28), demand[3:])
+    np.testing.assert_allclose(bins.demand(-12, 28), demand[3:], rtol=1e-6)
     assert [bins.known_at(index) for index in (0, 4, 5, 6)] == [13, 17, 17, 18]
     assert (history.bins, history.bins_known, history.missing_at) == (43, 39, 20)
     fit_on = bins.until(20, 10)
-    np.testing.assert_allclose(fit_on.values, demand[25:35])
+    np.testing.assert_allclose(fit_on.values, demand[25:35], rtol=1e-6)
     assert (fit_on.start_s, bins.until(20, 1000).start_s) == (25 * HOUR_S, 3 * HOUR_S)
 
 
@@ -232,8 +240,8 @@ def test_a_run_of_bins_has_the_origins_that_matured_one_by_one(lead):
 
 def test_more_is_remembered_than_features_look_back_on():
     history = history_of(daily(40 * DAY), lead=3)
-    assert len(history.log_demand) == len(history.missing) == 28 * DAY
-    assert history.log_demand.rows_max == 28 * DAY
+    assert len(history.log_demand) == len(history.missing) == 14 * DAY
+    assert history.log_demand.rows_max == 14 * DAY
     short = history_of(daily(40 * DAY)[-(7 * DAY + 5) :], lead=3)
     np.testing.assert_allclose(history.latest[0][:22], short.latest[0][:22], atol=1e-12)
 
@@ -248,11 +256,14 @@ def test_kernels_equal_their_python_form(monkeypatch):
                 (windows_module, ("sum_between",)),
                 (rhythm_module, ("mean_before", "max_between")),
                 (features_module, ("mean_before", "mean_around", "max_between", "median_of")),
-                (features_module, ("step_spread", "seasonal_ratios", "hourly_changes", "size_at_this_time")),
+                (
+                    features_module,
+                    ("step_spread", "seasonal_ratios", "hourly_changes", "size_at_this_time", "demand_at"),
+                ),
             ):
                 for name in names:
                     monkeypatch.setattr(module, name, getattr(module, name).py_func)
-            for name in ("imputed", "lead_features", "seasonal_step", "targets_between"):
+            for name in ("imputed", "bound_of", "lead_features", "seasonal_step", "targets_between"):
                 monkeypatch.setattr(kernel_module, name, getattr(kernel_module, name).py_func)
             monkeypatch.setattr(history_module, "see_bins", kernel_module.see_bins.py_func)
         history, bins = history_of([]).extend(demand)
@@ -261,5 +272,6 @@ def test_kernels_equal_their_python_form(monkeypatch):
         seen = demand_of(bins.log_demand, history.missing.rows, FLOOR)
         results.append((*arrays, seen, [history.day_sum, history.peak_log, history.next_start_s]))
     for fast, slow in zip(*results, strict=True):
-        np.testing.assert_allclose(slow, fast, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(results[0][6], demand, rtol=1e-9)
+        # Sums of float32 are in float32 where numpy adds them up.
+        np.testing.assert_allclose(slow, fast, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(results[0][6], demand, rtol=1e-6)

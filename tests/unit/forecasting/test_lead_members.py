@@ -220,7 +220,7 @@ def test_a_point_model_sees_missing_bins_as_missing():
             return LastValue().fit(series)
 
     walked(PointMember.start(Watched(), lead=1), values)
-    np.testing.assert_allclose(fitted_to[-1], values[: 2 * DAY], rtol=1e-9)
+    np.testing.assert_allclose(fitted_to[-1], values[: 2 * DAY], rtol=1e-6)
     np.testing.assert_array_equal(np.isnan(fitted_to[-1]), np.isnan(values[: 2 * DAY]))
     _, dark = walked(PointMember.start(LastValue(), lead=1), np.r_[values, np.full(3, NAN)])
     assert dark.predictions.rows[-1][:2].sum() == pytest.approx(math.log(values[-1] + 1.0))
