@@ -162,8 +162,8 @@ def demand_at(log_demand: float, floor: float) -> float:
 def demand_of(log_demand: Float32Array, missing: BoolArray, floor: float) -> FloatArray:
     """Work per second from log(demand + floor), NaN where it is missing, shape (n,)."""
     demand = np.empty(len(log_demand))
-    # As float64 first: the exponential of a float32 is one.
-    demand[:] = log_demand
     for i in range(len(demand)):
+        # As float64 first: the exponential of a float32 is one.
+        demand[i] = log_demand[i]
         demand[i] = math.nan if missing[i] else demand_at(demand[i], floor)
     return demand

@@ -1,7 +1,7 @@
 """5,000 objects in one process, each with a state of its own: seconds per tick, and memory.
 
-Part of `make benchmark-speed`. Memory is what a large fleet ends at: with 3 days of minutes it must stay below 1.5 GiB;
-with 14 days it doesn't yet, and is shown. Times are shown.
+Part of `make benchmark-speed`. Memory must stay below 1.5 GiB, also with 14 days of minutes, which is all that is
+remembered. Times are shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(1_800)
 
 OBJECTS = 5_000
 TICKS = 4
-RSS_MIB_MAX = {3: 1_536.0, 14: float("inf")}
+RSS_MIB_MAX = 1_536.0
 
 
 @pytest.mark.benchmark(group="5,000 objects forecast and decided")
@@ -34,4 +34,4 @@ def test_5_000_objects_with_histories_of_their_own(benchmark, days):
     measured = benchmark.pedantic(run, rounds=1)
     benchmark.extra_info.update(measured)
     sys.stderr.write(f"\n{OBJECTS:,} objects, {days} days of minutes: {measured}\n")
-    assert measured["rss_peak_mib"] < RSS_MIB_MAX[days]
+    assert measured["rss_peak_mib"] < RSS_MIB_MAX
