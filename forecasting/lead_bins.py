@@ -31,7 +31,7 @@ class LeadBins:
         matured: whether the bin is the target of an origin to learn from: the one lead + 1 bins before, where no bin
             in between is missing; shape (n,).
         targets: where it is, log demand in the bin, and the log peak since that origin; shape (n, TARGETS).
-        bounds: log demand that no forecast made after the bin may exceed, shape (n,).
+        bounds: log demand that forecasts made after the bin may not exceed, see lead_kernels.bound_at, shape (n,).
     """
 
     lead: int

@@ -17,7 +17,7 @@ from forecasting.bit_log import BitLog
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, demand_at, demand_of, targets_between
-from forecasting.lead_history_kernel import bound_of, see_bins
+from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
 
@@ -105,8 +105,8 @@ class LeadHistory:
 
     @property
     def bound_log(self) -> float:
-        """Log demand that no forecast may exceed."""
-        return float(bound_of(self.peak_log, self.bins, self.day))
+        """Log demand that forecasts may not exceed, see lead_kernels.bound_at."""
+        return self.peak_log + HEADROOM_LOG
 
     def append(self, demand: float) -> Self:
         """The history with one more bin; `demand` is NaN where it is missing."""

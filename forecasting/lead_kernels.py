@@ -44,6 +44,12 @@ _UPPER_SHARE = 0.7
 LOG_RESIDUAL_FLOOR = 0.01
 _LOG_SPREAD_MIN, _LOG_SPREAD_MAX = -5.0, 1.5
 
+# Above 99.98 % a quantile may pass the bound, at 99.99 % by a third (0.28 in logs): where nothing below it is seldom
+# enough late, it is paid for, and nowhere else. It keeps 69 % of 54 cases as seldom late as asked instead of 59. With
+# a bound of twice the largest demand at all levels it was as many, and regular services cost 4 % more.
+_WITHIN_BOUND = 0.9998
+_BEYOND_BOUND = 0.4
+
 RECENT_CHANGE = 7
 _FIXED_LOG_SPREAD = math.log(0.1)
 
@@ -187,6 +193,12 @@ def predict(seen: FloatArray, prior: float, level: float, bound: float, weights:
 
 
 @kernel()
+def bound_at(level: float, bound: float) -> float:
+    """Log demand that a quantile at this level may not exceed, from what those below 99.98 % may not."""
+    return bound + _BEYOND_BOUND * max(0.0, math.log((1.0 - _WITHIN_BOUND) / (1.0 - level)))
+
+
+@kernel()
 def quantiles_from(
     prediction: FloatArray, records: FloatArray, blocks: FloatArray, levels: FloatArray, out: FloatArray
 ) -> None:
@@ -195,7 +207,7 @@ def quantiles_from(
         residual_quantiles(records[k], blocks[k], levels, prediction[2 + 2 * k], out[k])
         for i in range(len(levels)):
             log_demand = prediction[0] + prediction[1 + 2 * k] + out[k, i]
-            out[k, i] = min(log_demand, prediction[PREDICTION - 1])
+            out[k, i] = min(log_demand, bound_at(levels[i], prediction[PREDICTION - 1]))
 
 
 @kernel(nogil=True)
@@ -227,7 +239,7 @@ def regress_bins(
         features: rows of the origins after each of these bins, shape (n, FEATURES + 1).
         matured: whether a bin is the target of an origin to learn from, shape (n,).
         targets: what came of it, shape (n, TARGETS).
-        bounds: log demand that no forecast made after a bin may exceed, shape (n,).
+        bounds: log demand that forecasts made after a bin may not exceed, see `bound_at`, shape (n,).
         first: bins seen before these.
         known: bins known after each of these, shape (n,).
         day: bins in a day.

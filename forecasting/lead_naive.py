@@ -113,7 +113,7 @@ def ratio_bins(
         middles: log demand that is said after each bin, shape (n,).
         matured: whether a bin is the target of an origin to learn from, shape (n,).
         targets: what came of it, shape (n, TARGETS).
-        bounds: log demand that no forecast made after a bin may exceed, shape (n,).
+        bounds: log demand that forecasts made after a bin may not exceed, see `bound_at`, shape (n,).
         day: bins in a day.
         lead: bins between the next bin and the target.
         levels: increasing, shape (q,).

@@ -44,7 +44,7 @@ def predict_around(
         ahead: forecast of the target bin, and the largest until then, work per second, shape (TARGETS,); where it is
             NaN the level is said.
         features: of the origin, and its level, shape (FEATURES + 1,).
-        bound: log demand that no forecast may exceed.
+        bound: log demand that forecasts may not exceed, see `bound_at`.
         lead: bins between the next bin and the target.
         floor: demand that doesn't matter.
         sizes: of recent residuals, see PointMember.
@@ -84,7 +84,7 @@ def spread_bins(
         features: rows of the origins after each bin, shape (n, FEATURES + 1).
         matured: whether a bin is the target of an origin to learn from, shape (n,).
         targets: what came of it, shape (n, TARGETS).
-        bounds: log demand that no forecast made after a bin may exceed, shape (n,).
+        bounds: log demand that forecasts made after a bin may not exceed, see `bound_at`, shape (n,).
         day: bins in a day.
         lead: bins between the next bin and the target.
         floor: demand that doesn't matter.

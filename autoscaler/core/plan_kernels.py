@@ -17,9 +17,8 @@ from forecasting.series import FloatArray
 IntArray = npt.NDArray[np.int64]
 
 # A need of exactly n replicas must not become n + 1 through rounding: a history is kept to a millionth of demand.
-_ROUNDING = 1e-6
-# Demand below this is none.
-_NOTHING = 1e-9
+_ROUNDING_SHARE = 1e-6
+_ROUNDING = 1e-9
 # The largest count. Beyond 9.2e18 the cast to 64 bits wraps to below zero: one bin with a demand of 1e300 let a whole
 # fleet go.
 COUNT_MAX = 2.0**53
@@ -79,13 +78,13 @@ def priced_level(needs: FloatArray, levels: FloatArray, late_price: float) -> in
 @kernel()
 def is_idle(demand_now: float, backlog_rs: float) -> bool:
     """Whether nothing arrived in the last bin and nothing is queued."""
-    return demand_now < _NOTHING and backlog_rs < _NOTHING
+    return demand_now < _ROUNDING and backlog_rs < _ROUNDING
 
 
 @kernel()
 def whole(replicas: float) -> int:
     """Fewest whole replicas for a need in fractions."""
-    return math.ceil(min(replicas, COUNT_MAX) * (1.0 - _ROUNDING))
+    return math.ceil(min(replicas, COUNT_MAX) * (1.0 - _ROUNDING_SHARE) - _ROUNDING)
 
 
 @kernel()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.core.plan_kernels import whole
 from autoscaler.core.risk import CANDIDATES, LEVELS, LOW, MEDIAN, Risk, cheapest_within
 
 
@@ -81,9 +82,7 @@ needs_at_lead = st.lists(st.floats(0.0, 1e6), min_size=len(LEVELS), max_size=len
 def test_a_price_finds_the_level_of_the_least_cost(needs, price):
     level = Risk(-1, price).level(needs)
     mass = np.diff(LEVELS, prepend=0.0)
-    costs = [
-        math.ceil(needs[i] - 1e-9) + price * float((mass * needs)[i + 1 :].sum()) for i in range(MEDIAN, len(LEVELS))
-    ]
+    costs = [whole(needs[i]) + price * float((mass * needs)[i + 1 :].sum()) for i in range(MEDIAN, len(LEVELS))]
     assert level >= MEDIAN
     assert costs[level - MEDIAN] == pytest.approx(min(costs))
 
@@ -91,7 +90,7 @@ def test_a_price_finds_the_level_of_the_least_cost(needs, price):
 @given(needs=needs_at_lead, price=st.floats(1e-3, 1e5), factor=st.floats(1.0, 100.0))
 def test_a_higher_price_never_orders_less(needs, price, factor):
     lower, higher = (needs[Risk(-1, late_price).level(needs)] for late_price in (price, price * factor))
-    assert math.ceil(lower - 1e-9) <= math.ceil(higher - 1e-9)
+    assert whole(lower) <= whole(higher)
 
 
 def test_where_demand_is_certain_a_price_buys_what_it_is_and_where_it_is_not_it_weighs():

@@ -220,6 +220,17 @@ def test_a_member_learns_only_from_features_that_it_sees():
     assert np.abs(few.weights[:, :, -1]).max() > 0.0
 
 
+def test_only_the_very_highest_levels_pass_the_bound():
+    # A jump without precedent after so steep a rise that everything seems possible.
+    fitted = ensemble_of().fit(series([*np.geomspace(1.0, 100.0, 60), 3_000.0]))
+    said = fitted.quantiles / np.exp(fitted.history.bound_log)
+    top = LEAD_LEVELS.tolist().index(0.9998)
+    assert said[:, : top + 1].max() <= 1.0
+    assert said.max() <= (0.0002 / 0.0001) ** 0.4
+    assert lead_kernels.bound_at(0.9999, 2.0) == pytest.approx(2.0 + 0.4 * np.log(2.0))
+    assert lead_kernels.bound_at(0.9998, 2.0) == pytest.approx(2.0)
+
+
 def test_demand_that_only_ever_falls_at_night_needs_no_headroom_there():
     rng = np.random.default_rng(0)
     bins = 14 * DAY
@@ -245,7 +256,7 @@ def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, python)
     functions = ("spread_prior", "bounded_spread", "row_before", "count_residuals", "learn_target")
-    for name in (*functions, "solve_ridge", "predict", "quantiles_from"):
+    for name in (*functions, "solve_ridge", "predict", "bound_at", "quantiles_from"):
         monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
         for module in (point_kernel, lead_naive):
             if hasattr(module, name):
