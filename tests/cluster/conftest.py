@@ -32,7 +32,16 @@ from cluster.waiting import wait_until
 
 FOLDER = Path(__file__).resolve().parent
 NODES = 3
+TEST_S = 900
 started: list[Process] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each wait here has a limit of its own; this one is for all of a test's together, programs' starts included."""
+    for item in items:
+        # All that are collected are in `items`, those of other folders too.
+        if item.path.resolve().is_relative_to(FOLDER) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -37,7 +37,7 @@ class Controller:
     ) -> None:
         command = [
             *(Path(sys.executable).with_name("headstart"), "run"),
-            *("--kubeconfig", kubeconfig, "--prometheus", prometheus_url, "--prometheus-timeout", "2s"),
+            *("--kubeconfig", kubeconfig, "--prometheus", prometheus_url),
             *("--namespace", namespace, "--lease-namespace", namespace),
             *("--tick", "1s", "--listen", "127.0.0.1:0"),
             *options,

@@ -45,7 +45,7 @@ class Kwok:
             ]
             return sum(one.type == "Ready" and one.status == "True" for one in conditions) == nodes
 
-        self.process.wait_until_ready(all_ready, timeout_s=30)
+        self.process.wait_until_ready(all_ready, timeout_s=90)
 
     def stop(self) -> None:
         """Stop; pods stay as they are."""

@@ -64,8 +64,7 @@ class Serving:
         self.address = address
         command = [
             *(Path(sys.executable).with_name("headstart"), "keda", "serve", "--prometheus", prometheus_url),
-            *("--prometheus-timeout", "2s", "--tick", f"{TICK_S}s"),
-            *("--listen", address, "--metrics-listen", "127.0.0.1:0"),
+            *("--tick", f"{TICK_S}s", "--listen", address, "--metrics-listen", "127.0.0.1:0"),
         ]
         self.process = Process(name, command, log=folder / f"{name}.log")
 

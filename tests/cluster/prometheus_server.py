@@ -78,7 +78,7 @@ class PrometheusServer:
     def start(self) -> None:
         """Start, or start again, and return once it answers queries (about 1 s). The first scrape comes 5 s later."""
         self.process.start()
-        self.process.wait_until_ready(lambda: self._get("/-/ready")[0] == 200, timeout_s=30)
+        self.process.wait_until_ready(lambda: self._get("/-/ready")[0] == 200, timeout_s=90)
 
     def stop(self) -> None:
         """Stop answering; samples are kept for the next start."""

@@ -77,7 +77,7 @@ def create(api: client.ApiClient, namespace: str) -> Callable[..., TargetKey]:
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
-    return wait_until(condition, timeout_s=40.0, what=what, every_s=0.05)
+    return wait_until(condition, timeout_s=90.0, what=what, every_s=0.05)
 
 
 def ready(view: KubeCluster, key: TargetKey) -> int:
@@ -96,9 +96,9 @@ def test_load_times_are_measured_by_phase(view: KubeCluster, create: Callable[..
         return len(learned.samples) == 3
 
     until(learn, "3 loads to be measured")
-    # The API's times are whole seconds; a busy machine adds a few.
+    # The API's times are whole seconds; a busy machine adds some.
     phases = {phase: latency.quantile_s(0.5) for phase, latency in learned.phases().items()}
-    assert 5.0 <= min(learned.recent_s) <= max(learned.recent_s) <= 25.0
+    assert 5.0 <= min(learned.recent_s) <= max(learned.recent_s) <= 60.0
     assert phases[Phase.STARTING] >= 1.0
     assert phases[Phase.READYING] >= 3.0
     assert view.objects()[0].metadata.name == "llm"

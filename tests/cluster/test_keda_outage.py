@@ -109,9 +109,12 @@ def test_fallback_counts_only_after_more_failures_than_its_threshold(chat: Workl
     chat.scaler.fault = Fault.NO_VALUE
     chat.wait_for_replicas(6)
     chat.wait_for_fallback("True")
-    health = chat.scaled.scaled_object("chat")["status"]["health"][f"s0-{METRIC}"]
-    assert health["status"] == "Failing"
-    assert health["numberOfFailures"] > FALLBACK["failureThreshold"]
+
+    def failures_are_told() -> bool:
+        health = chat.scaled.scaled_object("chat")["status"]["health"][f"s0-{METRIC}"]
+        return bool(health["status"] == "Failing" and health["numberOfFailures"] > FALLBACK["failureThreshold"])
+
+    wait_until(failures_are_told, timeout_s=30, what="the ScaledObject to tell of more failures than its threshold")
 
     chat.scaler.fault = None
     chat.wait_for_replicas(4)

@@ -51,10 +51,11 @@ def test_a_controller_that_starts_without_prometheus_waits_for_its_history(
     held: list[Record] = []
 
     def stands_on_history() -> bool:
-        held[:] = [each for each in controller.decisions() if SHORT & set(each.decision.reasons)]
-        return len(held) < len(controller.decisions())
+        decisions = controller.decisions()
+        held[:] = [each for each in decisions if SHORT & set(each.decision.reasons)]
+        return len(held) < len(decisions)
 
     wait_until(stands_on_history, timeout_s=90, what="a decision that stands on the history")
-    assert live.condition("chat", "Ready") == ("True", "Deciding")
+    wait_until(lambda: live.condition("chat", "Ready") == ("True", "Deciding"), timeout_s=30, what="the status of it")
     assert all(each.decision.desired == 12 for each in held)
     assert controller.end() == 0

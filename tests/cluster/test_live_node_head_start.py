@@ -131,8 +131,12 @@ def test_placeholders_are_ordered_one_node_ahead_and_make_room_for_replicas(
         what="the word that there are no placeholders",
     )
     for name in ("chat", "beside"):
-        assert live.condition(name, "ScalingActive") == ("True", "Scale")
-        assert live.condition(name, "Ready") == ("True", "Deciding")
+        for condition, told in (("ScalingActive", ("True", "Scale")), ("Ready", ("True", "Deciding"))):
+            wait_until(
+                lambda name=name, condition=condition, told=told: live.condition(name, condition) == told,
+                timeout_s=60,
+                what=f"{name}'s {condition} to be {told}",
+            )
     assert live.condition("beside", "NodeHeadStart") == ("", "")
     wait_until(lambda: lead_s(controller) == LOAD_S + NODE_S, timeout_s=30, what="loads to be planned with a node each")
 
@@ -181,15 +185,18 @@ def test_how_long_a_node_takes_is_learned_from_a_pod_that_waited_for_one(
     live.create_autoscaler(predictive_autoscaler("chat", target="chat", query="sum(demand)", mode="Shadow"))
     controller = headstart("one", prometheus_url=prometheus.url)
     client.AppsV1Api(api).create_namespaced_deployment(live.namespace, body, _request_timeout=10)
-    created_s = time.time()
     controller.start_until_ready()
 
-    def unschedulable() -> bool:
-        pods = core.list_namespaced_pod(live.namespace, _request_timeout=10).items
-        conditions = [one for pod in pods for one in pod.status.conditions or []]
-        return any(one.type == "PodScheduled" and one.reason == "Unschedulable" for one in conditions)
+    def unschedulable_since_s() -> float:
+        """When the pod that finds no node was created; 0.0 before it finds none."""
+        for pod in core.list_namespaced_pod(live.namespace, _request_timeout=10).items:
+            for one in pod.status.conditions or []:
+                if one.type == "PodScheduled" and one.reason == "Unschedulable":
+                    return float(pod.metadata.creation_timestamp.timestamp())
+        return 0.0
 
-    wait_until(unschedulable, timeout_s=30, what="the pod to find no node")
+    # What is learned counts from the pod's creation, and not from the Deployment's.
+    created_s = wait_until(unschedulable_since_s, timeout_s=90, what="the pod to find no node")
     time.sleep(max(0.0, created_s + NODE_WAIT_S_MIN + 2.0 - time.time()))
     node = fake_node(f"late-{live.namespace}")
     node["metadata"]["labels"] |= label

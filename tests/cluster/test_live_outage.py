@@ -119,10 +119,12 @@ def test_a_restart_of_the_api_server_is_survived(
     wait_until(lambda: live.replicas("chat") >= DEMAND, timeout_s=60, what="replicas")
 
     cluster.stop_api_server()
-    stopped_s = controller.decisions()[-1].observation.now_s
-    exporter.set("demand", 2 * MORE)
-    controller.wait_for_decision(stopped_s + 3 * 2)
-    cluster.start_api_server()
+    try:
+        stopped_s = controller.decisions()[-1].observation.now_s
+        exporter.set("demand", 2 * MORE)
+        controller.wait_for_decision(stopped_s + 3 * 2)
+    finally:
+        cluster.start_api_server()
 
     wait_until(lambda: live.replicas("chat") >= 2 * MORE, timeout_s=90, what="replicas for more demand")
     wait_until(lambda: live.condition("chat", "Ready") == ("True", "Deciding"), timeout_s=60, what="a new status")

@@ -116,7 +116,7 @@ def test_both_replicas_are_admitted_and_run_on_different_nodes(
         pods = core.list_namespaced_pod(NAMESPACE, _request_timeout=5).items
         return [each for each in pods if each.spec.node_name and not each.metadata.deletion_timestamp]
 
-    pods = wait_until(lambda: placed() if len(placed()) == 2 else [], timeout_s=30, what="two replicas on nodes")
+    pods = wait_until(lambda: placed() if len(placed()) == 2 else [], timeout_s=90, what="two replicas on nodes")
     assert len({each.spec.node_name for each in pods}) == 2
     # Enforced at admission, which the warnings of a dry run would have foretold.
     labels = core.read_namespace(NAMESPACE, _request_timeout=5).metadata.labels

@@ -105,12 +105,12 @@ def account(request: pytest.FixtureRequest, cluster: ControlPlane, kubectl: Kube
         acting = Account(api)
         # The authorizer follows by a watch of its own.
         for right in NEEDED[overlay] | LEASES:
-            wait_until(lambda right=right: acting.may(right, namespace=NAMESPACE), timeout_s=10, what=f"{right}")
+            wait_until(lambda right=right: acting.may(right, namespace=NAMESPACE), timeout_s=60, what=f"{right}")
         yield acting
         kubectl("delete", "clusterrolebinding,clusterrole", "--ignore-not-found", *ROLES)
         wait_until(
             lambda: not any(acting.may(right, namespace=NAMESPACE) for right in NEEDED[overlay]),
-            timeout_s=10,
+            timeout_s=60,
             what="the rights to be gone",
         )
 
@@ -217,7 +217,7 @@ def test_what_headstart_does_needs_every_right_that_it_has_and_no_other(
     lead_and_resign(account.kube)
     view = KubeCluster(account.kube).start()
     try:
-        assert view.wait_synced(20.0), view.errors()
+        assert view.wait_synced(60.0), view.errors()
         found = wait_until(lambda: seen(view, namespace), timeout_s=30, what="all objects, targets and owners")
         assert view.errors() == ()
     finally:
@@ -268,7 +268,7 @@ def test_warm_nodes_need_every_right_of_their_component_and_no_other(
     kubectl("apply", "--server-side", "--filename", component)
     try:
         for right in WARM_NODES:
-            wait_until(lambda right=right: account.may(right, namespace=namespace), timeout_s=10, what=f"{right}")
+            wait_until(lambda right=right: account.may(right, namespace=namespace), timeout_s=60, what=f"{right}")
         assert {place(kind).action for kind in missing} == {Action.PATCHED}
         assert account.transport.used == WARM_NODES
     finally:
@@ -327,7 +327,7 @@ def test_role_bindings_limit_it_to_one_namespace(
     for right in NEEDED[overlay]:
         wait_until(
             lambda right=right: account.may(right, namespace=namespace) and not account.may(right, namespace="default"),
-            timeout_s=10,
+            timeout_s=60,
             what=f"{right} to count in one namespace only",
         )
     create_objects(api, namespace)
