@@ -27,6 +27,7 @@ SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 32)))
 
 # Windows as long as a day hold 86,400 bins at one a second; 256 strided samples give their spread within 5 %.
 _SAMPLES_MAX = 256
+# Logs are kept as float32, whose last place is at most a millionth for demand up to e^32.
 _ROUNDING = 1e-6
 
 

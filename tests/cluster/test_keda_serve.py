@@ -65,11 +65,11 @@ def test_a_process_that_is_stopped_for_a_while_holds_the_replicas(
     chat.wait_for(LOW, timeout_s=START_S)
     with headstart.process.paused():
         exporter.set("demand", HIGH)
-        # What the HPA had asked for before is carried out.
+        # What was decided before is carried out, and may be more than the demand of now: the start had a backlog.
         time.sleep(3)
-        low = chat.replicas()
-        assert LOW <= low < HIGH
-        assert stays(lambda: chat.replicas() == low, for_s=10)
+        held = chat.replicas()
+        assert held >= LOW
+        assert stays(lambda: chat.replicas() == held, for_s=10)
     chat.wait_for(HIGH)
 
 
