@@ -7,13 +7,12 @@ from collections import Counter
 from dataclasses import replace
 
 from autoscaler.core.decide import choose
-from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle
+from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle, whole
 from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
 from autoscaler.report.words import count, duration, moment, share
 from autoscaler.telemetry.record import Record
 
-_ROUNDING = 1e-9
 # Groups of loading replicas that are told one by one.
 _GROUPS_MAX = 4
 
@@ -137,7 +136,7 @@ class ToldSteps:
             return "Unknown without a forecast."
         need = self._decision.high_at_lead
         order = self._order()
-        if order < math.ceil(need - _ROUNDING):
+        if order < whole(need):
             return "Nothing came and nothing is queued: so small a need is none."
         if self._outlook.cold_replicas > self._choose(current=0):
             reacting = replicas_text(order)

@@ -125,6 +125,13 @@ def test_a_backlog_beyond_the_maximum():
     assert steps["written"] == "Nothing; Conflict, Stale: somebody else wrote it; the next tick tries again."
 
 
+def test_a_need_within_rounding_of_whole_replicas_is_not_called_idle():
+    # A history is kept to a millionth of demand, so that five replicas are enough for 5.000004.
+    unit = make_outlook(1.0)
+    steps = told(make_record(outlook=make_outlook(5.000004 / unit.needs[0, unit.level])))
+    assert steps["need"] == "5.0, so 5 replicas at 03:16:00."
+
+
 def test_below_the_minimum_and_idle():
     outlook = make_outlook(0.01, demand_replicas=0.0)
     steps = told(make_record(outlook=outlook, ready=2, due=(), spec=make_spec(replicas_min=1)))
