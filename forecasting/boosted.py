@@ -25,7 +25,7 @@ from forecasting.lead_kernels import (
     TARGETS,
     bounded_spread,
     count_residuals,
-    quantiles_from,
+    latest_log_quantiles,
     spread_prior,
 )
 from forecasting.series import FloatArray
@@ -198,9 +198,7 @@ class Boosted:
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
-        said = np.empty((TARGETS, len(levels)))
-        quantiles_from(self.predictions.rows[-1], self.records, blocks_of(self.records), levels, said)
-        return said
+        return latest_log_quantiles(self.predictions.rows, self.records, levels)
 
 
 def _no_residuals() -> FloatArray:
