@@ -195,7 +195,9 @@ def predict(seen: FloatArray, prior: float, level: float, bound: float, weights:
 @kernel()
 def bound_at(level: float, bound: float) -> float:
     """Log demand that a quantile at this level may not exceed, from what those below 99.98 % may not."""
-    return bound + _BEYOND_BOUND * max(0.0, math.log((1.0 - _WITHIN_BOUND) / (1.0 - level)))
+    if level <= _WITHIN_BOUND:
+        return bound
+    return bound + _BEYOND_BOUND * math.log((1.0 - _WITHIN_BOUND) / (1.0 - level))
 
 
 @kernel()

@@ -78,9 +78,13 @@ def fill_blocks(histogram: FloatArray, blocks: FloatArray) -> None:
 
 
 @kernel()
-def sum_block_of(histogram: FloatArray, cell: int, blocks: FloatArray) -> None:
-    """Make `blocks` what `fill_blocks` would give, to the bit, after this cell alone has changed."""
-    _sum_block(histogram, cell // _BLOCK, blocks)
+def add_residual_in_blocks(histogram: FloatArray, blocks: FloatArray, z: float, growth: float) -> None:
+    """`add_residual` that keeps `blocks` what `fill_blocks` would give, to the bit: it sums the changed block anew."""
+    cell = add_residual(histogram, z, growth)
+    if cell >= 0:
+        _sum_block(histogram, cell // _BLOCK, blocks)
+    else:
+        fill_blocks(histogram, blocks)
 
 
 @kernel()

@@ -20,18 +20,17 @@ from forecasting.kernel import kernel
 from forecasting.residual_histogram import (
     BLOCKS,
     CELLS,
-    add_residual,
+    add_residual_in_blocks,
     fill_blocks,
     mean_excess_over,
     prior_histogram,
     quantiles_until,
-    sum_block_of,
 )
 from forecasting.series import FloatArray
 
-# Columns of a record after those of its histogram: sums, over residuals by their weight, of the log spread, of 1, and
-# of squared differences from the mean log spread; then the power.
-_LOG_SPREADS, _SPREADS, _SQUARES, _POWER = CELLS + 1, CELLS + 2, CELLS + 3, CELLS + 4
+# Columns of a record after those of its histogram: the mean log spread, and the sums of 1 and of squared differences
+# from it, over residuals by their weight beside the newest's; then the power.
+_USUAL, _COUNT, _SQUARES, _POWER = CELLS + 1, CELLS + 2, CELLS + 3, CELLS + 4
 RECORD = CELLS + 5
 
 # Above this level the tail that replicas are bought by is exponential instead of empirical. What the largest of some
@@ -58,11 +57,11 @@ def count_residual(record: FloatArray, blocks: FloatArray, residual: float, spre
     """Count one residual of a forecast with this spread; returns how far off the log spread was on the upper side.
 
     That is a step of Newton's method on the mean excess over the tail's threshold, 0 on average where the spread is
-    right. It keeps `blocks` what `fill_blocks` would give, to the bit, by summing the changed block anew.
+    right.
 
     Args:
         record: written to, shape (RECORD,).
-        blocks: its histogram's, shape (BLOCKS, 2); written to.
+        blocks: its `fill_blocks`, shape (BLOCKS, 2); kept so, to the bit.
         residual: what came less what was said, in logs.
         spread: what was said of its size, > 0.
         growth: > 1, the weight of a residual over that of the one before.
@@ -70,19 +69,11 @@ def count_residual(record: FloatArray, blocks: FloatArray, residual: float, spre
     z = residual / tempered(record, spread)
     step = _step(record, blocks, z)
     difference = math.log(spread) - _usual_log_spread(record, spread)
-    weight = record[CELLS] * growth
-    cell = add_residual(record, z, growth)
-    if cell >= 0:
-        sum_block_of(record, cell, blocks)
-    else:
-        fill_blocks(record, blocks)
-        for column in (_LOG_SPREADS, _SPREADS, _SQUARES):
-            record[column] /= weight
-        weight = 1.0
-    record[_LOG_SPREADS] += weight * math.log(spread)
-    record[_SPREADS] += weight
-    record[_SQUARES] += weight * difference * difference
-    power = record[_POWER] + step * difference / (_PRIOR_SQUARES + record[_SQUARES] / weight)
+    add_residual_in_blocks(record, blocks, z, growth)
+    record[_COUNT] = record[_COUNT] / growth + 1.0
+    record[_USUAL] += (math.log(spread) - record[_USUAL]) / record[_COUNT]
+    record[_SQUARES] = record[_SQUARES] / growth + difference * difference
+    power = record[_POWER] + step * difference / (_PRIOR_SQUARES + record[_SQUARES])
     record[_POWER] = min(max(power, 0.0), _POWER_MAX)
     return step
 
@@ -97,7 +88,7 @@ def tempered(record: FloatArray, spread: float) -> float:
 @kernel()
 def _usual_log_spread(record: FloatArray, spread: float) -> float:
     """Mean log spread that was said so far; before any, that of `spread`."""
-    return float(record[_LOG_SPREADS] / record[_SPREADS]) if record[_SPREADS] > 0.0 else math.log(spread)
+    return float(record[_USUAL]) if record[_COUNT] > 0.0 else math.log(spread)
 
 
 @kernel()
