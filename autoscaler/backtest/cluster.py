@@ -93,8 +93,7 @@ class SimulatedCluster:
 
     def scale_and_serve(self, desired: int) -> None:
         """Order or release so that ready and loading replicas are `desired` together, and serve the bin."""
-        if desired > len(self._state.nodes):
-            self._grow_nodes(desired)
+        self._state = with_room(self._state, desired)
         cluster_steps.scale_and_serve(self._state, self._bin, desired)
         self._desired[self._bin] = desired
         self._bin += 1
@@ -105,16 +104,16 @@ class SimulatedCluster:
             raise ValueError(f"only {self._bin} of {len(self._setting)} bins are served")
         return outcome(self._setting, self._state, self._desired)
 
-    def _grow_nodes(self, replicas: int) -> None:
-        nodes = np.empty((2 * replicas, 2), dtype=np.int64)
-        nodes[: len(self._state.nodes)] = self._state.nodes
-        self._state = self._state._replace(nodes=nodes)
 
+def new_state(setting: Setting, *, replicas_max: int, load_bins: IntArray | None = None) -> ClusterState:
+    """An empty cluster before bin 0, with room for `replicas_max` replicas that load at once.
 
-def new_state(setting: Setting, *, replicas_max: int) -> ClusterState:
-    """An empty cluster before bin 0, with room for `replicas_max` replicas that load at once."""
+    `load_bins`, see ClusterState, are drawn of the setting's load latency where they aren't given; none that comes to
+    stand in them later may be above the largest of now.
+    """
     n = len(setting)
-    load_bins = order_load_bins(setting.load_latency, setting.bin_s, setting.start_failure_share, setting.seed)
+    if load_bins is None:
+        load_bins = order_load_bins(setting.load_latency, setting.bin_s, setting.start_failure_share, setting.seed)
     drain_bins = int(setting.drain_s // setting.bin_s)
     counters = np.zeros(COUNTERS, dtype=np.int64)
     counters[NODES_FREE] = NONE
@@ -135,6 +134,15 @@ def new_state(setting: Setting, *, replicas_max: int) -> ClusterState:
         drain_bins=drain_bins,
         drain_rest=setting.drain_s / setting.bin_s - drain_bins,
     )
+
+
+def with_room(state: ClusterState, replicas: int) -> ClusterState:
+    """The cluster with room for so many replicas that load at once."""
+    if replicas <= len(state.nodes):
+        return state
+    nodes = np.empty((2 * replicas, 2), dtype=np.int64)
+    nodes[: len(state.nodes)] = state.nodes
+    return state._replace(nodes=nodes)
 
 
 def outcome(setting: Setting, state: ClusterState, desired: ShortIntArray) -> Outcome:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autoscaler.backtest.setting import INTERVAL_S, Setting
+from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
@@ -39,6 +39,7 @@ class Scenario:
     drain_s: float = 0.0
     seed: int = 0
     interval_s: float = INTERVAL_S
+    warm_nodes: WarmNodes | None = None
 
 
 def setting_of(trace: Trace, scenario: Scenario) -> Setting:
@@ -72,6 +73,7 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
         drain_s=scenario.drain_s,
         seed=scenario.seed,
         interval_s=scenario.interval_s,
+        warm_nodes=scenario.warm_nodes,
     )
 
 

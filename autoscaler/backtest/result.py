@@ -41,8 +41,8 @@ class Outcome:
         desired: replicas asked for at the start of each bin, shape (n,).
         replica_hours, late_fraction, late_bins, mean_utilisation: over the scored bins. Late fraction is late work
             over arrived work; utilisation is served work over ready replicas' time.
-        counted: bins that no run of the plan on the fluid cluster gives, since they were counted over single requests;
-            None in the fluid fidelity.
+        counted: bins that no run of the plan on the setting's cluster gives, since they were counted over single
+            requests, or with nodes kept warm; else None.
     """
 
     desired: ShortIntArray

@@ -11,11 +11,13 @@ from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.registry import BASELINES, BEST, WITHIN_BUDGET, run_baseline
 from autoscaler.backtest.headstart import Replay, ReportProgress, no_progress, replay_headstart
 from autoscaler.backtest.result import BacktestResult, Frontier, PolicyResult
-from autoscaler.backtest.setting import Setting
+from autoscaler.backtest.setting import Setting, WarmNodes
+from autoscaler.backtest.warm_nodes import WarmReplay, replay_warm_nodes
 from autoscaler.errors import UsageError
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS
 
 HEADSTART = "headstart"
+WARM_NODES = "headstart-warm-nodes"
 OPTIMUM = "optimum"
 POLICIES = (HEADSTART, *BASELINES)
 
@@ -31,6 +33,8 @@ def run_backtest(
 
     Targets tuned in hindsight keep the lateness that Headstart delivered, so that costs compare; without Headstart they
     keep the asked budget. The optimum is always replayed, since every cost is told relative to it.
+
+    Where the setting keeps nodes warm, Headstart is replayed with and without it; the others order node and load.
 
     Args:
         setting: what is replayed.
@@ -54,6 +58,10 @@ def run_backtest(
         seconds[HEADSTART] = time.perf_counter() - started_s
         results.append(_row(replayed, members))
         late_fraction_max = replayed.outcome.late_fraction
+        if setting.warm_nodes is not None:
+            started_s = time.perf_counter()
+            results.append(_warm_row(replay_warm_nodes(setting, tuple(members), report), setting.warm_nodes))
+            seconds[WARM_NODES] = time.perf_counter() - started_s
     frontiers: dict[str, Frontier] = {}
     for family in FAMILIES.values():
         if any(f"{family.name}{suffix}" in policies for suffix in (BEST, WITHIN_BUDGET)):
@@ -85,4 +93,21 @@ def _row(replayed: Replay, members: Sequence[str]) -> PolicyResult:
         outcome=replayed.outcome,
         settings={"risk_level_last": replayed.risk_level, "members": ", ".join(members)},
         reasons=replayed.reasons,
+    )
+
+
+def _warm_row(replayed: WarmReplay, nodes: WarmNodes) -> PolicyResult:
+    hours = replayed.outcome.replica_hours
+    share = replayed.placeholder_hours / hours if hours > 0 else 0.0
+    return PolicyResult(
+        name=WARM_NODES,
+        title=f"Headstart, nodes kept warm ({100 * share:.0f} % of it placeholders)",
+        hindsight=False,
+        outcome=replayed.outcome,
+        settings={
+            "node_provisioning": nodes.provisioning.label,
+            "load_on_ready_node": nodes.load.label,
+            "placeholders_max": nodes.placeholders_max,
+            "placeholder_hours": replayed.placeholder_hours,
+        },
     )

@@ -20,6 +20,21 @@ INTERVAL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class WarmNodes:
+    """Nodes that must be provisioned for replicas, and placeholders that keep some warm: `nodeHeadStart` live.
+
+    Attributes:
+        provisioning: from ordering a node to its readiness.
+        load: from ordering a replica on a ready node to its readiness.
+        placeholders_max: as many placeholders as are allowed; each holds a node's room for one replica.
+    """
+
+    provisioning: LoadLatency
+    load: LoadLatency
+    placeholders_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One backtest, in the units of the simulation: a replica-second is what one replica does in a second.
 
@@ -42,6 +57,7 @@ class Setting:
         seed: for everything drawn at random.
         interval_s: time from one decision of Headstart to the next, rounded to whole bins; a bin where that is longer.
         schedule: known events, by which Headstart plans; the others know of none.
+        warm_nodes: what keeps nodes warm where that is replayed too; `load_latency` is then of a node and a load.
     """
 
     trace_name: str
@@ -61,6 +77,7 @@ class Setting:
     seed: int = 0
     interval_s: float = INTERVAL_S
     schedule: tuple[Event, ...] = ()
+    warm_nodes: WarmNodes | None = None
 
     def __len__(self) -> int:
         return len(self.arrivals_rs)

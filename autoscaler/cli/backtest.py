@@ -56,6 +56,8 @@ def backtest(
     prefill_speed: options.PrefillSpeedOption = None,
     decode_speed: options.DecodeSpeedOption = None,
     bin_s: options.BinOption = None,
+    node_latency: options.NodeLatencyOption = None,
+    placeholders: options.PlaceholdersOption = None,
     start_failures: options.StartFailuresOption = 0.0,
     drain_s: options.DrainOption = None,
     seed: options.SeedOption = 0,
@@ -125,6 +127,7 @@ def backtest(
         )
     if plan_out is not None:
         check_format(plan_out)
+    order_latency, warm_nodes = options.with_nodes(load_latency, node_latency, placeholders, fidelity)
     replica = Replica(
         fidelity=fidelity,
         capacity=capacity,
@@ -138,7 +141,7 @@ def backtest(
     capacity_rps, speed = replica.resolve()
     scenario = Scenario(
         capacity_rps=capacity_rps,
-        load_latency=load_latency,
+        load_latency=order_latency,
         max_wait_s=max_wait_s,
         late_budget=late_budget,
         score_from=score_from,
@@ -148,6 +151,7 @@ def backtest(
         drain_s=drain_s or 0.0,
         seed=seed,
         interval_s=interval_s,
+        warm_nodes=warm_nodes,
     )
     compared = POLICIES if against is None else tuple(name for name in against if name != "none")
     if past is not None:
@@ -177,8 +181,7 @@ def backtest(
             result = replay_per_request(result, log, speed, report=report)
     result = priced(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
     if plan_out is not None:
-        shown = next(iter(capacity_rps)) if speed is None else options.DEFAULT_UNIT
-        _write_plan(result, policy, read, shown, plan_out)
+        _write_plan(result, policy, read, options.DEFAULT_UNIT if speed else next(iter(capacity_rps)), plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
     print_result(result, as_json=as_json)
     for path in filter(None, outputs.values()):

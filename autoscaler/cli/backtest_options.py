@@ -15,6 +15,7 @@ from autoscaler.cli.params import (
     Capacity,
     capacity_by_unit,
     parse_duration_s,
+    parse_load_latency,
     parse_positive,
     parse_positive_duration_s,
     share_parser,
@@ -24,7 +25,9 @@ from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
     from autoscaler.backtest.engine_speed import EngineSpeed
+    from autoscaler.backtest.setting import WarmNodes
     from autoscaler.core.event import Event
+    from autoscaler.core.load_latency import LoadLatency
 
 _OUTPUTS = "Outputs"
 _CLUSTER = "Simulated cluster"
@@ -148,6 +151,28 @@ AgainstOption = Annotated[
 ]
 ReplicasMinOption = Annotated[int, typer.Option("--min-replicas", min=0, help="Fewest replicas.")]
 ReplicasMaxOption = Annotated[int, typer.Option("--max-replicas", min=1, help="Most replicas.")]
+NodeLatencyOption = Annotated[
+    Any,  # LoadLatency | None, which typer would take for a class of its own
+    typer.Option(
+        "--node-latency",
+        parser=parse_load_latency,
+        metavar="DURATION | lognormal:MEDIAN,SIGMA | empirical:FILE",
+        help="Every replica needs a node that takes so long to provision, before its load.",
+        show_default="none",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+PlaceholdersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--placeholders",
+        min=1,
+        metavar="MOST",
+        help="With --node-latency: replay Headstart with at most so many placeholders that keep nodes warm, too.",
+        show_default=False,
+        rich_help_panel=_CLUSTER,
+    ),
+]
 StartFailuresOption = Annotated[
     float,
     typer.Option(
@@ -205,6 +230,22 @@ def queries_for(fidelity: Fidelity, query: list[Query] | None, unit: str | None)
     if fidelity is Fidelity.REQUEST:
         raise UsageError("--query: gives work per bin; --fidelity request needs a TRACE with one row per request")
     return queries_by_unit(query, unit or DEFAULT_UNIT)
+
+
+def with_nodes(
+    load: LoadLatency, node: LoadLatency | None, placeholders: int | None, fidelity: Fidelity
+) -> tuple[LoadLatency, WarmNodes | None]:
+    """The load latency with a node's time in it, and what keeps nodes warm; UsageError where that is asked in vain."""
+    from autoscaler.backtest.setting import WarmNodes
+    from autoscaler.core.node_head_start import node_and_load
+
+    if placeholders is not None and node is None:
+        raise UsageError("--placeholders: keeps nodes warm; say with --node-latency how long one takes")
+    if placeholders is not None and fidelity is Fidelity.REQUEST:
+        raise UsageError("--placeholders: are replayed in counts per bin only; leave out --fidelity request")
+    if node is None:
+        return load, None
+    return node_and_load(node, load), None if placeholders is None else WarmNodes(node, load, placeholders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

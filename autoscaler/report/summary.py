@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult, RequestFigures
 
 HEADSTART = "headstart"
+WARM_NODES = "headstart-warm-nodes"
 RIVAL_FAMILY = "hpa"
 BEST = "-best"  # behind a family's name: at its best target in hindsight
 STATIC = "static"
@@ -111,7 +112,7 @@ def summarise(result: BacktestResult) -> Summary:
 
 def in_display_order(policies: tuple[PolicyResult, ...]) -> list[PolicyResult]:
     """Headstart first, then each reactive family (default before best), the others, static, the optimum last."""
-    order = (HEADSTART, *_REACTIVE, None, STATIC, OPTIMUM)
+    order = (HEADSTART, WARM_NODES, *_REACTIVE, None, STATIC, OPTIMUM)
 
     def place(row: PolicyResult) -> int:
         family = family_of(row.name)
