@@ -191,7 +191,9 @@ def run_process(
             extension.start()
             ending.callback(extension.stop)
         on_start(server.port)
-        warm_kernels()
+        warm_kernels(stop)
+        if stop.is_set():
+            return
         warm.set()
         _wait_synced(world, log, stop)
         if stop.is_set():

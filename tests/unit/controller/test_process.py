@@ -1,6 +1,11 @@
-"""What /healthz fails by."""
+"""What /healthz fails by, and how a process ends that hasn't begun."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.process import _problem
@@ -31,3 +36,47 @@ def test_healthz_fails_by_the_loop_or_by_what_takes_part_in_it() -> None:
     assert "has not ticked" in problem()
     desk.said = ""
     assert problem() == _problem(heartbeat, None)()
+
+
+# Ends it at the 50th of some 3,000 passes of the compiler, as SIGTERM may.
+_ENDED_WHILE_IT_COMPILES = """
+from threading import Event
+from numba.core.event import Listener, install_listener
+from autoscaler.controller.no_cluster import NoCluster
+from autoscaler.controller.process import Alone, Process, World, run_process
+from autoscaler.sources.connection import Connection
+
+passes, stop, done = [], Event(), []
+
+class Passes(Listener):
+    def on_start(self, event):
+        passes.append(event)
+        if len(passes) == 50:
+            stop.set()
+
+    def on_end(self, event):
+        pass
+
+class Candidate(Alone):
+    def start(self):
+        done.append("leads")
+
+def make_world(_log, _metrics, ending):
+    ending.callback(done.append, "ended")
+    return World(NoCluster(), NoCluster(), Candidate())
+
+with install_listener("numba:run_pass", Passes()):
+    process = Process(Connection(url="http://127.0.0.1:9"), 15.0, "127.0.0.1", 0)
+    run_process(process, make_world, stop, on_start=lambda port: None)
+print(len(passes), *done)
+"""
+
+
+def test_an_end_is_not_waited_for_while_kernels_are_compiled(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", _ENDED_WHILE_IT_COMPILES]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    ended = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.stderr, ended.returncode) == ("", 0)
+    passes, *done = ended.stdout.split()
+    assert int(passes) <= 51
+    assert done == ["ended"]
