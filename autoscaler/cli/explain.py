@@ -197,7 +197,7 @@ def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
             _recent(newest.observation.now_s, last_s),
             str(newest.decision.desired),
             f"differs when made again: {reasons}" if explanation.differences else reasons,
-            newest.done.reason,
+            newest.done_at_last.reason,
             style="red" if explanation.differences else "",
         )
     return table
@@ -215,6 +215,7 @@ def _to_json(explanation: Explanation) -> dict[str, Any]:
 
     from autoscaler.report.reasons import MEANINGS
     from autoscaler.telemetry.decision_line import to_line
+    from autoscaler.telemetry.write_line import to_write_line
 
     record = explanation.record
     return {
@@ -227,4 +228,5 @@ def _to_json(explanation: Explanation) -> dict[str, Any]:
         "reasons": {str(reason): MEANINGS[reason] for reason in record.decision.reasons},
         "steps": {step.name: step.text for step in explanation.steps},
         "line": json.loads(to_line(record)),
+        "written_later": [json.loads(to_write_line(write)) for write in record.later],
     }

@@ -142,7 +142,9 @@ class Controller:
         with step("write"):
             fresh = {key for key, some in made.items() if some}
             self._writing.write(self._workloads, fresh, now_s, leads=leads)
-            self._placing.place(self._workloads, fresh, now_s, leads=leads)
+            # Between bins placeholders stay as they are.
+            asked = {key for key in fresh if made[key][-1].placeholders is not None}
+            self._placing.place(self._workloads, asked, now_s, leads=leads)
         with step("tell"):
             each("tell", self._of(made), lambda one: self._teller.decided(one, made[one.key], now_s))
         with step("status"):
@@ -234,7 +236,7 @@ class Controller:
             autoscalers = [workload.autoscaler for workload in self._workloads.values()]
             outcomes = self._actuator.sweep(autoscalers, spared)
             for outcome in outcomes:
-                self._teller.swept(outcome)
+                self._teller.put_back(outcome)
             self._sweep_due = any(outcome.action is Action.FAILED for outcome in outcomes)
         self._led = leads
         return leads

@@ -27,7 +27,7 @@ class Placing:
     def place(
         self, workloads: Mapping[ObjectKey, Workload], fresh: Collection[ObjectKey], now_s: float, *, leads: bool
     ) -> None:
-        """Write what was just decided, for the objects in `fresh`, and try again what wasn't done before."""
+        """Write the placeholders just decided, for the objects in `fresh`, and try again what wasn't done before."""
         asking = [workload for workload in workloads.values() if _asks(workload)]
         if not leads:
             for workload in asking:
@@ -44,6 +44,8 @@ class Placing:
 
         for workload, outcome in zip(busy, self._writing.all(carry_out, busy), strict=True):
             self._take_in(workload, outcome)
+            if outcome.action is Action.PATCHED and workload.key not in fresh:
+                self._writing.tell_later(workload, outcome, now_s, placeholders=True)
 
     def _carry_out(self, workload: Workload, users: Mapping[str, list[str]], now_s: float) -> Outcome:
         if not self._elector.is_leader():

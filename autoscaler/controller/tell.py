@@ -18,7 +18,8 @@ from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
 from autoscaler.telemetry.line_writer import LineWriter
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
-from autoscaler.telemetry.record import Done, Record
+from autoscaler.telemetry.record import Done, Record, Write
+from autoscaler.telemetry.write_line import to_write_line
 
 _CAUGHT_UP = Done("None", "CaughtUp", "decided late for a bin that is over", None, None)
 _NOT_TRIED = Done("None", "NotTried", "", None, None)
@@ -65,15 +66,18 @@ class Teller:
             forecast_rps = {unit: each.quantiles[0] for unit, each in workload.state.forecasts.items()}
         for each in made:
             record = _record(workload, each, now_s)
-            if self._decisions or self._recording:
-                line = to_line(record)
-                for writer in (self._decisions, self._recording):
-                    if writer is not None:
-                        writer.write(line)
+            self._write(record)
             self._metrics.decided(record, forecast_rps)
         self._metrics.late(*workload.key, workload.lateness.late_share)
         if made:
             self._on_decided(workload)
+
+    def written(self, workload: Workload, outcome: Outcome, now_s: float, *, placeholders: bool = False) -> None:
+        """Tell of what was written in a later tick than its decision, whose line says what the first attempt met."""
+        decided_s = workload.decision.now_s if workload.decision is not None else None
+        write = Write(now_s, *workload.key, decided_s, _done(outcome), placeholders)
+        self._write(write)
+        self._metrics.written(write)
 
     def rebuilt(self, workload: Workload, rebuilt: Rebuilt) -> None:
         """Tell of a history that decisions stand on from now on."""
@@ -107,9 +111,11 @@ class Teller:
         """Log that an object can't be served as it is."""
         self._log.warning(f"PredictiveAutoscaler {key_of(autoscaler)}: {problem}")
 
-    def swept(self, outcome: Outcome) -> None:
-        """Log a bound that was put back."""
-        if outcome.action is not Action.NONE:
+    def put_back(self, outcome: Outcome) -> None:
+        """Log a bound that was put back, or wasn't."""
+        if outcome.action is Action.PATCHED:
+            self._log.info(outcome.message)
+        elif outcome.action is not Action.NONE:
             self._log.warning(outcome.message)
 
     def ticked(self, workloads: Mapping[ObjectKey, Workload], *, leads: bool) -> None:
@@ -117,6 +123,13 @@ class Teller:
         self._metrics.watched(workloads.keys())
         self._metrics.leads(leads)
         self._on_tick(workloads.keys())
+
+    def _write(self, told: Record | Write) -> None:
+        writers = [writer for writer in (self._decisions, self._recording) if writer is not None]
+        if writers:
+            line = to_line(told) if isinstance(told, Record) else to_write_line(told)
+            for writer in writers:
+                writer.write(line)
 
 
 def _record(workload: Workload, made: Made, now_s: float) -> Record:

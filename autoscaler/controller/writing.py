@@ -58,6 +58,8 @@ class Writing:
 
         for workload, outcome in zip(busy, self.all(carry_out, busy), strict=True):
             self._take_in_outcome(workload, outcome)
+            if outcome.action is Action.PATCHED and workload.key not in fresh:
+                self.tell_later(workload, outcome, now_s)
 
     def _carry_out(
         self, workload: Workload, scalers: Mapping[TargetKey, list[str]], now_s: float, *, fresh: bool
@@ -83,8 +85,9 @@ class Writing:
         before, workload.outcome = workload.outcome, outcome
         if outcome.reason != "InternalError":
             workload.defects.pop("write", None)
-        if outcome.action is Action.PATCHED and workload.decision is not None:
-            message = f"{outcome.message}; {decision_sentence(workload.spec, workload.decision)}"
+        if outcome.action is Action.PATCHED:
+            why = f"; {decision_sentence(workload.spec, workload.decision)}" if workload.decision is not None else ""
+            message = f"{outcome.message}{why}"
             self.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
         elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):
             self.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
@@ -114,6 +117,10 @@ class Writing:
         except Exception as problem:
             note_defect("status", workload, problem)
             return False
+
+    def tell_later(self, workload: Workload, outcome: Outcome, now_s: float, *, placeholders: bool = False) -> None:
+        """Log what was written for a decision whose line is there already, and says why it had to wait."""
+        self._teller.written(workload, outcome, now_s, placeholders=placeholders)
 
     def failed(self, reason: str) -> None:
         """Count one write that failed."""

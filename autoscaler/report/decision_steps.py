@@ -11,7 +11,7 @@ from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle, wh
 from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
 from autoscaler.report.words import count, duration, moment, share
-from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.record import Done, Record
 
 # Groups of loading replicas that are told one by one.
 _GROUPS_MAX = 4
@@ -186,20 +186,27 @@ class ToldSteps:
         return f"{replicas_text(wanted)} {'is' if wanted == 1 else 'are'} within {count(least)} and {count(most)}."
 
     def written(self) -> str:
-        """What was done about it, or why nothing was."""
+        """What was done about it, or why nothing was; and what was written of it later."""
         done = self._record.done
-        message = f": {done.message.rstrip('.')}" if done.message else ""
         if done.action == "Patched":
-            return f"{_or_unset(done.before)} -> {_or_unset(done.after)}, {done.reason}{message}."
-        action = "" if done.action == "None" else f"{done.action}, "
-        return f"Nothing; {action}{done.reason}{message}."
+            first = _written(done)
+        else:
+            action = "" if done.action == "None" else f"{done.action}, "
+            first = f"Nothing; {action}{done.reason}{_message(done)}."
+        return " ".join([first, *self._later(placeholders=False)])
 
     def nodes(self) -> str:
         """How many placeholders keep nodes warm; '' where none are asked for."""
         placeholders, placed = self._record.placeholders, self._record.placed
         if placeholders is None or placed is None:
             return ""
-        return told_nodes(self._spec, placeholders, placed, self._start_s)
+        first = told_nodes(self._spec, placeholders, placed, self._start_s)
+        return " ".join([first, *self._later(placeholders=True)])
+
+    def _later(self, *, placeholders: bool) -> list[str]:
+        """What was written in later ticks, a sentence each."""
+        later = [write for write in self._record.later if write.placeholders is placeholders]
+        return [f"At {moment(write.time_s)}: {_written(write.done)}" for write in later]
 
     def _order(self) -> int:
         """Replicas needed one load ahead, by the core's own arithmetic: what it would order with none there."""
@@ -237,6 +244,15 @@ def _amount(replicas: float) -> str:
 
 def _bins(bins: int) -> str:
     return f"{bins} bin{'' if bins == 1 else 's'}"
+
+
+def _message(done: Done) -> str:
+    return f": {done.message.rstrip('.')}" if done.message else ""
+
+
+def _written(done: Done) -> str:
+    """'5 -> 7, Scaled: ...'."""
+    return f"{_or_unset(done.before)} -> {_or_unset(done.after)}, {done.reason}{_message(done)}."
 
 
 def _or_unset(value: int | None) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.decision_line import OPENING, from_line, rfc3339
 from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.write_line import OPENING as WRITE
+from autoscaler.telemetry.write_line import from_write_line
 
 # How a line begins: enough to know whether it is the one that is looked for. Reading a day of a thousand objects whole,
 # 1.4 million lines, would take minutes.
@@ -18,6 +20,10 @@ _HEAD = re.compile(
     r'"namespace":"(?P<namespace>[^"]*)","name":"(?P<name>[^"]*)","mode":"[^"]*",'
     r'"decision":\{"desired":(?P<desired>\d+),"current":(?P<current>\d+|null),"ready":(?:\d+|null),"lead_bins":\d+,'
     r'"reasons":\[[^]]*\],"now_s":(?P<now_s>[-+.\de]+),[^}]*\},"done":\{"action":"[^"]*","reason":"(?P<reason>[^"]*)",'
+)
+_WRITE_HEAD = re.compile(
+    re.escape(WRITE) + r'"time":"[^"]*","time_s":(?P<time_s>[-+.\de]+),'
+    r'"namespace":"(?P<namespace>[^"]*)","name":"(?P<name>[^"]*)","decided_s":(?P<decided_s>[-+.\de]+|null),'
 )
 # What a replica that doesn't lead gives as its reason to do nothing.
 _NOT_LEADING = "NotLeading"
@@ -50,7 +56,7 @@ class DecisionLog:
     Attributes:
         objects: 'namespace/name' -> its decisions, in the order of the names.
         decisions: decision lines in it, of whatever object and time.
-        cut: decision lines that are not whole; they were skipped.
+        cut: lines of decisions and writes that are not whole; they were skipped.
         names: all objects in it.
         first_s, last_s: times of the first and the last decision; infinite without one.
     """
@@ -72,48 +78,87 @@ class _Line:
     text: str
 
 
+class _Reading:
+    """What was found so far of what is asked for."""
+
+    def __init__(self, object_name: str | None, until_s: float) -> None:
+        self._object_name, self._until_s = object_name, until_s
+        self.newest: dict[str, _Line] = {}
+        self.changed: dict[str, _Line] = {}
+        # By object and decision: a retry is rare, so that all are kept until it is known which decisions are told.
+        self.writes: dict[tuple[str, float], list[_Line]] = {}
+        self.names: set[str] = set()
+        self.decisions = self.cut = 0
+        self.first_s, self.last_s = math.inf, -math.inf
+
+    def take_decision(self, number: int, text: str) -> None:
+        head = _HEAD.match(text)
+        if head is None or not text.endswith(_END):
+            self.cut += 1
+            return
+        self.decisions += 1
+        time_s = float(head["time_s"])
+        found = _Line((float(head["now_s"]), head["reason"] != _NOT_LEADING, time_s), number, text)
+        name = _full_name(head)
+        self.names.add(name)
+        self.first_s, self.last_s = min(self.first_s, time_s), max(self.last_s, time_s)
+        if not self._is_asked(head):
+            return
+        changes = head["current"] not in {head["desired"], "null"}
+        for kept in (self.newest, self.changed) if changes else (self.newest,):
+            # The logs of two replicas, one after the other, aren't in the order of time.
+            if name not in kept or found.rank >= kept[name].rank:
+                kept[name] = found
+
+    def take_write(self, number: int, text: str) -> None:
+        head = _WRITE_HEAD.match(text)
+        if head is None or not text.endswith(_END):
+            self.cut += 1
+        elif head["decided_s"] != "null" and self._is_asked(head):
+            decided_s, time_s = float(head["decided_s"]), float(head["time_s"])
+            lines = self.writes.setdefault((_full_name(head), decided_s), [])
+            lines.append(_Line((decided_s, True, time_s), number, text))
+
+    def _is_asked(self, head: re.Match[str]) -> bool:
+        is_named = self._object_name in {None, _full_name(head), head["name"]}
+        return is_named and float(head["time_s"]) <= self._until_s
+
+
+def _full_name(head: re.Match[str]) -> str:
+    return f"{head['namespace']}/{head['name']}"
+
+
 def read_log(
     lines: Iterable[str], name: str, *, object_name: str | None = None, until_s: float = math.inf
 ) -> DecisionLog:
-    """The decisions in a log.
+    """The decisions in a log, with what was written of them in later ticks.
 
     Args:
         lines: of the log; what stands before a decision in its line, and lines without one, are skipped.
         name: of the log, for messages.
         object_name: 'namespace/name', or the name alone; None takes all objects.
-        until_s: take no later decision.
+        until_s: take no later decision, and nothing that was written later.
 
     Raises:
-        UsageError: a line that is to be told is a decision and can't be read.
+        UsageError: a line that is to be told is a decision, or a write, and can't be read.
     """
-    newest: dict[str, _Line] = {}
-    changed: dict[str, _Line] = {}
-    names = set()
-    decisions = cut = 0
-    first_s, last_s = math.inf, -math.inf
+    found = _Reading(object_name, until_s)
     for number, line in enumerate(lines, start=1):
-        begin = line.find(OPENING)
-        if begin < 0:
-            continue
-        text = line[begin:].rstrip()
-        head = _HEAD.match(text)
-        if head is None or not text.endswith(_END):
-            cut += 1
-            continue
-        decisions += 1
-        time_s = float(head["time_s"])
-        found = _Line((float(head["now_s"]), head["reason"] != _NOT_LEADING, time_s), number, text)
-        full_name = f"{head['namespace']}/{head['name']}"
-        names.add(full_name)
-        first_s, last_s = min(first_s, time_s), max(last_s, time_s)
-        if time_s > until_s or object_name not in {None, full_name, head["name"]}:
-            continue
-        for kept in (newest, changed) if head["current"] not in {head["desired"], "null"} else (newest,):
-            # The logs of two replicas, one after the other, aren't in the order of time.
-            if full_name not in kept or found.rank >= kept[full_name].rank:
-                kept[full_name] = found
-    objects = {key: _found(newest[key], changed.get(key), name) for key in sorted(newest)}
-    return DecisionLog(objects, decisions, cut, tuple(sorted(names)), first_s, last_s)
+        if (begin := line.find(OPENING)) >= 0:
+            found.take_decision(number, line[begin:].rstrip())
+        elif (begin := line.find(WRITE)) >= 0:
+            found.take_write(number, line[begin:].rstrip())
+
+    def record(key: str, line: _Line) -> Record:
+        writes = sorted(found.writes.get((key, line.rank[0]), ()), key=lambda write: write.rank)
+        later = tuple(from_write_line(write.text, where=f"{name}, line {write.number}") for write in writes)
+        return replace(from_line(line.text, where=f"{name}, line {line.number}"), later=later)
+
+    objects = {}
+    for key, last in sorted(found.newest.items()):
+        newest, changed = record(key, last), found.changed.get(key)
+        objects[key] = Found(newest, newest if changed is last else record(key, changed) if changed else None)
+    return DecisionLog(objects, found.decisions, found.cut, tuple(sorted(found.names)), found.first_s, found.last_s)
 
 
 def nothing_found(log: DecisionLog, name: str, object_name: str | None) -> UsageError:
@@ -128,14 +173,3 @@ def nothing_found(log: DecisionLog, name: str, object_name: str | None) -> Usage
         f"--at: {name} has no such decision until then; its decisions are from {rfc3339(log.first_s)} to"
         f" {rfc3339(log.last_s)}"
     )
-
-
-def _found(newest: _Line, changed: _Line | None, name: str) -> Found:
-    record = _record(newest, name)
-    if changed is None:
-        return Found(record, None)
-    return Found(record, record if changed is newest else _record(changed, name))
-
-
-def _record(line: _Line, name: str) -> Record:
-    return from_line(line.text, where=f"{name}, line {line.number}")

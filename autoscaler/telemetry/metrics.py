@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from autoscaler.telemetry.object_families import ObjectKey
 from autoscaler.telemetry.object_series import ObjectSeries
-from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.record import Record, Write
 from autoscaler.telemetry.scaler_figures import ScalerFigures
 from autoscaler.telemetry.scaler_series import ScalerSeries
 from forecasting.series import FloatArray
@@ -79,6 +79,10 @@ class Metrics:
                 one is known: row 0 of `LeadEnsemble.quantiles`.
         """
         self._objects.decided(record, forecast_rps)
+
+    def written(self, write: Write) -> None:
+        """Take in what was written in a later tick than its decision."""
+        self._objects.written(write)
 
     def late(self, namespace: str, name: str, share: float) -> None:
         """Take in an object's measured late share; NaN where it isn't known."""

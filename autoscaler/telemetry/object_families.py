@@ -55,7 +55,7 @@ class Series:
         forecast_rps: unit -> forecast one lead ahead at QUANTILES, work per second.
         late_share: as measured; NaN where it isn't known.
         reasons: decisions by reason.
-        outcomes: decisions by action and its reason.
+        outcomes: attempts by action and its reason: of decisions the first one, and later ones that wrote.
     """
 
     accuracy: Accuracy
@@ -78,7 +78,12 @@ class ObjectFamilies:
 
     def __init__(self) -> None:
         self.decisions = _counter("decisions", "Decisions by reason; one with several counts under each.", "reason")
-        self.actions = _counter("actions", "What was done about decisions, and why not more.", "action", "reason")
+        self.actions = _counter(
+            "actions",
+            "What was done about decisions, and why not more; what a later tick wrote counts too.",
+            "action",
+            "reason",
+        )
         self.desired = _gauge("desired_replicas", "Replicas that the newest decision wants, ready and loading.")
         self.ready = _gauge("ready_replicas", "Replicas that serve.")
         self.loading = _gauge("loading_replicas", "Replicas that are ordered and don't serve yet.")

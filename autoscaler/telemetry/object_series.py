@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 
 from autoscaler.telemetry.accuracy import Accuracy
 from autoscaler.telemetry.object_families import QUANTILE_INDICES, QUANTILES, ObjectFamilies, ObjectKey, Series
-from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.record import Done, Record, Write
 from forecasting.series import FloatArray
 
 # Outcomes per object: a reason that carries a number by mistake must not fill the memory.
@@ -48,9 +48,14 @@ class ObjectSeries:
                     lead_bins=outlook.lead_bins,
                 )
             series.reasons.update(str(reason) for reason in record.decision.reasons)
-            outcome = (record.done.action, record.done.reason)
-            if outcome in series.outcomes or len(series.outcomes) < _OUTCOMES_MAX:
-                series.outcomes[outcome] += 1
+            _count(series, record.done)
+
+    def written(self, write: Write) -> None:
+        """Take in what was written in a later tick than its decision, for an object that has been decided on."""
+        key = ObjectKey(write.namespace, write.name)
+        with self._lock:
+            if key in self._series and not write.placeholders:
+                _count(self._series[key], write.done)
 
     def late(self, key: ObjectKey, share: float) -> None:
         """Take in the measured late share of an object that has been decided on; NaN where it isn't known."""
@@ -84,3 +89,9 @@ class ObjectSeries:
             # What was forecast on a grid of other bins can't be scored on this one.
             series.accuracy, series.bin_s = Accuracy(QUANTILES, bin_s=bin_s), bin_s
         return series
+
+
+def _count(series: Series, done: Done) -> None:
+    outcome = (done.action, done.reason)
+    if outcome in series.outcomes or len(series.outcomes) < _OUTCOMES_MAX:
+        series.outcomes[outcome] += 1

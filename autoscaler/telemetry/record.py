@@ -33,6 +33,26 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """What was written in a later tick than its decision: the first attempt had to wait, or failed.
+
+    Attributes:
+        time_s: when, seconds since the epoch.
+        namespace, name: of the PredictiveAutoscaler.
+        decided_s: `decision.now_s` of the newest decision then; None for an object that wasn't decided on.
+        done: what was written.
+        placeholders: whether those that keep nodes warm were, and not replicas or their floor.
+    """
+
+    time_s: float
+    namespace: str
+    name: str
+    decided_s: float | None
+    done: Done
+    placeholders: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One decision with what it was made from.
 
@@ -47,6 +67,7 @@ class Record:
         phases: phase of a load -> its time as seen, for those that pods told.
         placeholders: how many keep nodes warm; None where none are asked for. `placed` is what was done about it.
         assumed: whether nobody knows how many replicas there were; the observation is then what was safe to decide by.
+        later: what was written of it in later ticks, in the order of time; each has a line of its own.
     """
 
     time_s: float
@@ -62,11 +83,17 @@ class Record:
     phases: Mapping[str, LoadLatency] = field(default_factory=dict)
     placeholders: Placeholders | None = None
     placed: Done | None = None
+    later: tuple[Write, ...] = ()
 
     @property
     def changed(self) -> bool:
         """Whether other replicas were wanted than there were, where that is known."""
         return not self.assumed and self.decision.desired != self.decision.current
+
+    @property
+    def done_at_last(self) -> Done:
+        """What was done about it in the end."""
+        return next((write.done for write in reversed(self.later) if not write.placeholders), self.done)
 
     @property
     def object_name(self) -> str:

@@ -21,6 +21,7 @@ from autoscaler.report.explanation import explain
 from autoscaler.sources.presets import resolve
 from autoscaler.sources.ranges import Failure
 from autoscaler.telemetry.decision_line import from_line
+from autoscaler.telemetry.decision_log import read_log
 
 BIN_S = 600.0
 DAY = [2.0] * 100 + [12.0] * 44
@@ -330,3 +331,23 @@ def test_decisions_are_logged_explained_and_made_again(run_of, monkeypatch):
     text = run.metrics.text().decode()
     assert 'headstart_placeholder_replicas{name="chat",namespace="llm"}' in text
     assert 'headstart_load_phase_seconds{name="chat",namespace="llm",phase="Readying",quantile="0.9"} 600.0' in text
+
+
+def test_placeholders_written_in_a_later_tick_have_a_line_of_their_own(run_of):
+    class Lines(list):
+        write = list.append
+
+    run = run_of(DAY)
+    lines = run.controller._teller._decisions = Lines()
+    run.tick(20)
+    run.placed.fault = Outcome(Action.WAITING, "TooSoon", "it was written less than 15 s ago", 2, 2)
+    run.tick(1)
+    run.placed.fault = None
+    for _ in range(2):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    found = read_log(lines, "log").objects["llm/chat"].newest
+    assert [write.done.reason for write in found.later] == ["PlaceholdersSet"]
+    nodes = next(step.text for step in explain(found).steps if step.name == "nodes")
+    assert "Nothing written: it was written less than 15 s ago. At 03:20:15: unset -> " in nodes
+    assert found.done_at_last == found.done  # that is of replicas
