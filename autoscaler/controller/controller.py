@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from threading import Event
 from types import MappingProxyType
 
-from autoscaler.actuators.outcome import Action
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.budgets import Budgets
 from autoscaler.controller.follow import follow
@@ -25,7 +24,7 @@ from autoscaler.controller.rebuilder import Rebuilder
 from autoscaler.controller.step import Made, decide_between, decide_on
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, key_of, new_workload, target_key
-from autoscaler.controller.writing import Writing
+from autoscaler.controller.writing import Writing, is_undone
 from autoscaler.errors import UsageError
 from autoscaler.kube.facts import Target
 from autoscaler.sources.presets import ResolvedQueries, resolve
@@ -158,13 +157,13 @@ class Controller:
         """Put the user's own bounds back, unless another replica takes them over; then write nothing more.
 
         In a rolling update the next leader holds the floors on. Put back and raised again, they would let an HPA that
-        syncs in between release what was ordered ahead.
+        syncs in between release what was ordered ahead. One that comes late is left those that still stand.
         """
         everything = (workload.autoscaler for workload in self._workloads.values())
         floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
         if self._elector.is_leader() and floors and not self._elector.hand_over(within_s=_HAND_OVER_S):
             held = self._actuator.held()
-            self._writing.all(lambda floor: self._actuator.restore(floor, held), floors)
+            self._writing.put_back(floors, held, allowed=lambda: not self._elector.another_leads())
         self._writing.close()
 
     @property
@@ -182,7 +181,9 @@ class Controller:
         gone = [self._workloads.pop(key).autoscaler for key in self._workloads.keys() - seen.keys()]
         if self._led:
             # One from the API was let go by its finalizer; one from a file just isn't there any more.
-            self._writing.all(self._actuator.restore, [one for one in gone if one.spec.mode is Mode.FLOOR])
+            floors = [one for one in gone if one.spec.mode is Mode.FLOOR]
+            done = self._writing.put_back(floors, allowed=self._elector.is_leader)
+            self._sweep_due = self._sweep_due or not done
         for key, autoscaler in seen.items():
             workload = self._workloads.get(key)
             if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
@@ -237,7 +238,7 @@ class Controller:
             outcomes = self._actuator.sweep(autoscalers, spared)
             for outcome in outcomes:
                 self._teller.put_back(outcome)
-            self._sweep_due = any(outcome.action is Action.FAILED for outcome in outcomes)
+            self._sweep_due = any(map(is_undone, outcomes))
         self._led = leads
         return leads
 

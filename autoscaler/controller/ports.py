@@ -99,3 +99,7 @@ class Elector(Protocol):
     def hand_over(self, *, within_s: float) -> bool:
         """Cease to lead for good; whether another process took over in time."""
         ...
+
+    def another_leads(self) -> bool:
+        """Whether another process has taken over by now; asked anew each time."""
+        ...

@@ -139,6 +139,10 @@ class Alone:
         """To nobody."""
         return False
 
+    def another_leads(self) -> bool:
+        """Never."""
+        return False
+
 
 def run_process(
     process: Process,

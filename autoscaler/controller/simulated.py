@@ -171,3 +171,7 @@ class SimulatedWorld(NoCluster):
     def hand_over(self, *, within_s: float) -> bool:
         """To nobody."""
         return False
+
+    def another_leads(self) -> bool:
+        """There is no other."""
+        return False

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.isolation import each, note_defect
@@ -94,6 +95,19 @@ class Writing:
         if outcome.action is Action.FAILED:
             self.failed(outcome.reason)
 
+    def put_back(
+        self,
+        floors: list[PredictiveAutoscaler],
+        held: Collection[Held] | None = None,
+        *,
+        allowed: Callable[[], bool],
+    ) -> bool:
+        """Put back the bounds under floors, each if that is still `allowed` then; whether none is left to be tried."""
+        outcomes = self.all(lambda one: self._actuator.restore(one, held) if allowed() else NOT_LEADING, floors)
+        for outcome in outcomes:
+            self._teller.put_back(outcome)
+        return not any(map(is_undone, outcomes))
+
     def store_status(self, workloads: Collection[Workload], now_s: float, *, leads: bool) -> None:
         """Store the statuses that are due."""
         if not leads:
@@ -136,6 +150,11 @@ class Writing:
         if len(items) <= 1:
             return [do(item) for item in items]
         return list(self._writers.map(do, items))
+
+
+def is_undone(outcome: Outcome) -> bool:
+    """Whether a bound wasn't put back, and is to be tried again."""
+    return outcome.action in {Action.CONFLICT, Action.FAILED}
 
 
 def _scaled_by_others(

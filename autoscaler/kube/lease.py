@@ -92,6 +92,13 @@ class LeaderElection:
         deadline_s = time.monotonic() + within_s
         while (holder := self._lock.read_holder()) in {"", self._lock.identity} and time.monotonic() < deadline_s:
             time.sleep(_HAND_OVER_POLL_S)
+        return self._is_another(holder)
+
+    def another_leads(self) -> bool:
+        """Whether another candidate holds the lease now, asked anew; False where it can't be read."""
+        return self._is_another(self._lock.read_holder())
+
+    def _is_another(self, holder: str | None) -> bool:
         return holder not in {None, "", self._lock.identity}
 
     def _take_part(self) -> None:

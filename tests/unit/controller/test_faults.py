@@ -7,6 +7,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.sources.ranges import Failure, RangeAnswer
@@ -416,6 +417,54 @@ def test_the_end_puts_back_floors_of_the_leader_only(start_run, falling, object_
         run.world.leads = leads
         run.controller.stop()
         assert run.world.restored == (["chat"] if leads else [])
+
+
+def test_who_takes_over_late_is_left_the_floors_that_still_stand(start_run, falling, object_of):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.world.others = [object_of(name=f"other-{i}", uid=f"{i}", mode="Floor") for i in range(20)]
+    run.tick(5)
+    restored = run.world.restored
+    run.world.another_leads = lambda: len(restored) >= 3
+
+    def one_at_a_time(do, items):
+        return [do(item) for item in items]
+
+    run.controller._writing.all = one_at_a_time
+    run.controller.stop()
+    assert len(restored) == 3
+
+
+def test_a_floor_that_stays_at_the_end_is_told(start_run, falling, object_of):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(5)
+    run.world.restore = lambda *_: Outcome(Action.FAILED, "Timeout", "HorizontalPodAutoscaler llm/chat: no answer")
+    run.controller.stop()
+    assert "HorizontalPodAutoscaler llm/chat: no answer" in run.logged[-1]
+
+
+@pytest.mark.parametrize("action", [Action.FAILED, Action.CONFLICT])
+def test_a_floor_of_an_object_that_is_gone_is_tried_again(start_run, falling, object_of, action):
+    run = start_run(falling)
+    run.world.others = [object_of(name="gone", uid="", mode="Floor")]
+    run.tick(5)
+    sweeps = len(run.world.swept)
+    run.world.restore = lambda *_: Outcome(action, str(action), "not now")
+    run.world.others = []
+    run.world.sweep = lambda *args: run.world.swept.append(args) or [Outcome(action, str(action), "not now")]
+    run.tick(3)
+    assert len(run.world.swept) == sweeps + 3
+    run.world.sweep = lambda *args: run.world.swept.append(args) or []
+    run.tick(3)
+    assert len(run.world.swept) == sweeps + 4
+
+
+def test_a_floor_of_an_object_that_is_gone_is_left_to_whoever_leads_by_then(start_run, falling, object_of):
+    run = start_run(falling)
+    run.world.others = [object_of(name="gone", uid="", mode="Floor")]
+    run.tick(5)
+    run.world.leads, run.world.others = False, []
+    run.tick(1)
+    assert run.world.restored == []
 
 
 # A server that lost its past, or hasn't found it yet.

@@ -89,7 +89,12 @@ def test_a_leader_hands_over_or_learns_that_nobody_is_there(api: FakeApi, kubeco
         with candidate(kubeconfig, "b") as standby:
             assert leader.election.hand_over(within_s=10.0)
             assert standby.election.is_leader()
+            assert leader.election.another_leads()
+            assert not standby.election.another_leads()
             assert not standby.election.hand_over(within_s=0.5)
+            assert not leader.election.another_leads()
+            with api.fault(path="/leases", status=500):
+                assert not leader.election.another_leads()
     assert holder(api) == ""
 
 
