@@ -1,5 +1,8 @@
 """Errors of the product. The command line prints the message as one line and exits with `exit_code`."""
 
+# An admission webhook, or a proxy, may answer with pages of text; a condition's message is read on one line.
+_CHARS_MAX = 500
+
 
 class HeadstartError(Exception):
     """Something failed that the user should read about: one line saying what, where, and what to do."""
@@ -11,3 +14,9 @@ class UsageError(HeadstartError):
     """The user's input can't be used: a bad file, a bad option. Names file, line and column where there are some."""
 
     exit_code = 2
+
+
+def one_line(text: str) -> str:
+    """`text` on one line of at most 500 characters: what others say, as part of a message of ours."""
+    joined = " ".join(text.split())
+    return joined if len(joined) <= _CHARS_MAX else joined[: _CHARS_MAX - 1] + "…"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from autoscaler.controller.workload import ObjectKey, Workload
+from autoscaler.errors import one_line
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def each(step: str, workloads: Iterable[Workload], do: Callable[[Workload], _Res
 
 def note_defect(step: str, workload: Workload, problem: Exception) -> str:
     """Log it, and remember it until the step succeeds; returns it in one line."""
-    said = " ".join(f"{type(problem).__name__}: {problem}".split())
+    said = one_line(f"{type(problem).__name__}: {problem}")
     log.error("%s: a defect of Headstart in the step %s", workload.key, step, exc_info=problem)
     workload.defects[step] = f"a defect of Headstart in the step {step}: {said}"
     return workload.defects[step]

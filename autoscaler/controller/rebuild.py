@@ -15,6 +15,7 @@ from autoscaler.core.history import replayed
 from autoscaler.core.node_head_start import Ahead
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
+from autoscaler.errors import one_line
 from autoscaler.sources.ranges import Failure, MetricsSource, RangeAnswer, RangeRequest, SourceError
 from forecasting.lead_features import DAY_S, demand_of
 from forecasting.series import FloatArray
@@ -139,7 +140,7 @@ def defect(job: Job, problem: Exception) -> Rebuilt:
     """A job that a defect of the program spoilt: it is logged, tried again, and spoils no other."""
     log.error("the history of %s", job.key, exc_info=problem)
     said = f"the history of {job.key} can't be used: {type(problem).__name__}: {problem}"
-    return job.failed(SourceError(Failure.BAD_ANSWER, " ".join(said.split())))
+    return job.failed(SourceError(Failure.BAD_ANSWER, one_line(said)))
 
 
 def _guarded(job: Job, answers: Mapping[str, RangeAnswer | SourceError]) -> Rebuilt:

@@ -9,9 +9,8 @@ import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, one_line
 from autoscaler.kube.client import Kube
-from autoscaler.kube.errors import one_line
 from autoscaler.kube.transport import READ_TIMEOUT_S, Transport
 
 # Watches keep theirs for minutes, and patches of one tick run side by side.

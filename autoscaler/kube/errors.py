@@ -11,12 +11,10 @@ from enum import StrEnum
 
 import urllib3.exceptions
 
-from autoscaler.errors import HeadstartError
+from autoscaler.errors import HeadstartError, one_line
 
 # A server that asks for a longer pause is asked again after this one: an hour of silence is worse than a refused call.
 RETRY_AFTER_S_MAX = 300.0
-# An admission webhook may answer with pages of text; a condition's message is read on one line.
-_MESSAGE_CHARS_MAX = 500
 
 
 class KubeFailure(StrEnum):
@@ -122,12 +120,6 @@ def error_of_exception(call: Call, cause: Exception) -> KubeError:
     # The reason inside says 'connection refused'; the outer text repeats the address of an object in memory.
     said = str(getattr(cause, "reason", None) or cause) or type(cause).__name__
     return KubeError(f"{call}: {kind}: {one_line(said)}; {_what_to_do(call, kind)}", kind=kind)
-
-
-def one_line(text: str) -> str:
-    """`text` on one line of at most 500 characters."""
-    joined = " ".join(text.split())
-    return joined if len(joined) <= _MESSAGE_CHARS_MAX else joined[: _MESSAGE_CHARS_MAX - 1] + "…"
 
 
 def _what_to_do(call: Call, kind: KubeFailure) -> str:

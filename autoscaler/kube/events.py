@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoscaler.api.scalars import time_text
+from autoscaler.errors import one_line
 from autoscaler.kube.client import Kube
-from autoscaler.kube.errors import KubeError, KubeFailure, one_line
+from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.resources import EVENTS
 
 COUNTED_FOR_S = 600.0

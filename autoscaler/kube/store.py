@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from secrets import SystemRandom
 from typing import Any, Generic, Protocol, TypeVar
 
+from autoscaler.errors import one_line
 from autoscaler.kube.client import Kube, WatchStream
-from autoscaler.kube.errors import KubeError, KubeFailure, one_line
+from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.parse import MALFORMED
 from autoscaler.kube.resources import Resource
 

@@ -7,11 +7,11 @@ from http import HTTPStatus
 import requests
 import urllib3
 
+from autoscaler.errors import one_line
 from autoscaler.sources.connection import shown_url
 from autoscaler.sources.ranges import Failure, SourceError
 
 CONNECT_TIMEOUT_S = 5.0
-_TEXT_MAX = 300
 _QUERY_MAX = 80
 
 
@@ -83,12 +83,6 @@ def short(query: str) -> str:
     """A query in a message: its start, in quotes."""
     text = one_line(query)
     return f"'{text}'" if len(text) <= _QUERY_MAX else f"'{text[: _QUERY_MAX - 3]}...'"
-
-
-def one_line(text: str) -> str:
-    """`text` in one line of bounded length."""
-    line = " ".join(text.split())
-    return line if len(line) <= _TEXT_MAX else f"{line[:_TEXT_MAX]}..."
 
 
 def _kind_and_text(response: requests.Response) -> tuple[str, str]:

@@ -15,12 +15,12 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.util.retry import Retry
 
+from autoscaler.errors import one_line
 from autoscaler.sources.chunks import Grid
 from autoscaler.sources.connection import Connection
 from autoscaler.sources.failures import (
     CONNECT_TIMEOUT_S,
     SecretError,
-    one_line,
     reason_of,
     refused,
     short,

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from autoscaler.kube.errors import Call, KubeFailure, error_of_status, one_line
+from autoscaler.errors import one_line
+from autoscaler.kube.errors import Call, KubeFailure, error_of_status
 
 CALL = Call("patch", "deployments.apps/scale", "team", "llm")
 NOW = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
