@@ -196,8 +196,8 @@ class Controller:
         queries, problem = _resolved(autoscaler)
         workload = self._workloads[key_of(autoscaler)] = new_workload(autoscaler, queries or ResolvedQueries({}))
         self._note_problem(workload, problem)
-        for warning in workload.queries.warnings:
-            self._writing.tell(autoscaler, warning=True, reason="QueryWarning", message=warning)
+        if self._led:
+            self._writing.tell_standing([workload])
 
     def _take_in_edit(self, workload: Workload, autoscaler: PredictiveAutoscaler) -> None:
         """A new spec takes effect now, unless it can't be served; a status is our own, or the leader's."""
@@ -208,7 +208,8 @@ class Controller:
         if autoscaler.spec == before:
             return
         queries, problem = _resolved(autoscaler)
-        self._note_problem(workload, problem)
+        if self._note_problem(workload, problem) and self._led:
+            self._writing.tell(autoscaler, warning=True, reason="InvalidSpec", message=problem)
         if queries is None:
             workload.autoscaler = autoscaler.model_copy(update={"spec": before})
             return
@@ -221,15 +222,19 @@ class Controller:
         if any(getattr(autoscaler.spec, name) != getattr(before, name) for name in _OF_HISTORY):
             workload.history_missing = workload.history_edited = True
 
-    def _note_problem(self, workload: Workload, problem: str) -> None:
-        if problem and problem != workload.problem:
+    def _note_problem(self, workload: Workload, problem: str) -> bool:
+        """Whether it is a new one."""
+        new = problem not in {"", workload.problem}
+        if new:
             self._teller.unusable(workload.autoscaler, problem)
-            self._writing.tell(workload.autoscaler, warning=True, reason="InvalidSpec", message=problem)
         workload.problem = problem
+        return new
 
     def _take_in_leadership(self) -> bool:
-        """Whether this replica leads; a new leader puts back floors that nobody claims."""
+        """Whether this replica leads; a new leader tells what is wrong, and puts back floors that nobody claims."""
         leads = self._elector.is_leader()
+        if leads and not self._led:
+            self._writing.tell_standing(self._workloads.values())
         self._sweep_due = leads and (self._sweep_due or not self._led)
         # An object that isn't listed yet claims its floor none the less.
         if self._sweep_due and self._cluster.synced() and not self._cluster.errors():

@@ -10,7 +10,7 @@ from autoscaler.api.v1alpha1 import Mode
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.ports import Actuator, Elector
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
-from autoscaler.controller.writing import NOT_LEADING, Writing
+from autoscaler.controller.writing import NOT_LEADING, Writing, is_old
 
 _OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
 
@@ -34,7 +34,7 @@ class Placing:
                 workload.placed = NOT_LEADING
             return
         users = _users(workloads.values())
-        busy = [workload for workload in asking if workload.key in fresh or _is_open(workload)]
+        busy = [workload for workload in asking if workload.key in fresh or _is_open(workload, now_s)]
 
         def carry_out(workload: Workload) -> Outcome:
             try:
@@ -83,7 +83,10 @@ def _asks(workload: Workload) -> bool:
     return workload.placeholders is not None and workload.autoscaler.metadata.deletion_timestamp is None
 
 
-def _is_open(workload: Workload) -> bool:
+def _is_open(workload: Workload, now_s: float) -> bool:
+    """Whether there is something to try that isn't a fresh decision."""
+    if workload.decision is None or is_old(workload, workload.decision, now_s):
+        return False
     return workload.placed is None or workload.placed.action in _OPEN
 
 

@@ -141,6 +141,7 @@ def _take(workload: Workload, decision: Decision) -> None:
     """Without a GPU budget a decision stands; with one, as far as `Budgets` gives what it wants."""
     if workload.autoscaler.spec.gpu_budget is None:
         workload.budget_problem = None
+        workload.defects.pop("divide", None)
         workload.take(decision)
 
 

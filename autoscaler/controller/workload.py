@@ -214,6 +214,7 @@ class Workload:
     def forget_placeholders(self) -> None:
         """Others are asked for from now on, or none."""
         self.placeholders, self.placed, self.unplaced = None, None, False
+        self.defects.pop("place", None)
 
     def forget_target(self) -> None:
         """Another workload is scaled from now on: what was seen, learned and decided was of the one before."""

@@ -23,6 +23,8 @@ _WRITERS = 8
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 NOT_LEADING = Outcome(Action.WAITING, "NotLeading", "another replica of Headstart leads")
+# A decision is followed by the next one after a bin. One that is older is still there where none could be made since.
+_OLD_BINS = 2
 _OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
 
 
@@ -77,6 +79,8 @@ class Writing:
             reason, message = (target.reason, target.message) if target else ("NotReadYet", "")
             return Outcome(Action.WAITING, reason, message)
         others = _scaled_by_others(workload, target, decision, scalers.get(target.key, ()), fresh=fresh)
+        if not fresh and autoscaler.spec.mode is not Mode.SHADOW and is_old(workload, decision, now_s):
+            others = Outcome(Action.WAITING, "DecidedAnew", f"nothing was decided for {now_s - decision.now_s:.0f} s")
         desired = workload.floor if autoscaler.spec.mode is Mode.FLOOR else decision.desired
         if desired is None:
             return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
@@ -136,6 +140,17 @@ class Writing:
         """Log what was written for a decision whose line is there already, and says why it had to wait."""
         self._teller.written(workload, outcome, now_s, placeholders=placeholders)
 
+    def tell_standing(self, workloads: Iterable[Workload]) -> None:
+        """Tell what is wrong with objects as they are: for whoever begins to lead, and told nothing as a standby."""
+        for workload in workloads:
+            about = workload.autoscaler
+            for warning in workload.queries.warnings:
+                self.tell(about, warning=True, reason="QueryWarning", message=warning)
+            if workload.problem:
+                self.tell(about, warning=True, reason="InvalidSpec", message=workload.problem)
+            if workload.metrics_reason:
+                self.tell(about, warning=True, reason=workload.metrics_reason, message=workload.metrics_message)
+
     def failed(self, reason: str) -> None:
         """Count one write that failed."""
         self._teller.api_failed(reason)
@@ -170,6 +185,11 @@ def _scaled_by_others(
         # What was decided stood on other facts.
         return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
     return None
+
+
+def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:
+    """Whether the decision stands on facts that are gone, and is no reason any more to write what wasn't written."""
+    return not 0.0 <= now_s - decision.now_s < _OLD_BINS * workload.spec.bin_s
 
 
 def _is_open(workload: Workload) -> bool:

@@ -322,6 +322,57 @@ def test_a_write_that_breaks_is_a_failure_of_its_object(run_of_two, port):
     assert not bad.defects
 
 
+HEAD_START = {"placeholders": {"name": "warm", "maxReplicas": 5}, "provisioning": {"prior": "1800s"}}
+
+
+def breaks(*_args, **_kwargs):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("step", ["divide", "place"])
+def test_a_defect_goes_with_the_step_that_it_was_in(start_run, falling, object_of, step):
+    asked = {"divide": {"gpuBudget": {"name": "a", "gpusPerReplica": 1}}, "place": {"nodeHeadStart": HEAD_START}}
+    run = start_run(falling, object_of(**asked[step]))
+    run.tick(20)
+    run.broken = True
+    run.controller._budgets._divide = run.world.place = breaks
+    run.tick(2)
+    assert ready(run).reason == "InternalError"
+    run.world.given = object_of()
+    run.tick(2)
+    assert ready(run).reason == "Deciding"
+
+
+@pytest.mark.parametrize("why", ["a defect", "a sleep"])
+def test_what_was_decided_long_ago_is_no_reason_to_release_now(start_run, falling, object_of, why):
+    run = start_run(falling, object_of(nodeHeadStart=HEAD_START))
+    run.tick(60)
+    apply = run.world.apply
+    late = Outcome(Action.WAITING, "RollingUpdate", "its rolling update isn't done", None, None)
+    run.world.apply = run.world.place = lambda *_, **__: late
+    for _ in range(20):
+        run.tick(1)
+        if run.workload.decision.desired < run.workload.decision.current:
+            break
+    else:
+        raise AssertionError("demand falls: there is something to release")
+    before = run.replicas[-1]
+    if why == "a defect":
+        run.broken, run.controller._decide = True, breaks
+        run.tick(20)
+    else:
+        run.controller._histories._rebuilder = LateRebuilder(run.world)
+        for _ in range(130):
+            run.next_bin += 1
+            run.world.begin(run.next_bin * BIN_S)
+    placed = []
+    run.world.apply, run.world.place = apply, lambda *_, **__: placed.append(1) or late
+    run.tick(1)
+    assert run.replicas[-1] == before
+    assert run.workload.outcome.reason == "DecidedAnew"
+    assert not placed
+
+
 def test_the_loop_outlives_a_tick_that_breaks(start_run, falling, caplog):
     run, stop = start_run(falling), Event()
     fetch, breaks = run.world.fetch, [RuntimeError("no room")] * 2
@@ -381,6 +432,20 @@ def test_each_new_term_begins_with_a_sweep(start_run, falling):
         run.world.leads = leads
         run.tick(1)
     assert len(run.world.swept) == 3
+
+
+def test_what_is_wrong_before_it_leads_is_told_once_it_does(start_run, falling, object_of):
+    run = start_run(falling)
+    run.world.others = [object_of(name="bad", uid="2", mode="Shadow", **NONSENSE)]
+    run.world.leads = False
+    run.tick(5)
+    run.world.failure = Failure.TIMEOUT
+    run.tick(5)
+    assert run.world.told == []
+    run.world.leads = True
+    run.tick(3)
+    assert run.world.told[:2] == ["Timeout", "InvalidSpec"]
+    assert (run.world.told.count("Timeout"), run.world.told.count("InvalidSpec")) == (1, 1)
 
 
 def test_nothing_is_written_once_the_lease_is_lost_within_a_tick(start_run, falling):
