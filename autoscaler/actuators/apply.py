@@ -53,6 +53,8 @@ def apply(
         return outcome
     if outcome.action is Action.FAILED:
         entry.note_failure(now_s, outcome.message, retry_after_s=0.0)
+    elif outcome.action in (Action.NONE, Action.PATCHED):
+        entry.note_success()
     return outcome
 
 

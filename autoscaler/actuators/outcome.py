@@ -103,6 +103,9 @@ class Entry:
     def note_write(self, now_s: float, written: int | None) -> None:
         """Something was written."""
         self.wrote_s, self.written = now_s, written
+
+    def note_success(self) -> None:
+        """All is as it should be, whether it had to be written or not: the next failure is the first one in a row."""
         self.failures, self.failure = 0, ""
 
 

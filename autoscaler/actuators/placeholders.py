@@ -57,7 +57,7 @@ def set_placeholders(
         wait_s = entry.not_before_s - now_s
         return Outcome(Action.WAITING, "BackingOff", f"tried again in {wait_s:.0f} s: {entry.failure}")
     try:
-        return _set(kube, autoscaler, placeholders, held=held, now_s=now_s, entry=entry)
+        outcome = _set(kube, autoscaler, placeholders, held=held, now_s=now_s, entry=entry)
     except (KubeError, *MALFORMED) as problem:
         if isinstance(problem, KubeError) and problem.kind is KubeFailure.NOT_FOUND:
             message = f"{problem}; create {placeholders_name(autoscaler)}, or correct nodeHeadStart.placeholders"
@@ -69,6 +69,9 @@ def set_placeholders(
             after_s = problem.retry_after_s if isinstance(problem, KubeError) else 0.0
             entry.note_failure(now_s, outcome.message, retry_after_s=after_s)
         return outcome
+    if outcome.action in (Action.NONE, Action.PATCHED):
+        entry.note_success()
+    return outcome
 
 
 def placeholders_name(autoscaler: PredictiveAutoscaler) -> str:

@@ -149,6 +149,13 @@ def test_a_failure_is_tried_again_ever_less_often(placing: Placing, status: int)
     assert placing.set(3, after_s=60.0).after == 3
 
 
+def test_failures_are_in_a_row_only_while_nothing_works_in_between(placing: Placing) -> None:
+    for _ in range(6):
+        with placing.api.fault("GET", "warm", status=500):
+            assert placing.set(0).action is Action.FAILED
+        assert short(placing.set(0, after_s=15.0)) == (Action.NONE, "InPlace")
+
+
 def test_nonsense_is_a_failure(placing: Placing) -> None:
     with placing.api.fault("GET", "warm", status=200, body={"kind": "Scale", "metadata": {}}):
         assert short(placing.set(3)) == (Action.FAILED, "Malformed")

@@ -154,6 +154,13 @@ def test_a_failure_is_told_and_tried_again_ever_less_often(
     assert world.apply(5, after_s=1.0).action is Action.PATCHED
 
 
+def test_failures_are_in_a_row_only_while_nothing_works_in_between(world: World) -> None:
+    for _ in range(6):
+        with world.api.fault("PATCH", status=500):
+            assert world.apply(5).action is Action.FAILED
+        assert short(world.apply(3, after_s=15.0)) == (Action.NONE, "InPlace")
+
+
 def test_the_pause_grows_to_5_min_and_a_success_resets_it(world: World) -> None:
     with world.api.fault("PATCH", status=500):
         tries = sum(world.apply(5, after_s=15.0).action is Action.FAILED for _ in range(240))
