@@ -16,6 +16,7 @@ from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.events import EventRecorder, EventType, Regarding
 from autoscaler.kube.facts import Target
+from autoscaler.kube.parse import MALFORMED
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
 
@@ -41,17 +42,17 @@ class KubeActuator:
         memory = self._placeholder_memory
         return set_placeholders(self._kube, autoscaler, placeholders, held=held, now_s=now_s, memory=memory)
 
-    def held(self) -> Collection[Held]:
-        """See ports.Actuator. Where it can't be looked up, none: each is then looked up, and fails, by itself."""
+    def held(self) -> Collection[Held] | None:
+        """See ports.Actuator."""
         try:
             return list(restoring.find_floors(self._kube, self._namespace))
-        except KubeError as problem:
-            self._log.warning(str(problem))
-            return ()
+        except (KubeError, *MALFORMED) as problem:
+            self._log.warning(restoring.failed(problem).message)
+            return None
 
     def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:
         """See ports.Actuator."""
-        outcome = restoring.release(self._kube, autoscaler, held or None)
+        outcome = restoring.release(self._kube, autoscaler, held)
         # A floor that is written later is a new one, not one that somebody had put back.
         self._memory.forget(autoscaler)
         return outcome

@@ -61,8 +61,8 @@ class Actuator(Protocol):
         """Have so many placeholders keep nodes warm, at least so many where `held`; the object asks for some."""
         ...
 
-    def held(self) -> Collection[Held]:
-        """The bounds that objects hold now, for whoever restores many."""
+    def held(self) -> Collection[Held] | None:
+        """The bounds that objects hold now, for whoever restores many; None where that can't be looked up."""
         ...
 
     def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:

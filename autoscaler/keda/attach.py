@@ -164,7 +164,7 @@ class _ActuatorWithGuests:
         """The cluster's: a trigger describes none."""
         return self._inner.place(autoscaler, placeholders, held=held, now_s=now_s)
 
-    def held(self) -> Collection[Held]:
+    def held(self) -> Collection[Held] | None:
         """The cluster's."""
         return self._inner.held()
 

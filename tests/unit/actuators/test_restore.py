@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +14,12 @@ from world import NOTE, World, short
 from autoscaler.actuators.finalizer import FINALIZER
 from autoscaler.actuators.outcome import Action
 from autoscaler.actuators.restore import find_floors, release, sweep
+from autoscaler.controller.kube_actuator import KubeActuator
 from autoscaler.kube.client import Kube
+from autoscaler.kube.events import EventRecorder
 from autoscaler.kube.parse import parse_autoscaler
+from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.metrics import Metrics
 
 HPA, SCALED_OBJECT = "horizontalpodautoscalers", "scaledobjects"
 
@@ -50,13 +55,40 @@ def test_release_of_many_looks_once(world: World) -> None:
     world.api.put(SCALED_OBJECT, floored(scaled_object("other", target="other"), by="team/other"))
     world.api.put("predictiveautoscalers", autoscaler("other", mode="Floor"))
     held = list(find_floors(world.kube, None))
-    lists = len([path for verb, path, _ in world.api.requests if verb == "GET" and "limit=" in path])
+    looked = lists(world)
     for name in ("llm", "other"):
         user = parse_autoscaler(world.api.read("predictiveautoscalers", name))
         assert release(world.kube, user, held).action is Action.PATCHED
     assert world.owner(HPA) == (2, None)
     assert world.owner(SCALED_OBJECT, "other") == (None, None)
-    assert len([path for verb, path, _ in world.api.requests if verb == "GET" and "limit=" in path]) == lists
+    assert lists(world) == looked
+
+
+@pytest.fixture
+def actuator(world: World) -> Iterator[KubeActuator]:
+    """The controller's own, over the same API."""
+    events, metrics = EventRecorder(world.kube, instance="test"), Metrics(version="0", now_s=lambda: 0.0)
+    yield KubeActuator(world.kube, events, Log(lambda _line: None), metrics, namespace=None)
+    events.stop()
+
+
+def lists(world: World) -> int:
+    return len([path for verb, path, _ in world.api.requests if verb == "GET" and "limit=" in path])
+
+
+def test_where_nothing_is_held_nobody_looks_again(world: World, actuator: KubeActuator) -> None:
+    release(world.kube, world.object())
+    held, looked = actuator.held(), lists(world)
+    assert short(actuator.restore(world.object(), held)) == (Action.NONE, "NothingToRestore")
+    assert lists(world) == looked
+
+
+def test_where_nobody_could_look_each_is_looked_up_by_itself(world: World, actuator: KubeActuator) -> None:
+    for fault in ({"status": 500}, {"status": 200, "body": {"kind": "List", "metadata": 7}}):
+        with world.api.fault("GET", "/horizontalpodautoscalers", **fault):
+            held = actuator.held()
+        assert held is None
+    assert short(actuator.restore(world.object(), held)) == (Action.PATCHED, "FloorPutBack")
 
 
 def test_an_edit_since_is_left_and_the_note_goes(world: World) -> None:
