@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
@@ -10,32 +12,47 @@ from autoscaler.errors import UsageError
 from autoscaler.telemetry.log import Log
 
 Stamp = tuple[tuple[str, int, int, int], ...]
+# An editor, or cp, empties a file before it fills it. Read in between, the objects that aren't there yet would pass for
+# objects that are gone, and their floors be put back.
+_SETTLES_S = 1.0
 
 
 class ConfigFiles:
     """The objects of a file or folder."""
 
-    def __init__(self, path: Path, log: Log, namespace: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        log: Log,
+        namespace: str | None = None,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Read them; UsageError where they can't be used, which later edits that are wrong only log.
 
         Args:
             path: the file or folder.
             log: for what happens later.
             namespace: the only one that is looked after; None for all.
+            monotonic_s: a clock that is never set.
         """
         self._path = path
         self._log = log
         self._namespace = namespace
-        self._stamp = self._stamped()
+        self._monotonic_s = monotonic_s
+        self._stamp = self._seen = self._stamped()
+        self._seen_s = monotonic_s()
         self._objects = self._loaded()
         if not self._objects:
             log.warning(f"{path}: holds no PredictiveAutoscaler: nothing is decided until one is there")
 
     def __call__(self) -> tuple[PredictiveAutoscaler, ...]:
-        """The objects as they are now."""
+        """The objects as they are now; an edit is taken in once the files have stood for a second."""
         try:
-            stamp = self._stamped()
-            if stamp != self._stamp:
+            stamp, now_s = self._stamped(), self._monotonic_s()
+            if stamp != self._seen:
+                self._seen, self._seen_s = stamp, now_s
+            if stamp != self._stamp and now_s - self._seen_s >= _SETTLES_S:
                 self._stamp = stamp
                 self._objects = self._loaded()
                 noun = "object" if len(self._objects) == 1 else "objects"
