@@ -167,7 +167,9 @@ def run_process(
         log = _log(metrics, ending)
         world = make_world(log, metrics, ending)
         heartbeat = Heartbeat(limit_s=_SILENT_TICKS * process.tick_s, start_limit_s=_START_LIMIT_S)
-        rebuilder = ThreadedRebuilder(lambda: PrometheusSource(process.connection, fetch_timeout_s=_HISTORY_TIMEOUT_S))
+        rebuilder = ThreadedRebuilder(
+            lambda ended: PrometheusSource(process.connection, fetch_timeout_s=_HISTORY_TIMEOUT_S, ended=ended)
+        )
         ending.callback(rebuilder.close)
         controller = Controller(
             cluster=extension.cluster(world.cluster) if extension else world.cluster,

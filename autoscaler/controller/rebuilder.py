@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import local
+from threading import Event, local
 from typing import Protocol
 
 from autoscaler.controller.rebuild import Job, Rebuilt, defect, rebuild
@@ -47,9 +47,16 @@ class InlineRebuilder:
 class ThreadedRebuilder:
     """Does jobs in threads: the kernels that forecast a history hold no lock."""
 
-    def __init__(self, make_source: Callable[[], MetricsSource], *, threads: int = 2) -> None:
-        """Start no thread yet; each makes a source of its own, since a source serves one thread at a time."""
+    def __init__(self, make_source: Callable[[Event], MetricsSource], *, threads: int = 2) -> None:
+        """Start no thread yet.
+
+        Args:
+            make_source: each thread makes a source of its own, since a source serves one thread at a time. It is given
+                what is set once no answer is wanted any more.
+            threads: how many.
+        """
         self._make_source = make_source
+        self._ended = Event()
         self._local = local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="history")
         self._done: SimpleQueue[list[Rebuilt]] = SimpleQueue()
@@ -67,14 +74,15 @@ class ThreadedRebuilder:
         return done
 
     def close(self) -> None:
-        """Begin no more jobs, and leave the running ones behind."""
+        """Begin no more jobs, and ask nothing more for the running ones: the interpreter waits for them at its end."""
+        self._ended.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, jobs: list[Job]) -> None:
         try:
             source = getattr(self._local, "source", None)
             if source is None:
-                source = self._local.source = self._make_source()
+                source = self._local.source = self._make_source(self._ended)
             done = rebuild(source, jobs)
         except Exception as problem:
             # Each job comes to an end: its object would wait for it for good.

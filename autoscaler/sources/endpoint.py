@@ -17,10 +17,11 @@ _TIMEOUTS_MAX = 3
 class Circuit:
     """Opens within one fetch when a server can't be reached: the remaining queries fail at once.
 
-    Otherwise each of 1,000 objects would wait for its own time-out.
+    Otherwise each of 1,000 objects would wait for its own time-out. So does the end of the process, `ended`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
         self._lock = threading.Lock()
         self._timeouts = 0
         self._answered = False
@@ -28,6 +29,8 @@ class Circuit:
 
     def check(self) -> None:
         """Raise the SourceError that opened it, if it is open."""
+        if self._ended.is_set():
+            raise SourceError(Failure.UNREACHABLE, "it isn't asked any more: the process ends")
         if self._open is not None:
             raise self._open
 

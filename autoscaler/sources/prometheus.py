@@ -50,6 +50,7 @@ class PrometheusSource:
         fetch_timeout_s: float = 12.0,
         history_timeout_s: float = 300.0,
         jitter_s: float = 0.05,
+        ended: threading.Event | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -59,12 +60,14 @@ class PrometheusSource:
             fetch_timeout_s: limit of a whole fetch.
             history_timeout_s: the same for a fetch with a query for more than 1,000 points.
             jitter_s: threads start up to this much apart, so that controllers with equal clocks don't all ask at once.
+            ended: set where no answer is wanted any more: from then on all queries fail that weren't sent.
         """
         self._connection = connection
         self._concurrency = concurrency
         self._fetch_timeout_s = fetch_timeout_s
         self._history_timeout_s = history_timeout_s
         self._jitter_s = jitter_s
+        self._ended = ended or threading.Event()
         self._servers: OrderedDict[Endpoint, Server] = OrderedDict()
         self._sizes = BatchSizes(time.monotonic)
 
@@ -80,7 +83,7 @@ class PrometheusSource:
                 results[request] = refused
         long = any(request.points > _HISTORY_POINTS for request in usable)
         deadline = time.monotonic() + (self._history_timeout_s if long else self._fetch_timeout_s)
-        circuits: dict[Endpoint, Circuit] = defaultdict(Circuit)
+        circuits: dict[Endpoint, Circuit] = defaultdict(lambda: Circuit(self._ended))
         batches = plan(usable, self._sizes.values_max)
         again: list[RangeRequest] = []
         for job, answers in self._run(batches, deadline, circuits):

@@ -146,7 +146,7 @@ def test_threads_never_hold_up_the_tick(make_workload):
             may_answer.wait(10.0)
             return super().fetch(requests)
 
-    rebuilder = ThreadedRebuilder(lambda: Slow(requests=[3.0]))
+    rebuilder = ThreadedRebuilder(lambda _ended: Slow(requests=[3.0]))
     workload = make_workload(history="600m")
     rebuilder.submit([job_for(workload, workload.spec, NOW_S)] * 20)
     assert rebuilder.finished() == []
@@ -165,7 +165,7 @@ def test_each_thread_has_a_source_of_its_own(make_workload):
             seen.append(self)
             return super().fetch(requests)
 
-    rebuilder = ThreadedRebuilder(lambda: Own(requests=[3.0]))
+    rebuilder = ThreadedRebuilder(lambda _ended: Own(requests=[3.0]))
     workload = make_workload(history="600m")
     for _ in range(2):
         rebuilder.submit([job_for(workload, workload.spec, NOW_S)])
@@ -176,7 +176,7 @@ def test_each_thread_has_a_source_of_its_own(make_workload):
 
 @pytest.mark.parametrize("where", ["made", "asked"])
 def test_a_source_that_breaks_ends_each_job_with_a_failure(make_workload, where):
-    def make_source():
+    def make_source(_ended):
         if where == "made":
             raise RuntimeError("no\nsource")
         return Canned(requests=RuntimeError("no\nsource"))
@@ -189,3 +189,24 @@ def test_a_source_that_breaks_ends_each_job_with_a_failure(make_workload, where)
         "the history of llm/chat can't be used: RuntimeError: no source",
     }
     rebuilder.close()
+
+
+def test_at_the_end_nothing_more_is_asked_for_jobs_that_run(make_workload):
+    asking = threading.Event()
+
+    class Ending(Canned):
+        def __init__(self, ended):
+            super().__init__(requests=[3.0])
+            self.ended = ended
+
+        def fetch(self, requests):
+            asking.set()
+            assert self.ended.wait(10.0)
+            return super().fetch(requests)
+
+    rebuilder = ThreadedRebuilder(Ending)
+    workload = make_workload(history="600m")
+    rebuilder.submit([job_for(workload, workload.spec, NOW_S)])
+    assert asking.wait(10.0)
+    rebuilder.close()
+    assert wait_for(rebuilder, 1)[0].failure is None

@@ -206,6 +206,23 @@ def test_a_server_that_hangs_is_given_up_after_three_queries(server: FakePrometh
     source.close()
 
 
+def test_once_the_process_ends_nothing_more_is_asked(server: FakePrometheus) -> None:
+    ended = threading.Event()
+
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        ended.set()
+        return server.evaluate(asked)
+
+    server.answer = answer
+    source = PrometheusSource(Connection(url=server.url), concurrency=1, jitter_s=0.0, ended=ended)
+    asked = [request(f"sum(m{k}{{}})") for k in range(200)]
+    found = source.fetch(asked)
+    assert len(server.asked) == 1
+    assert isinstance(found[asked[0]], RangeAnswer)
+    assert {found[one].failure for one in asked[1:]} == {Failure.UNREACHABLE}
+    source.close()
+
+
 def test_a_fetch_ends_at_its_limit_whatever_the_server_does(server: FakePrometheus) -> None:
     server.hang.clear()
     source = PrometheusSource(Connection(url=server.url), concurrency=2, fetch_timeout_s=0.1, jitter_s=0.0)
