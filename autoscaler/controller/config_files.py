@@ -40,8 +40,9 @@ class ConfigFiles:
         self._log = log
         self._namespace = namespace
         self._monotonic_s = monotonic_s
-        self._stamp = self._seen = self._stamped()
-        self._seen_s = monotonic_s()
+        self._stamp = self._stamped()
+        # In one piece, for two threads ask.
+        self._seen = self._stamp, monotonic_s()
         self._objects = self._loaded()
         if not self._objects:
             log.warning(f"{path}: holds no PredictiveAutoscaler: nothing is decided until one is there")
@@ -50,9 +51,10 @@ class ConfigFiles:
         """The objects as they are now; an edit is taken in once the files have stood for a second."""
         try:
             stamp, now_s = self._stamped(), self._monotonic_s()
-            if stamp != self._seen:
-                self._seen, self._seen_s = stamp, now_s
-            if stamp != self._stamp and now_s - self._seen_s >= _SETTLES_S:
+            seen, since_s = self._seen
+            if stamp != seen:
+                self._seen = stamp, now_s
+            elif stamp != self._stamp and now_s - since_s >= _SETTLES_S:
                 self._stamp = stamp
                 self._objects = self._loaded()
                 noun = "object" if len(self._objects) == 1 else "objects"

@@ -90,16 +90,14 @@ class LeaderElection:
         """`stop`, and wait until another candidate holds the lease; False where none took it in time."""
         self.stop()
         deadline_s = time.monotonic() + within_s
-        while (holder := self._lock.read_holder()) in {"", self._lock.identity} and time.monotonic() < deadline_s:
+        # A lease that can't be read now may have been taken all the same.
+        while not (taken := self.another_leads()) and time.monotonic() < deadline_s:
             time.sleep(_HAND_OVER_POLL_S)
-        return self._is_another(holder)
+        return taken
 
     def another_leads(self) -> bool:
         """Whether another candidate holds the lease now, asked anew; False where it can't be read."""
-        return self._is_another(self._lock.read_holder())
-
-    def _is_another(self, holder: str | None) -> bool:
-        return holder not in {None, "", self._lock.identity}
+        return self._lock.read_holder() not in {None, "", self._lock.identity}
 
     def _take_part(self) -> None:
         while not self._term.closed.is_set():

@@ -98,6 +98,17 @@ def test_a_leader_hands_over_or_learns_that_nobody_is_there(api: FakeApi, kubeco
     assert holder(api) == ""
 
 
+def test_a_lease_that_cannot_be_read_for_a_moment_is_handed_over_all_the_same(api: FakeApi, kubeconfig: Path) -> None:
+    with candidate(kubeconfig, "a") as leader:
+        assert leader.started.wait(5.0)
+        leader.election.stop()
+        with candidate(kubeconfig, "b") as standby:
+            assert standby.started.wait(5.0)
+            # One read to release the lease, and the first one to see who holds it.
+            with api.fault("GET", "/leases", status=500, times=2):
+                assert leader.election.hand_over(within_s=10.0)
+
+
 def test_leading_ends_within_the_deadline_while_the_server_hangs_and_begins_again(
     api: FakeApi, kubeconfig: Path
 ) -> None:
