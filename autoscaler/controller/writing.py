@@ -181,8 +181,9 @@ def _scaled_by_others(
     if len(scalers) > 1:
         message = f"{' and '.join(scalers)} all scale {target.key}; leave one of them in mode Scale"
         return Outcome(Action.REFUSED, "SharedTarget", message)
-    if not fresh and target.replicas != decision.current:
-        # What was decided stood on other facts.
+    if not fresh and target.replicas not in {decision.current, decision.desired}:
+        # What was decided stood on other facts. Where it is in place already, the answer to our own write was lost, or
+        # the leader before wrote it.
         return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
     return None
 

@@ -434,6 +434,19 @@ def test_each_new_term_begins_with_a_sweep(start_run, falling):
     assert len(run.world.swept) == 3
 
 
+def test_what_the_leader_before_has_written_needs_no_new_decision(start_run, falling):
+    run = start_run(falling)
+    run.world.leads = False
+    run.tick(20)
+    run.world.apply(run.workload.autoscaler, run.world.target(None), run.workload.decision.desired, now_s=0.0)
+    run.world.leads = True
+    run.clock._jumped_s += 15.0
+    run.controller.tick()
+    assert run.workload.outcome.reason == "Unchanged"
+    active = next(each for each in run.workload.status.conditions if each.type == "ScalingActive")
+    assert active.status == "True"
+
+
 def test_what_is_wrong_before_it_leads_is_told_once_it_does(start_run, falling, object_of):
     run = start_run(falling)
     run.world.others = [object_of(name="bad", uid="2", mode="Shadow", **NONSENSE)]
