@@ -20,7 +20,8 @@ from autoscaler.cli.explain import _time_s
 from autoscaler.errors import UsageError
 from autoscaler.report.explanation import explain
 from autoscaler.telemetry.decision_line import to_line
-from autoscaler.telemetry.record import Done, Record
+from autoscaler.telemetry.record import Done, Record, Write
+from autoscaler.telemetry.write_line import to_write_line
 
 UNCHANGED = Done("None", "Unchanged", "", 7, 7)
 
@@ -223,6 +224,23 @@ def test_a_decision_that_comes_out_differently_is_shown_and_exits_with_1(log, ca
     last_digit = math.nextafter(record.decision.high_at_lead, 9.0)
     assert run(log(replace(record, decision=replace(record.decision, high_at_lead=last_digit)))) == 0
     assert run(log(changed, make_record(name="other"))) == 1
+
+
+def test_what_a_later_tick_wrote_is_told_with_its_time(log, capsys):
+    waited = make_record(done=Done("Waiting", "TooSoon", "it was written less than 15 s ago", 5, 5))
+    write = Write(MORNING_S + 17.0, "shop", "chat", MORNING_S, PATCHED)
+    path = log(waited, make_record(name="code"))
+    with path.open("a") as lines:
+        lines.write(f"{to_write_line(write)}\n")
+    assert run(path, "--object", "chat", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["written_later"] == [json.loads(to_write_line(write))]
+    assert found["steps"]["written"] == (
+        "Nothing; Waiting, TooSoon: it was written less than 15 s ago. At 03:12:17: 5 -> 7, FloorRaised: minReplicas of"
+        " HorizontalPodAutoscaler shop/chat."
+    )
+    assert run(path) == 0
+    assert "TooSoon" not in capsys.readouterr().out  # the overview has what was done in the end
 
 
 def test_json_has_all_of_it(log, capsys):
