@@ -20,7 +20,8 @@ class LeadBins:
         day: bins in a day, at least one.
         bin_s: width of a bin.
         floor: demand that doesn't matter.
-        first: bins seen before these, missing ones included.
+        first: bins seen before these from the first known one on, missing ones included: years without an answer
+            are no history that a fit could wait to double.
         known: those of them that were not missing.
         start_s: start of the first of these bins.
         log_demand: log(demand + floor) of the bins remembered and of these, gaps imputed, shape (m + n,).

@@ -151,7 +151,7 @@ class LeadHistory:
             day=history.day,
             bin_s=history.bin_s,
             floor=history.floor,
-            first=history.bins,
+            first=history.log_demand.dropped + len(history.log_demand),
             known=history.bins_known,
             start_s=history.next_start_s,
             log_demand=log_window,

@@ -295,3 +295,11 @@ def test_what_is_missing_before_the_first_known_bin_changes_next_to_nothing():
     assert late.trusted == plain.trusted
     # Regressions are solved at fixed counts of bins, so that they know a few more or less.
     np.testing.assert_allclose(late.quantiles, plain.quantiles, rtol=0.05)
+
+
+@pytest.mark.parametrize("gap", [1, 100, 5 * DAY])
+def test_what_is_missing_before_the_first_known_bin_changes_nothing(gap):
+    values = daily(3 * DAY)
+    plain = ensemble_of(start_s=gap * BIN_S).fit(series(values))
+    late = ensemble_of().fit(series(np.concatenate([np.full(gap, math.nan), values])))
+    np.testing.assert_array_equal(late.quantiles, plain.quantiles)
