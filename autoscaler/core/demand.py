@@ -1,7 +1,7 @@
 """Steps 1 and 2 of a decision: what of the observed demand is usable, and how it joins the history.
 
-Missing is not zero. What can't be believed (unknown, negative, infinite, a thousand times all that was ever seen) is
-missing too.
+Missing is not zero. What can't be believed (unknown, negative, more replicas than can be counted, a thousand times all
+that was ever seen) is missing too.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import numpy as np
 
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
+from autoscaler.core.plan_kernels import COUNT_MAX
 from autoscaler.core.risk import CANDIDATES, LEVELS
 from autoscaler.core.schedule import Decisions, as_tried, without_surges
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
+from autoscaler.core.trials import servable
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S
 from forecasting.lead_member import TARGETS
@@ -71,17 +73,22 @@ def _usable(spec: Spec, state: State, observation: Observation) -> dict[str, flo
     usable = {}
     for unit, capacity in spec.capacity_rps.items():
         rate = observation.demand_rps.get(unit, math.nan)
-        if math.isfinite(rate) and 0 <= rate <= _believable(state.forecasts[unit], capacity):
+        if 0 <= rate <= _believable(state.forecasts[unit], capacity):
             usable[unit] = rate
     return usable
+
+
+def countable(capacity: float) -> float:
+    """The largest demand that is ever believed, work per second: the largest float put an end to all decisions."""
+    return COUNT_MAX * capacity
 
 
 def _believable(forecast: LeadEnsemble, capacity: float) -> float:
     """The largest demand that isn't absurd, work per second."""
     history = forecast.history
     if history.bins_known < history.day or history.missing_at == history.bins - 1:
-        return math.inf
-    return ABSURD_FACTOR * max(math.exp(history.peak_log), capacity)
+        return countable(capacity)
+    return min(ABSURD_FACTOR * max(math.exp(history.peak_log), capacity), countable(capacity))
 
 
 def _backlog_believable_rs(spec: Spec, state: State) -> float:
@@ -118,8 +125,9 @@ def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: floa
     if backlog_rs is None:
         backlog_rs = 0.0
         if state.serving is not None:
+            arrivals_rs = servable(demand, spec.replicas_max) * spec.bin_s
             backlog_rs, _ = serve_bin(
-                state.backlog_rs, demand * spec.bin_s, float(state.serving), spec.bin_s, spec.objective.max_wait_s
+                state.backlog_rs, arrivals_rs, float(state.serving), spec.bin_s, spec.objective.max_wait_s
             )
     return replace(state, forecasts=forecasts, calm=calm, trials=trials, backlog_rs=backlog_rs, bins=state.bins + 1)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autoscaler.core.demand import ABSURD_FACTOR
+from autoscaler.core.demand import ABSURD_FACTOR, countable
 from autoscaler.core.risk import CANDIDATES, LEVELS, is_due
 from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
@@ -112,8 +112,8 @@ def _imputed(history: LeadHistory, bins: int) -> FloatArray:
 
 
 def believable_only(values: FloatArray, history: LeadHistory, capacity: float) -> FloatArray:
-    """Values that follow on `history`, NaN where they are negative, infinite or absurd; shape (n,)."""
-    usable = np.where(np.isfinite(values) & (values >= 0), values, np.nan)
+    """Values that follow on `history`, NaN where they are negative, beyond counting or absurd; shape (n,)."""
+    usable = np.where((values >= 0) & (values <= countable(capacity)), values, np.nan)
     if not np.nanmax(usable, initial=0.0) > ABSURD_FACTOR * capacity:
         return usable
     last_missing = history.missing_at == history.bins - 1

@@ -25,13 +25,22 @@ from forecasting.series import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
-# Weeks that count. Each day of them takes 0.5 kB.
+# Days that count. Each takes 0.5 kB.
 WINDOW_DAYS = 28
 _MEDIAN = 1
 _PAID, _LATE = 0, 1
 # Bins after the first load that aren't scored.
 _FIRST_BINS = 5
 _ROUNDING = 1e-9
+# Demand beyond so many times the largest fleet is late whatever is decided. In full, one absurd bin outweighed weeks
+# and left a queue for years: all candidates were late alike, and the cheapest was taken.
+_SERVABLE_FACTOR = 20.0
+
+
+@kernel()
+def servable(demand: float, replicas_max: int) -> float:
+    """Demand in replicas, as far as it counts for how late work is."""
+    return float(min(demand, _SERVABLE_FACTOR * max(1, replicas_max)))
 
 
 @kernel()
@@ -73,7 +82,8 @@ def advance(
 
     Bins without a forecast are passed over. The first load of bins is not scored, since each candidate starts with a
     fleet that fits the first bin, and neither are the first ones after it, whose forecasts knew next to nothing: they
-    made all candidates late alike, so that the most cautious were taken for an hour.
+    made all candidates late alike, so that the most cautious were taken for an hour. Nor are missing ones: what is
+    imputed is smoother than what comes, and days of it made little caution look like enough.
 
     Args:
         needs: what was forecast at the start of each bin, in replicas, shape (n, 2, levels): one lead ahead, and the
@@ -101,6 +111,8 @@ def advance(
     for t in range(len(demand)):
         if not math.isnan(needs[t, 0, _MEDIAN]):
             last = demand[t] if math.isnan(last_demand) else last_demand
+            arrivals_rs = servable(demand[t], replicas_max) * bin_s
+            counts = unscored == 0 and not missing[t]
             starting = unscored < 0
             if starting:
                 unscored = lead + _FIRST_BINS
@@ -130,13 +142,13 @@ def advance(
                     ready[c] = wanted
                 else:
                     due[c, -1] += wanted - current
-                backlog_rs[c], late_rs = serve_bin(backlog_rs[c], demand[t] * bin_s, ready[c], bin_s, max_wait_s)
-                if unscored == 0:
+                backlog_rs[c], late_rs = serve_bin(backlog_rs[c], arrivals_rs, ready[c], bin_s, max_wait_s)
+                if counts:
                     sums[c, _PAID] += wanted
                     sums[c, _LATE] += late_rs
-            if unscored == 0:
+            if counts:
                 scored[0] += 1.0
-                scored[1] += demand[t] * bin_s
+                scored[1] += arrivals_rs
             unscored = max(0, unscored - 1)
         last_demand, last_missing = demand[t], missing[t]
     return unscored
@@ -148,7 +160,7 @@ class Trials:
 
     Attributes:
         unscored, ready, due, backlog_rs, sums, scored: see `advance`; the sums are of the running day.
-        days: one row per day before: sums, then scored, shape (2 * candidates + 2,).
+        days: one row per day before that had a scored bin: sums, then scored, shape (2 * candidates + 2,).
         day_bins: bins of the running day.
         last_demand: demand of the newest bin in replicas, NaN before one.
         last_missing: whether that is imputed.
@@ -250,6 +262,9 @@ class Trials:
         )
 
     def _with_day_closed(self) -> Self:
+        if not self.scored[0]:
+            # A day without an answer is none of the days that count, and takes no other one's place.
+            return replace(self, day_bins=0)
         row = np.concatenate([self.sums.ravel(), self.scored])
         return replace(
             self,

@@ -70,20 +70,26 @@ def make_spec(*, bin_s: float = 600.0, load_s: float = 1800.0, capacity_rps=None
     )
 
 
-def follow(spec: Spec, demand: Iterable[float | Mapping[str, float] | None], jumps: Iterable[int] = ()) -> Run:
+def follow(
+    spec: Spec,
+    demand: Iterable[float | Mapping[str, float] | None],
+    jumps: Iterable[int] = (),
+    queue_rs: float | None = None,
+) -> Run:
     """Decide at each bin; entry t of `demand` is what came in the bin before decision t + 1.
 
     Args:
         spec: the workload; a plain number is the demand of its first unit, None leaves the unit out.
         demand: per decision after the first.
         jumps: bins from one decision to the next, 1 where it ends.
+        queue_rs: the backlog that is measured each time; None leaves it to be estimated.
     """
     run = Run(Fleet(math.ceil(spec.load_latency.quantile_s(0.9) / spec.bin_s)), State.start(spec))
     unit = next(iter(spec.capacity_rps))
     jump_of, now_s = iter(jumps), 0.0
     for seen in [math.nan, *demand]:
         demand_rps = seen if isinstance(seen, Mapping) else {} if seen is None else {unit: seen}
-        observation = run.fleet.observe(now_s, demand_rps)
+        observation = run.fleet.observe(now_s, demand_rps, queue_rs)
         decision, run.state = decide(spec, run.state, observation)
         run.fleet.scale(decision.desired)
         run.decisions.append(decision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
+from autoscaler.core.history import replayed
 from autoscaler.core.observation import Observation
 from autoscaler.core.state import State
 
@@ -114,6 +116,29 @@ def test_after_an_outage_surplus_leaves_again(spec_of, run_of):
 def test_demand_beyond_what_64_bits_count_releases_nothing(huge, spec_of, run_of):
     run = run_of(spec_of(replicas_max=50), [*[20.0] * 300, huge, *[20.0] * 5])
     assert min(run.desired[-6:]) >= run.desired[-7]
+
+
+@pytest.mark.parametrize("huge", [1e17, 1e300, 1.5e308, sys.float_info.max])
+@pytest.mark.parametrize("before", [[20.0] * 5, [*[20.0] * 300, NAN]])
+def test_demand_beyond_counting_is_missing_also_where_anything_else_is_believed(huge, before, spec_of, run_of):
+    spec = spec_of(replicas_max=50)
+    run, missing = (run_of(spec, [*before, seen, *[20.0] * 5]) for seen in (huge, NAN))
+    assert run.desired == missing.desired
+    broken, gap = (replayed(spec, start_s=0.0, demand_rps={"requests": np.array([*before, v])}) for v in (huge, NAN))
+    np.testing.assert_array_equal(broken.needs, gap.needs)
+
+
+@pytest.mark.parametrize("queue_rs", [None, 0.0])
+def test_one_absurd_bin_while_little_is_known_lowers_no_risk_and_leaves_no_queue(queue_rs, spec_of, run_of):
+    spec = spec_of(replicas_max=60)
+    rng = np.random.default_rng(0)
+    demand = 10.0 + 8.0 * np.sin(np.arange(144 * 8) / 23) + 20.0 * (rng.random(144 * 8) < 0.02)
+    broken = demand.copy()
+    broken[50] = 1e9
+    clean, after = (run_of(spec, values.tolist(), queue_rs=queue_rs) for values in (demand, broken))
+    assert after.state.backlog_rs == 0.0
+    last_day = slice(-144, None)
+    assert np.mean(after.desired[last_day]) > 0.9 * np.mean(clean.desired[last_day])
 
 
 @pytest.mark.parametrize("broken", [NAN, math.inf, -5.0])

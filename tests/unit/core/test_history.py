@@ -73,6 +73,18 @@ def test_absurd_bins_of_history_are_missing(spec_of):
     )
 
 
+@pytest.mark.parametrize("days", [1, 6, 40])
+def test_days_without_an_answer_do_not_make_less_caution_enough(days, spec_of):
+    spec = spec_of()
+    rng = np.random.default_rng(6)
+    known = demand_of(144 * 10, seed=6) + 30.0 * (rng.random(144 * 10) < 0.01)
+    before = replayed(spec, start_s=0.0, demand_rps={"requests": known})
+    longer = np.concatenate([known, np.full(144 * days, np.nan)])
+    after = replayed(spec, start_s=0.0, demand_rps={"requests": longer})
+    assert after.risk == before.risk
+    assert_equal(after, one_by_one(spec, 0.0, {"requests": longer}))
+
+
 def test_nothing_known_leaves_a_state_that_holds(spec_of):
     state = replayed(spec_of(), start_s=0.0, demand_rps={"requests": np.full(50, np.nan)})
     assert np.isnan(state.needs).all()

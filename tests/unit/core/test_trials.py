@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,9 +39,9 @@ def replay(need, until, median, demand, missing, lead, bin_s, max_wait_s, drain_
 
 
 def replay_in_words(need, until, median, demand, missing, lead, bin_s, max_wait_s, drain_s, low, high):
-    """The same replay with a fleet as a list; returns the plan too."""
+    """The same replay with a fleet as a list; returns the plan too, and what was late of each bin."""
     ready, due, backlog_rs = math.ceil(max(until[0], low)), [], 0.0
-    plan, paid, late_rs, arrived_rs = [], 0, 0.0, 0.0
+    plan, late_rs = [], []
     for t in range(len(demand)):
         ready += due.count(t)
         due = [at for at in due if at > t]
@@ -62,38 +63,44 @@ def replay_in_words(need, until, median, demand, missing, lead, bin_s, max_wait_
                 ready -= 1
         backlog_rs, late = serve_bin(backlog_rs, demand[t] * bin_s, float(ready), bin_s, max_wait_s)
         plan.append(wanted)
-        if t >= lead + FIRST_BINS:
-            paid += wanted
-            late_rs += late
-            arrived_rs += demand[t] * bin_s
-    return paid / (len(demand) - lead - FIRST_BINS), late_rs / arrived_rs, plan
+        late_rs.append(late)
+    return np.array(plan), np.array(late_rs)
+
+
+def scored(case):
+    """Which bins the replay scores: from the first load and a few bins on, those that are known."""
+    demand, missing, lead = case[3:6]
+    return (np.arange(len(demand)) >= lead + FIRST_BINS) & ~missing
 
 
 def random_case(seed, lead):
     """Needs that follow a random demand badly, with missing bins and bounds."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(lead + FIRST_BINS + 2, 80))
+    known_at_last = np.arange(n) == n - 1
     demand = 0.1 + rng.random(n) * rng.integers(1, 12)
     need = np.roll(demand, -lead) * rng.uniform(0.6, 1.3, n)
     until = need * rng.uniform(0.8, 1.5, n)
     low = int(rng.integers(0, 3))
     bounds = (low, low + int(rng.integers(1, 12)))
-    return need, until, need * 0.8, demand, rng.random(n) < 0.2, lead, 60.0, 10.0, 75.0, *bounds
+    return need, until, need * 0.8, demand, (rng.random(n) < 0.2) & ~known_at_last, lead, 60.0, 10.0, 75.0, *bounds
 
 
 @given(seed=st.integers(0, 10_000), lead=st.integers(0, 5))
 def test_the_replay_makes_the_very_decisions_bin_by_bin(seed, lead):
     case = random_case(seed, lead)
-    replicas, late, _plan = replay_in_words(*case)
-    assert replay(*case) == pytest.approx((replicas, late), rel=1e-9, abs=1e-12)
-    assert replay(*case, kernel=advance.py_func) == pytest.approx((replicas, late), rel=1e-9, abs=1e-12)
+    plan, late_rs = replay_in_words(*case)
+    counts = scored(case)
+    result = (plan[counts].mean(), late_rs[counts].sum() / (case[3][counts] * 60.0).sum())
+    assert replay(*case) == pytest.approx(result, rel=1e-9, abs=1e-12)
+    assert replay(*case, kernel=advance.py_func) == pytest.approx(result, rel=1e-9, abs=1e-12)
 
 
 @given(seed=st.integers(0, 10_000), lead=st.integers(0, 5))
 def test_the_simulated_cluster_finds_what_the_replay_found(seed, lead):
     case = random_case(seed, lead)
-    _need, until, _median, demand, _missing, _lead, bin_s, max_wait_s, _drain_s, low, _high = case
-    replicas, late, plan = replay_in_words(*case)
+    _need, until, _median, demand, missing, _lead, bin_s, max_wait_s, _drain_s, low, _high = case
+    plan, late_rs = replay_in_words(*case)
     # The cluster begins empty: what the replay begins with loads first, while nothing arrives.
     first = math.ceil(max(until[0], low))
     arrivals_rs = np.concatenate([np.zeros(lead), demand * bin_s])
@@ -110,9 +117,12 @@ def test_the_simulated_cluster_finds_what_the_replay_found(seed, lead):
         score_from_bin=2 * lead + FIRST_BINS,
     )
     outcome = simulate(setting, bins_of(*[first] * lead, *plan))
+    after = slice(lead + FIRST_BINS, None)
+    late = late_rs[after].sum() / arrivals_rs[lead:][after].sum()
     assert outcome.late_fraction == pytest.approx(late, rel=1e-9, abs=1e-12)
-    assert outcome.replica_hours == pytest.approx(replicas * (len(demand) - lead - FIRST_BINS) * bin_s / 3600)
-    assert replay(*case) == pytest.approx((replicas, late), rel=1e-9, abs=1e-12)
+    assert outcome.replica_hours == pytest.approx(plan[after].sum() * bin_s / 3600)
+    if not missing[after].any():
+        assert replay(*case) == pytest.approx((plan[after].mean(), late), rel=1e-9, abs=1e-12)
 
 
 def test_on_a_ramp_that_is_foreseen_nothing_is_late_and_one_bin_later_much_is():
@@ -188,6 +198,31 @@ def test_days_before_the_window_are_forgotten(logged):
     assert not np.array_equal(seen((needs[: 24 * 9], busy[: 24 * 9], missing[: 24 * 9])).results, seen(logged).results)
     # Backlogs of the busy day are gone a few days later, and so is its share in the sums once it left the window.
     np.testing.assert_allclose(seen((needs, busy, missing)).results, seen(logged).results, rtol=1e-12)
+
+
+def test_days_of_missing_bins_change_no_result(logged):
+    needs, demand, missing = (rows[: 24 * 9] for rows in logged)
+    before = seen((needs, demand, missing))
+    # What is imputed is as smooth as this: every candidate would be found to be late less.
+    smooth = np.full(24 * 3, 5.0), np.ones(24 * 3, dtype=np.bool_)
+    after = before.seen(needs[: 24 * 3], *smooth, candidates=CANDIDATES, spec=SPEC, drain_s=3_600.0)
+    np.testing.assert_allclose(after.results, before.results, rtol=1e-12)
+
+
+@pytest.mark.parametrize("absurd", [1e6, 1e9, 2.0**53])
+def test_absurd_bins_leave_no_queue_for_years(logged, absurd):
+    needs, demand, missing = logged
+    broken = demand.copy()
+    broken[24 * 10 : 24 * 10 + 2] = absurd
+    clean, after = (
+        Trials.start(len(CANDIDATES), lead_bins=3).seen(
+            needs, values, missing, candidates=CANDIDATES, spec=replace(SPEC, replicas_max=20), drain_s=3_600.0
+        )
+        for values in (demand, broken)
+    )
+    np.testing.assert_allclose(after.backlog_rs, clean.backlog_rs)
+    # Nor do they outweigh all that came since.
+    assert after.results[:, 1].min() < 0.5
 
 
 def test_trials_seen_are_left_as_they_were(logged):
