@@ -182,15 +182,15 @@ class Controller:
         if self._led:
             # One from the API was let go by its finalizer; one from a file just isn't there any more.
             floors = [one for one in gone if one.spec.mode is Mode.FLOOR]
-            done = self._writing.put_back(floors, allowed=self._elector.is_leader)
-            self._sweep_due = self._sweep_due or not done
+            self._sweep_due |= not self._writing.put_back(floors, allowed=self._elector.is_leader)
         for key, autoscaler in seen.items():
             workload = self._workloads.get(key)
             if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
                 self._add(autoscaler)
             elif workload.seen is not autoscaler:
                 self._take_in_edit(workload, autoscaler)
-        self._actuator.keep(seen.values())
+        # What another leader wrote meanwhile would pass for somebody's edit.
+        self._actuator.keep(seen.values() if self._led else ())
 
     def _add(self, autoscaler: PredictiveAutoscaler) -> None:
         queries, problem = _resolved(autoscaler)

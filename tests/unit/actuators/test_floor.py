@@ -221,6 +221,20 @@ def test_a_tool_that_puts_the_field_back_is_fought_ever_less_often(with_hpa: Wor
     assert "if it is a GitOps tool, let it ignore the field" in outcome.message
 
 
+def test_what_another_leader_wrote_passes_for_somebodys_edit_unless_it_is_forgotten(with_hpa: World) -> None:
+    with_hpa.apply(3)
+    for _ in range(3):
+        with_hpa.api.edit(HPA, "llm", set_min(2))
+        with_hpa.apply(3, after_s=130.0)
+    own = with_hpa.memory
+    with_hpa.restart()
+    assert with_hpa.apply(4, after_s=20.0).after == 4  # by another leader
+    with_hpa.memory = own
+    assert short(with_hpa.apply(6, after_s=20.0)) == (Action.WAITING, "FloorReverted")
+    own.keep(())
+    assert with_hpa.apply(6, after_s=0.0).after == 6
+
+
 def test_a_note_that_was_removed_is_written_again_with_the_users_own(with_hpa: World) -> None:
     with_hpa.apply(5)
     with_hpa.restart()

@@ -434,6 +434,15 @@ def test_each_new_term_begins_with_a_sweep(start_run, falling):
     assert len(run.world.swept) == 3
 
 
+def test_what_paces_writes_is_forgotten_with_the_lease(start_run, falling):
+    run, kept = start_run(falling), []
+    run.world.keep = lambda autoscalers: kept.append([each.metadata.name for each in autoscalers])
+    for leads in (True, True, False, False, True, True):
+        run.world.leads = leads
+        run.tick(1)
+    assert kept == [[], ["chat"], ["chat"], [], [], ["chat"]]
+
+
 def test_what_the_leader_before_has_written_needs_no_new_decision(start_run, falling):
     run = start_run(falling)
     run.world.leads = False
