@@ -79,7 +79,7 @@ def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
     state = see_demand(spec, state, observation)
     state = replace(state, needs=_forecast_needs(spec, state))
     due = is_due(state.bins, observation.now_s, spec.bin_s, state.lead_bins)
-    return with_risk_selected(spec, state) if due and Part.BUDGET_CONTROLLER not in spec.without else state
+    return with_risk_selected(spec, state) if due else state
 
 
 def outlook_of(spec: Spec, state: State) -> Outlook:

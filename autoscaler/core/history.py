@@ -15,7 +15,7 @@ from autoscaler.core.demand import ABSURD_FACTOR, countable
 from autoscaler.core.risk import CANDIDATES, LEVELS, is_due
 from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
-from autoscaler.core.spec import Spec
+from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State, drain_s, in_replicas
 from forecasting.kernel import kernel
 from forecasting.lead_ensemble import LeadEnsemble
@@ -84,6 +84,8 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
     decisions = Decisions(start_s, spec.bin_s, state.lead_bins)
     usual = np.concatenate([in_replicas(spec, state.forecasts)[None], needs[:-1]])
     needs = raised(spec.schedule, needs, calm_needs, replace(decisions, first_s=start_s + spec.bin_s))
+    if Part.RENT_OR_BUY in spec.without:
+        needs = needs[:, [0, 0]]
     trials = state.trials.seen(
         as_tried(spec.schedule, np.concatenate([state.needs[None], needs[:-1]]), usual, decisions),
         demand,

@@ -11,6 +11,7 @@ import pytest
 from autoscaler.core.decide import look_ahead
 from autoscaler.core.history import replayed
 from autoscaler.core.observation import Observation
+from autoscaler.core.spec import Part
 from autoscaler.core.state import State
 
 NONE = np.zeros(0, dtype=np.int64)
@@ -71,6 +72,13 @@ def test_absurd_bins_of_history_are_missing(spec_of):
     assert_equal(
         replayed(spec, start_s=0.0, demand_rps={"requests": broken}), one_by_one(spec, 0.0, {"requests": broken})
     )
+
+
+@pytest.mark.parametrize("part", Part)
+def test_a_part_of_the_policy_that_is_left_out_is_left_out_of_history_too(part, spec_of):
+    spec = spec_of(without=frozenset({part}))
+    demand = {"requests": demand_of(400, seed=4)}
+    assert_equal(replayed(spec, start_s=0.0, demand_rps=demand), one_by_one(spec, 0.0, demand))
 
 
 @pytest.mark.parametrize("days", [1, 6, 40])
