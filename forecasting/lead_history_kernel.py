@@ -41,6 +41,12 @@ def imputed(log_demand: Float32Array, day: int, peak_log: float) -> float:
     return float(min(max(moved, smallest(log_demand)), peak_log))
 
 
+@kernel()
+def peak_after(peak_log: float, log_demand: float, day: int) -> float:
+    """Largest log demand, slowly forgotten, after one more bin of a day that has so many."""
+    return max(peak_log - math.log(2.0) / (_PEAK_HALF_LIFE_DAYS * day), log_demand)
+
+
 @kernel(nogil=True)
 def see_bins(
     demand: FloatArray,
@@ -88,7 +94,6 @@ def see_bins(
         missing_at, next_start_s, peak_log and day_sum after them.
     """
     known = len(log_demand) - len(demand)
-    forgotten = math.log(2.0) / (_PEAK_HALF_LIFE_DAYS * day)
     for i in range(len(demand)):
         missing[i] = np.isnan(demand[i])
         if missing[i]:
@@ -99,7 +104,7 @@ def see_bins(
         day_sum += log_demand[known]
         if known >= day:
             day_sum -= log_demand[known - day]
-        peak_log = max(peak_log - forgotten, log_demand[known])
+        peak_log = peak_after(peak_log, log_demand[known], day)
         bounds[i] = peak_log + HEADROOM_LOG
         known += 1
         next_start_s += bin_s

@@ -21,6 +21,7 @@ from forecasting.kernel import kernel
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S
 from forecasting.lead_history import LeadHistory
+from forecasting.lead_history_kernel import peak_after
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray, Series
 
@@ -129,14 +130,11 @@ def _drop_absurd(
 ) -> None:
     """NaN for values that the first bin after a known one can't have; see demand.see_demand."""
     for i in range(len(values)):
-        if math.isnan(values[i]):
-            last_missing = True
-            continue
         bound = ABSURD_FACTOR * max(math.exp(peak_log), capacity)
         if known >= day and not last_missing and values[i] > bound:
             values[i] = math.nan
-            last_missing = True
-            continue
-        peak_log = max(peak_log, math.log(values[i] + floor))
-        known += 1
-        last_missing = False
+        last_missing = math.isnan(values[i])
+        # What is imputed sets no new peak.
+        seen = -math.inf if last_missing else float(np.float32(math.log(values[i] + floor)))
+        peak_log = peak_after(peak_log, seen, day)
+        known += not last_missing

@@ -74,6 +74,17 @@ def test_absurd_bins_of_history_are_missing(spec_of):
     )
 
 
+@pytest.mark.parametrize("times", [940.0, 980.0, 1_020.0])
+def test_what_is_absurd_is_so_by_a_peak_that_fades_in_history_too(times, spec_of):
+    spec = spec_of()
+    demand = np.full(300, 10.0)
+    demand[150], demand[160] = 1e4, np.nan
+    demand[280] = times * 1e4
+    assert_equal(
+        replayed(spec, start_s=0.0, demand_rps={"requests": demand}), one_by_one(spec, 0.0, {"requests": demand})
+    )
+
+
 @pytest.mark.parametrize("part", Part)
 def test_a_part_of_the_policy_that_is_left_out_is_left_out_of_history_too(part, spec_of):
     spec = spec_of(without=frozenset({part}))
