@@ -22,26 +22,49 @@ IntArray = npt.NDArray[np.int64]
 DAY_S = 86_400.0
 SEASON_DAYS = 7
 FEATURES = 33
+# Over how many windows the changes from bin to bin are summed up, and what is: with the sum over a day.
+CHANGE_WINDOWS = 3
+RUNNING = 1 + CHANGE_WINDOWS
 # Which of them know the time: the same time on earlier days, the time of day, and the minute of the hour.
 SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 32)))
 
-# Windows as long as a day hold 86,400 bins at one a second; 256 strided samples give their spread within 5 %.
-_SAMPLES_MAX = 256
 # Logs are kept as float32, whose last place is at most a millionth for demand up to e^32.
 _ROUNDING = 1e-6
 
 
 @kernel()
-def step_spread(values: Float32Array, known: int, width: int) -> float:
-    """Root mean square change from bin to bin over the last `width` bins before `known`."""
-    first = max(1, known - width)
-    stride = max(1, (known - first) // _SAMPLES_MAX)
-    total = 0.0
-    count = 0
-    for i in range(known - 1, first - 1, -stride):
-        total += (values[i] - values[i - 1]) ** 2
-        count += 1
-    return math.sqrt(total / max(1, count))
+def change_width(window: int, lead: int, day: int, kept: int) -> int:
+    """Bins whose changes count in one of CHANGE_WINDOWS: a lead, six of them, a day; never more than are kept."""
+    width = max(3, lead) if window == 0 else 6 * max(2, lead) if window == 1 else day
+    return int(min(width, kept - 1))
+
+
+@kernel()
+def see_newest(log_demand: Float32Array, known: int, lead: int, day: int, kept: int, running: FloatArray) -> None:
+    """Bring `running`, see LeadHistory, up to date with bin `known` - 1 of log_demand.
+
+    Every change counts. Of samples, one in five of a day of minutes, the two edges of a burst came and went from bin to
+    bin for a day, and 9 of 16 replicas with them.
+    """
+    newest = known - 1
+    running[0] += log_demand[newest]
+    if newest >= day:
+        running[0] -= log_demand[newest - day]
+    if newest == 0:
+        return
+    for window in range(CHANGE_WINDOWS):
+        running[1 + window] += (log_demand[newest] - log_demand[newest - 1]) ** 2
+        gone = newest - change_width(window, lead, day, kept)
+        if gone >= 1:
+            running[1 + window] -= (log_demand[gone] - log_demand[gone - 1]) ** 2
+
+
+@kernel()
+def log_change(running: FloatArray, window: int, known: int, lead: int, day: int) -> float:
+    """Log of the root mean square change from bin to bin over one of CHANGE_WINDOWS, of `known` bins."""
+    changes = max(1, min(change_width(window, lead, day, known), known - 1))
+    # Rounding may leave less than nothing of what came and went.
+    return math.log(0.01 + math.sqrt(max(0.0, running[1 + window]) / changes))
 
 
 @kernel()
@@ -108,13 +131,13 @@ def targets_between(log_demand: Float32Array, width: int) -> tuple[float, float]
 
 @kernel()
 def lead_features(
-    log_demand: Float32Array, day_sum: float, lead: int, day: int, target_s: float, out: FloatArray
+    log_demand: Float32Array, running: FloatArray, lead: int, day: int, target_s: float, out: FloatArray
 ) -> float:
     """Fill `out`, shape (FEATURES,), and return the level that the targets are measured against.
 
     Args:
         log_demand: log of demand plus floor in the known bins, shape (n,), n >= 1, without NaN.
-        day_sum: sum of its last `day` bins, of all where there are fewer.
+        running: sums over its last bins, see LeadHistory, shape (RUNNING,).
         lead: bins between the next bin and the target.
         day: bins in a day, at least 1.
         target_s: when the target bin starts, seconds since the epoch: for the time of day and week.
@@ -127,12 +150,12 @@ def lead_features(
     out[1] = mean_before(log_demand, known, 2 * short) - level
     out[2] = mean_before(log_demand, known, 6 * short) - level
     out[3] = mean_before(log_demand, known, 24 * short) - level
-    out[4] = day_sum / min(day, known) - level
+    out[4] = running[0] / min(day, known) - level
     out[5] = max_between(log_demand, max(0, known - max(2, lead)), known) - level
     out[6] = max_between(log_demand, max(0, known - 6 * max(2, lead)), known) - level
-    out[7] = math.log(0.01 + step_spread(log_demand, known, max(3, lead)))
-    out[8] = math.log(0.01 + step_spread(log_demand, known, 6 * max(2, lead)))
-    out[9] = math.log(0.01 + step_spread(log_demand, known, day))
+    out[7] = log_change(running, 0, known, lead, day)
+    out[8] = log_change(running, 1, known, lead, day)
+    out[9] = log_change(running, 2, known, lead, day)
     seasonal_ratios(log_demand, lead, day, level, out[10:18])
     out[18] = abs(out[11])
     out[19] = abs(out[16])

@@ -16,7 +16,7 @@ from forecasting.append_log import AppendLog
 from forecasting.bit_log import BitLog
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
-from forecasting.lead_features import DAY_S, FEATURES, SEASON_DAYS, demand_at, demand_of, targets_between
+from forecasting.lead_features import DAY_S, FEATURES, RUNNING, SEASON_DAYS, demand_at, demand_of, targets_between
 from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
@@ -58,7 +58,8 @@ class LeadHistory:
         log_demand: log(demand + floor) per bin of the last REMEMBERED_DAYS, from the first known one on; of float32,
             which is 80 kB instead of 160 for minutes, and a millionth of demand.
         missing: which of it is imputed.
-        day_sum: sum of log_demand over the last day.
+        running: sum of log_demand over the last day, then of squared changes of it from bin to bin over the last
+            `lead_features.change_width` bins, shape (RUNNING,).
         features: one row per origin, then its level: shape (FEATURES + 1,).
         peak_log: largest log demand, slowly forgotten.
     """
@@ -72,7 +73,7 @@ class LeadHistory:
     missing_at: int
     log_demand: AppendLog
     missing: BitLog
-    day_sum: float
+    running: FloatArray
     features: AppendLog
     peak_log: float
 
@@ -93,7 +94,7 @@ class LeadHistory:
             missing_at=-1,
             log_demand=AppendLog.empty(rows_max=remembered, dtype=np.float32),
             missing=BitLog.empty(rows_max=remembered),
-            day_sum=0.0,
+            running=np.zeros(RUNNING),
             features=AppendLog.empty((FEATURES + 1,), rows_max=lead + 2),
             peak_log=-math.inf,
         )
@@ -126,7 +127,8 @@ class LeadHistory:
         matured = np.empty(len(values), dtype=np.bool_)
         targets = np.zeros((len(values), TARGETS))
         bounds = np.empty(len(values))
-        missing_at, next_start_s, peak_log, day_sum = see_bins(
+        running = history.running.copy()
+        missing_at, next_start_s, peak_log = see_bins(
             values,
             history.lead,
             history.day,
@@ -138,8 +140,8 @@ class LeadHistory:
             history.missing_at,
             history.next_start_s,
             history.peak_log,
-            history.day_sum,
             log_window,
+            running,
             missing,
             features,
             matured,
@@ -171,7 +173,7 @@ class LeadHistory:
             missing_at=missing_at,
             log_demand=log_demand,
             missing=history.missing.extend(missing),
-            day_sum=day_sum,
+            running=running,
             features=history.features.extend(features),
             peak_log=peak_log,
         )

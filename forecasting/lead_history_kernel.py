@@ -12,6 +12,7 @@ from forecasting.lead_features import (
     BoolArray,
     lead_features,
     seasonal_step,
+    see_newest,
     targets_between,
 )
 from forecasting.series import Float32Array, FloatArray
@@ -60,14 +61,14 @@ def see_bins(
     missing_at: int,
     next_start_s: float,
     peak_log: float,
-    day_sum: float,
     log_demand: Float32Array,
+    running: FloatArray,
     missing: BoolArray,
     features: FloatArray,
     matured: BoolArray,
     targets: FloatArray,
     bounds: FloatArray,
-) -> tuple[int, float, float, float]:
+) -> tuple[int, float, float]:
     """See n bins, of which the first is known or some bin before is; writes the arrays from `log_demand` on.
 
     Args:
@@ -82,8 +83,8 @@ def see_bins(
         missing_at: index of the latest missing bin.
         next_start_s: start of the first of these bins.
         peak_log: largest log demand so far, slowly forgotten.
-        day_sum: sum of log_demand over the last day.
         log_demand: remembered bins, then room for n, shape (m + n,).
+        running: sums over the last of them, see LeadHistory, shape (RUNNING,).
         missing: receives which of these bins are, shape (n,).
         features: receives n rows, see LeadBins.
         matured: likewise.
@@ -91,7 +92,7 @@ def see_bins(
         bounds: likewise.
 
     Returns:
-        missing_at, next_start_s, peak_log and day_sum after them.
+        missing_at, next_start_s and peak_log after them.
     """
     known = len(log_demand) - len(demand)
     for i in range(len(demand)):
@@ -101,18 +102,16 @@ def see_bins(
             missing_at = bins + i
         else:
             log_demand[known] = math.log(demand[i] + floor)
-        day_sum += log_demand[known]
-        if known >= day:
-            day_sum -= log_demand[known - day]
         peak_log = peak_after(peak_log, log_demand[known], day)
         bounds[i] = peak_log + HEADROOM_LOG
         known += 1
+        see_newest(log_demand, known, lead, day, kept, running)
         next_start_s += bin_s
         seen = log_demand[max(0, known - kept) : known]
         features[i, FEATURES] = lead_features(
-            seen, day_sum, lead, day, next_start_s + lead * bin_s, features[i, :FEATURES]
+            seen, running, lead, day, next_start_s + lead * bin_s, features[i, :FEATURES]
         )
         matured[i] = origins + i > lead and missing_at < bins + i - lead
         if matured[i]:
             targets[i, 0], targets[i, 1] = targets_between(seen, lead + 1)
-    return missing_at, next_start_s, peak_log, day_sum
+    return missing_at, next_start_s, peak_log

@@ -13,7 +13,7 @@ from forecasting import lead_history_kernel as kernel_module
 from forecasting import lead_rhythm as rhythm_module
 from forecasting import lead_windows as windows_module
 from forecasting.errors import ModelError, SeriesError
-from forecasting.lead_features import FEATURES, lead_features
+from forecasting.lead_features import FEATURES, RUNNING, lead_features
 from forecasting.lead_history import LeadHistory
 
 HOUR_S = 3600.0
@@ -120,7 +120,7 @@ def test_features_see_no_bin_that_is_still_to_come(lead):
     seen = np.empty((2, FEATURES))
     for i, later in enumerate([math.nan, 1e6]):
         logs[300:] = later
-        lead_features(logs[:300], logs[300 - DAY : 300].sum(), lead, DAY, 0.0, seen[i])
+        lead_features(logs[:300], np.full(RUNNING, 3.0), lead, DAY, 0.0, seen[i])
     assert np.isfinite(seen).all()
     np.testing.assert_array_equal(seen[0], seen[1])
 
@@ -198,10 +198,29 @@ def test_impossible_demand_is_refused(bad):
         history_of([bad])
 
 
-def test_the_sum_over_the_last_day_is_that_of_its_bins():
-    for bins in (5, DAY, 9 * DAY + 3):
-        history = history_of(daily(bins))
-        assert history.day_sum == pytest.approx(history.log_demand.rows[-DAY:].sum(dtype=np.float64), rel=1e-12)
+@pytest.mark.parametrize("lead", [0, 3, 20])
+def test_running_sums_are_those_of_the_last_bins(lead):
+    for bins in (1, 5, DAY, 9 * DAY + 3, 20 * DAY):
+        history = history_of(daily(bins), lead=lead)
+        logs = history.log_demand.rows
+        changes = np.diff(logs).astype(np.float64) ** 2
+        wanted = [changes[-width:].sum() for width in (max(3, lead), 6 * max(2, lead), DAY)]
+        assert history.running[0] == pytest.approx(logs[-DAY:].sum(dtype=np.float64), rel=1e-12)
+        np.testing.assert_allclose(history.running[1:], wanted, rtol=1e-6, atol=1e-12)
+
+
+def test_a_lead_of_weeks_looks_at_the_changes_that_are_kept():
+    history = history_of(daily(60 * DAY), lead=30 * DAY)
+    assert np.isfinite(history.latest[0]).all()
+    assert (history.running[1:] > 0.0).all()
+
+
+def test_a_burst_is_in_the_days_changes_of_every_bin_of_it_alike():
+    minutes = 1_440
+    demand = np.full(2 * minutes, 5.0)
+    demand[minutes : minutes + 10] = 50.0
+    _, bins = LeadHistory.start(lead=10, bin_s=60.0, floor=0.5).extend(demand)
+    np.testing.assert_allclose(bins.features[minutes + 11 :, 9], bins.features[-1, 9], rtol=1e-9)
 
 
 def test_a_run_of_bins_starts_with_the_first_known_one_and_knows_what_was_before():
@@ -256,19 +275,19 @@ def test_kernels_equal_their_python_form(monkeypatch):
                 (features_module, ("mean_before", "mean_around", "max_between", "median_of")),
                 (
                     features_module,
-                    ("step_spread", "seasonal_ratios", "hourly_changes", "size_at_this_time", "demand_at"),
+                    ("log_change", "seasonal_ratios", "hourly_changes", "size_at_this_time", "demand_at"),
                 ),
             ):
                 for name in names:
                     monkeypatch.setattr(module, name, getattr(module, name).py_func)
-            for name in ("imputed", "lead_features", "seasonal_step", "targets_between"):
+            for name in ("imputed", "lead_features", "seasonal_step", "see_newest", "targets_between"):
                 monkeypatch.setattr(kernel_module, name, getattr(kernel_module, name).py_func)
             monkeypatch.setattr(history_module, "see_bins", kernel_module.see_bins.py_func)
         history, bins = history_of([]).extend(demand)
         arrays = (bins.log_demand, bins.missing, bins.features, bins.matured, bins.targets, bins.bounds)
         demand_of = features_module.demand_of.py_func if python else features_module.demand_of
         seen = demand_of(bins.log_demand, history.missing.rows, FLOOR)
-        results.append((*arrays, seen, [history.day_sum, history.peak_log, history.next_start_s]))
+        results.append((*arrays, seen, [*history.running, history.peak_log, history.next_start_s]))
     for fast, slow in zip(*results, strict=True):
         # Sums of float32 are in float32 where numpy adds them up.
         np.testing.assert_allclose(slow, fast, rtol=1e-5, atol=1e-5)
