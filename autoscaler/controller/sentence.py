@@ -17,20 +17,7 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
     if math.isnan(decision.high_at_lead):
         held = "so they are held" if decision.desired == decision.current else "so there is no forecast"
         return f"{head}no demand is known yet, {held}"
-    needed = _replicas(decision.high_at_lead)
-    if Reason.DEMAND_MISSING in decision.reasons and decision.desired >= decision.current:
-        why = f"the last demand is unknown, so none is released; {needed} forecast in {lead}"
-    elif Reason.HISTORY_MISSING in decision.reasons and decision.desired == decision.current:
-        why = f"the history couldn't be read, so none is released; {needed} forecast in {lead}"
-    elif decision.desired > decision.current:
-        why = f"{needed} needed in {lead} ({_percent(decision.risk_level)} quantile)"
-    elif decision.desired < decision.current:
-        peak = max(decision.peak_until_lead, decision.high_at_lead)
-        why = f"at most {_replicas(peak)} needed within {lead} ({_percent(decision.risk_level)} quantile)"
-    elif Reason.KEPT in decision.reasons:
-        why = f"{_replicas(decision.peak_until_lead)} may be needed within {lead}, {needed} after it"
-    else:
-        why = f"{needed} needed in {lead} ({_percent(decision.risk_level)} quantile)"
+    why = _why(decision, lead)
     if Reason.BACKLOG in decision.reasons:
         why += f", and a backlog of {decision.backlog_at_lead_rs:,.0f} replica-seconds then"
     if decision.scheduled:
@@ -42,6 +29,23 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
     if decision.cut_from is not None:
         why += f"; {decision.cut_from} are wanted, the GPU budget gives {decision.desired}"
     return head + why
+
+
+def _why(decision: Decision, lead: str) -> str:
+    """What moved or held the number, with what is needed in `lead`."""
+    needed = _replicas(decision.high_at_lead)
+    if Reason.DEMAND_MISSING in decision.reasons and decision.desired >= decision.current:
+        return f"the last demand is unknown, so none is released; {needed} forecast in {lead}"
+    if Reason.HISTORY_MISSING in decision.reasons and decision.desired == decision.current:
+        return f"the history couldn't be read, so none is released; {needed} forecast in {lead}"
+    if Reason.KEPT_FOR_QUEUE in decision.reasons and decision.desired <= decision.current:
+        return f"a queue keeps them busy, {decision.backlog_rs:,.0f} replica-seconds now; {needed} needed in {lead}"
+    if decision.desired < decision.current:
+        peak = max(decision.peak_until_lead, decision.high_at_lead)
+        return f"at most {_replicas(peak)} needed within {lead} ({_percent(decision.risk_level)} quantile)"
+    if Reason.KEPT in decision.reasons:
+        return f"{_replicas(decision.peak_until_lead)} may be needed within {lead}, {needed} after it"
+    return f"{needed} needed in {lead} ({_percent(decision.risk_level)} quantile)"
 
 
 def _replicas(number: float) -> str:

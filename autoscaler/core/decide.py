@@ -15,7 +15,7 @@ from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
-from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle
+from autoscaler.core.plan_kernels import IntArray, choose_replicas, is_idle, queue_ahead
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
 from autoscaler.core.schedule import Decisions, asking, coming, raised
 from autoscaler.core.selection import with_risk_selected
@@ -31,6 +31,7 @@ class _Need:
     at_lead: float
     until_lead: float
     backlog_at_lead_rs: float
+    busy: int
     current: int
 
 
@@ -107,6 +108,7 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     need = _weigh(spec, outlook, observation)
     held = outlook.missing or outlook.early or observation.history_missing
     by_forecast = _wanted(outlook, need, held=held)
+    by_queue = need.busy > 0 and by_forecast > _wanted(outlook, replace(need, busy=0), held=held)
     wanted = max(by_forecast, outlook.cold_replicas)
     least, asked_by = _least(spec, outlook, observation)
     desired = min(max(wanted, least), spec.replicas_max)
@@ -118,7 +120,14 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
         ready=observation.ready,
         reasons=(
             *_bounded_by(outlook, wanted, desired, scheduled),
-            *_reasons(outlook, need, desired, cold=wanted > by_forecast, history_missing=observation.history_missing),
+            *_reasons(
+                outlook,
+                need,
+                desired,
+                by_queue=by_queue,
+                cold=wanted > by_forecast,
+                history_missing=observation.history_missing,
+            ),
         ),
         lead_bins=outlook.lead_bins,
         median_at_lead=float(outlook.needs[0, MEDIAN]),
@@ -169,15 +178,16 @@ def _weigh(spec: Spec, outlook: Outlook, observation: Observation) -> _Need:
     """Steps 4 and 6: the need at the chosen risk, against what is ready and on order."""
     due = _due(observation.due_bins, outlook.lead_bins)
     median = float(outlook.needs[0, MEDIAN]) if math.isnan(outlook.usual_median) else outlook.usual_median
-    ahead_rs = 0.0
+    ahead_rs, busy = 0.0, 0
     if not math.isnan(median):
-        ahead_rs = backlog_at_lead(
+        ahead_rs, busy = queue_ahead(
             outlook.backlog_rs, observation.ready, due, outlook.demand_replicas, median, spec.bin_s
         )
     return _Need(
         at_lead=float(outlook.needs[0, outlook.level]),
         until_lead=float(outlook.needs[1, outlook.level]),
         backlog_at_lead_rs=ahead_rs,
+        busy=busy,
         current=observation.ready + len(observation.due_bins),
     )
 
@@ -193,6 +203,7 @@ def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
             outlook.backlog_rs,
             need.backlog_at_lead_rs,
             outlook.drain_s,
+            need.busy,
             need.current,
             held,
             is_idle(outlook.demand_replicas, outlook.backlog_rs),
@@ -208,7 +219,9 @@ def _bounded_by(outlook: Outlook, wanted: int, desired: int, scheduled: tuple[st
     return (*events, Reason.AT_MIN) if desired > wanted and scheduled == outlook.scheduled else events
 
 
-def _reasons(outlook: Outlook, need: _Need, desired: int, *, cold: bool, history_missing: bool) -> tuple[Reason, ...]:
+def _reasons(
+    outlook: Outlook, need: _Need, desired: int, *, by_queue: bool, cold: bool, history_missing: bool
+) -> tuple[Reason, ...]:
     """Step 8: why, most important first."""
     if math.isnan(need.at_lead):
         return (Reason.NO_HISTORY,)
@@ -219,11 +232,13 @@ def _reasons(outlook: Outlook, need: _Need, desired: int, *, cold: bool, history
         reasons.append(Reason.HISTORY_MISSING)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
+    if by_queue:
+        reasons.append(Reason.KEPT_FOR_QUEUE)
     if desired > need.current:
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif need.at_lead <= need.current - 1 and not (outlook.missing or history_missing or cold):
+    elif need.at_lead <= need.current - 1 and not (outlook.missing or history_missing or cold or by_queue):
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     EARLY = "BetweenIntervals"
     ORDERED_AHEAD = "OrderedAhead"
     BACKLOG = "Backlog"
+    KEPT_FOR_QUEUE = "KeptForQueue"
     KEPT = "KeptForPeak"
     RELEASED = "Released"
     STEADY = "Steady"

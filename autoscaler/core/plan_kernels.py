@@ -28,29 +28,43 @@ _NEGLIGIBLE = 0.05
 
 
 @kernel()
-def backlog_at_lead(
+def whole(replicas: float) -> int:
+    """Fewest whole replicas for a need in fractions."""
+    return math.ceil(min(replicas, COUNT_MAX) * (1.0 - _ROUNDING_SHARE) - _ROUNDING)
+
+
+@kernel()
+def queue_ahead(
     backlog_rs: float, ready: int, due: IntArray, demand_now: float, demand_at_lead: float, bin_s: float
-) -> float:
-    """Work queued when a replica ordered now begins to serve, in replica-seconds.
+) -> tuple[float, int]:
+    """What the queue will do until a replica ordered now begins to serve, if nothing is ordered or released.
 
     Args:
-        backlog_rs: work queued now.
+        backlog_rs: work queued now, replica-seconds.
         ready: replicas that serve in the bin that starts now.
         due: replicas on order by the bin in which they begin to serve, shape (lead,): due[0] in the next bin.
         demand_now: demand of the last known bin, in replicas.
         demand_at_lead: median forecast for the bin at the lead; between the two a straight line.
         bin_s: width of a bin.
+
+    Returns:
+        Work queued then, in replica-seconds, and the most replicas, of those ready and loading, that a queue keeps
+        busy for a whole bin in one of the bins until then, and in that one.
     """
     lead = len(due)
     if backlog_rs <= 0.0 and max(demand_now, demand_at_lead) <= ready:
         # Nothing can queue before. Most bins are like this, and the loop would be half of the self-backtest's time.
-        return 0.0
+        return 0.0, 0
     serving = ready
-    for i in range(lead):
+    busy = 0
+    for i in range(lead + 1):
         demand = demand_now + (demand_at_lead - demand_now) * (i + 1) / (lead + 1)
-        backlog_rs = max(0.0, backlog_rs + (demand - serving) * bin_s)
-        serving += due[i]
-    return backlog_rs
+        if backlog_rs > 0.0:
+            busy = max(busy, min(serving, whole(demand + backlog_rs / bin_s)))
+        if i < lead:
+            backlog_rs = max(0.0, backlog_rs + (demand - serving) * bin_s)
+            serving += due[i]
+    return backlog_rs, busy
 
 
 @kernel()
@@ -82,18 +96,13 @@ def is_idle(demand_now: float, backlog_rs: float) -> bool:
 
 
 @kernel()
-def whole(replicas: float) -> int:
-    """Fewest whole replicas for a need in fractions."""
-    return math.ceil(min(replicas, COUNT_MAX) * (1.0 - _ROUNDING_SHARE) - _ROUNDING)
-
-
-@kernel()
 def choose_replicas(
     need_at_lead: float,
     need_until_lead: float,
     backlog_now_rs: float,
     backlog_lead_rs: float,
     drain_s: float,
+    busy: int,
     current: int,
     missing: bool,
     idle: bool,
@@ -104,12 +113,17 @@ def choose_replicas(
     until then may want it: the break-even of renting on against loading again. A backlog doubles the order at most: on
     a minute trace a burst asked for 235 replicas where 60 were needed, and no less work was late for it.
 
+    What a queue keeps busy stays. The queue is as many replica-seconds of work for few replicas as for many, and until
+    it is gone whatever comes waits behind it: after ten minutes of ten times the demand, 90 bins were late where 38
+    are, for 11 % more replica-hours.
+
     Args:
         need_at_lead: demand one load ahead, at the chosen risk, in replicas.
         need_until_lead: peak demand from now to one load ahead, at the chosen risk, in replicas.
         backlog_now_rs: work queued now.
         backlog_lead_rs: work expected in the queue one load ahead.
         drain_s: time in which a backlog is to be worked off.
+        busy: replicas that a queue keeps busy until then, see `queue_ahead`.
         current: replicas ready and loading.
         missing: the last bin's demand is unknown: nothing is released.
         idle: nothing arrived in the last bin and nothing is queued: a need of next to nothing is none.
@@ -122,7 +136,7 @@ def choose_replicas(
     if missing:
         return current
     keep = whole(max(need_at_lead, need_until_lead) + min(backlog_now_rs / drain_s, need_at_lead))
-    return max(order, min(current, keep))
+    return max(order, min(current, max(keep, busy)))
 
 
 @kernel()

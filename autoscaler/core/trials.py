@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoscaler.core.fluid import serve_bin
-from autoscaler.core.plan_kernels import IntArray, backlog_at_lead, choose_replicas, is_idle, priced_level, release
+from autoscaler.core.plan_kernels import IntArray, choose_replicas, is_idle, priced_level, queue_ahead, release
 from autoscaler.core.risk import LEVELS, Candidates
 from autoscaler.core.spec import Spec
 from forecasting.append_log import AppendLog
@@ -124,13 +124,14 @@ def advance(
                     ready[c] = math.ceil(min(max(needs[t, 1, level], replicas_min), replicas_max))
                 ready[c] += _begin_bin(due[c])
                 current = ready[c] + due[c].sum()
-                ahead_rs = backlog_at_lead(backlog_rs[c], ready[c], due[c], last, needs[t, 0, _MEDIAN], bin_s)
+                ahead_rs, busy = queue_ahead(backlog_rs[c], ready[c], due[c], last, needs[t, 0, _MEDIAN], bin_s)
                 wanted = choose_replicas(
                     needs[t, 0, level],
                     needs[t, 1, level],
                     backlog_rs[c],
                     ahead_rs,
                     drain_s,
+                    busy,
                     current,
                     last_missing,
                     is_idle(last, backlog_rs[c]),

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 from autoscaler.core.decide import choose
+from autoscaler.core.decision import Reason
 from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle, whole
 from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
@@ -125,10 +126,12 @@ class ToldSteps:
         source = "by estimate" if self._observation.backlog_rs is None else "as measured"
         if now_rs <= 0 and ahead_rs <= 0:
             return f"Nothing is queued now, {source}, and nothing will be at {moment(self._serves_s)}."
-        return (
-            f"{_work(now_rs)} queued now, {source}, and {_work(ahead_rs).lower()} expected to be at "
-            f"{moment(self._serves_s)}: to be worked off within {duration(self._outlook.drain_s)}."
-        )
+        ahead = f"{_work(ahead_rs).lower()} expected to be at {moment(self._serves_s)}"
+        if ahead_rs <= 0:
+            return f"{_work(now_rs)} queued now, {source}, and {ahead}."
+        drain_s, need = self._outlook.drain_s, self._decision.high_at_lead
+        by = ", but by no more replicas again than demand itself needs" if ahead_rs > need * drain_s else ""
+        return f"{_work(now_rs)} queued now, {source}, and {ahead}: to be worked off within {duration(drain_s)}{by}."
 
     def need(self) -> str:
         """The replicas needed one load ahead."""
@@ -156,15 +159,22 @@ class ToldSteps:
             return f"Without a forecast {_all(current)}."
         if order == current:
             return "As many are there as are needed: nothing is ordered or released."
+        return f"{count(current - order)} fewer would do{self._kept(order, wanted)}."
+
+    def _kept(self, order: int, wanted: int) -> str:
+        """Why not all goes that won't be needed one load ahead, and what goes."""
+        current = self._decision.current
+        by_queue = Reason.KEPT_FOR_QUEUE in self._decision.reasons
         if wanted < current:
-            kept = "" if wanted == order else f", but a peak may come before: {count(wanted)} cover it"
-            return f"{count(current - order)} fewer would do{kept}. {replicas_text(current - wanted)} can go now."
+            busy, covered = f"a queue keeps {count(wanted)} busy", f"a peak may come before: {count(wanted)} cover it"
+            kept = "" if wanted == order else f", but {busy if by_queue else covered}"
+            return f"{kept}. {replicas_text(current - wanted)} can go now"
         if self._outlook.missing:
-            return f"{count(current - order)} fewer would do, but the newest demand is unknown: {_all(current)}."
-        return (
-            f"{count(current - order)} fewer would do then, but a peak may come before, and one that is released now "
-            f"would be back too late: {_all(current)}."
-        )
+            return f", but the newest demand is unknown: {_all(current)}"
+        if by_queue:
+            return f" then, but a queue keeps {count(wanted)} busy: {_all(current)}"
+        late = "one that is released now would be back too late"
+        return f" then, but a peak may come before, and {late}: {_all(current)}"
 
     def bounds(self) -> str:
         """What minimum and maximum made of it, and the GPU budget."""
@@ -221,6 +231,7 @@ class ToldSteps:
                 outlook.backlog_rs,
                 decision.backlog_at_lead_rs,
                 outlook.drain_s,
+                0,
                 current,
                 outlook.missing,
                 is_idle(outlook.demand_replicas, outlook.backlog_rs),

@@ -70,6 +70,10 @@ def steady():
             " replica-seconds then",
         ),
         (
+            {"reasons": (Reason.KEPT_FOR_QUEUE, Reason.STEADY), "backlog_rs": 15_492.0},
+            "6 replicas (5 ready, 1 loading): a queue keeps them busy, 15,492 replica-seconds now; 5.4 needed in 4 min",
+        ),
+        (
             {"reasons": (Reason.AT_MAX, Reason.STEADY)},
             "6 replicas (5 ready, 1 loading): 5.4 needed in 4 min (99 % quantile); maxReplicas is 20",
         ),

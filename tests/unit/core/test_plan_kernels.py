@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.core.plan_kernels import backlog_at_lead, choose_replicas, release
+from autoscaler.core.plan_kernels import choose_replicas, queue_ahead, release
 
 
 def bins_of(*values):
@@ -13,22 +13,25 @@ def bins_of(*values):
 
 
 @pytest.mark.parametrize(
-    ("backlog", "ready", "due", "now", "ahead", "expected"),
+    ("backlog", "ready", "due", "now", "ahead", "expected", "busy"),
     [
-        (30.0, 4, (), 9.0, 9.0, 30.0),  # nothing loads: it serves at once
-        (0.0, 4, (0, 0), 4.0, 4.0, 0.0),
-        (0.0, 4, (0, 0), 6.0, 6.0, 240.0),
-        (0.0, 4, (2, 0), 6.0, 6.0, 120.0),  # two more from the next bin on
-        (0.0, 4, (0, 2), 6.0, 6.0, 240.0),  # due[1] serves in the bin at the lead, not before
-        (100.0, 4, (0, 0, 0), 4.0, 0.0, 0.0),  # 3, 2, 1 replicas of demand: a line from now to the lead
-        (400.0, 4, (0, 0, 0), 4.0, 0.0, 40.0),
-        (0.0, 3, (0, 3, 0), 0.0, 8.0, 60.0),  # 2, 4, 6 on 3, 3, 6: idle time in the first bin isn't saved up
+        (30.0, 4, (), 9.0, 9.0, 30.0, 4),  # nothing loads: it serves at once
+        (0.0, 4, (0, 0), 4.0, 4.0, 0.0, 0),
+        (0.0, 4, (0, 0), 6.0, 6.0, 240.0, 4),
+        (0.0, 4, (2, 0), 6.0, 6.0, 120.0, 6),  # two more from the next bin on
+        (0.0, 4, (0, 2), 6.0, 6.0, 240.0, 6),  # due[1] serves in the bin at the lead, not before
+        (100.0, 4, (0, 0, 0), 4.0, 0.0, 0.0, 4),  # 3, 2, 1 replicas of demand: a line from now to the lead
+        (400.0, 4, (0, 0, 0), 4.0, 0.0, 40.0, 4),
+        (0.0, 3, (0, 3, 0), 0.0, 8.0, 60.0, 6),  # 2, 4, 6 on 3, 3, 6: idle time in the first bin isn't saved up
+        (60.0, 4, (9, 0), 1.0, 1.0, 0.0, 2),  # one of demand and one of the queue: what loads comes too late for it
+        (960.0, 4, (0, 9), 1.0, 1.0, 600.0, 11),  # two bins take 180 each, then 10 of the queue and one of demand
+        (60.0 + 1e-7, 4, (), 1.0, 1.0, 60.0, 2),
     ],
 )
-def test_the_backlog_one_lead_ahead(backlog, ready, due, now, ahead, expected):
+def test_the_queue_one_lead_ahead_and_whom_it_keeps_busy(backlog, ready, due, now, ahead, expected, busy):
     arguments = (backlog, ready, bins_of(*due), now, ahead, 60.0)
-    assert backlog_at_lead(*arguments) == pytest.approx(expected)
-    assert backlog_at_lead.py_func(*arguments) == pytest.approx(expected)
+    assert queue_ahead(*arguments) == (pytest.approx(expected), busy)
+    assert queue_ahead.py_func(*arguments) == (pytest.approx(expected), busy)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +60,15 @@ def test_the_backlog_one_lead_ahead(backlog, ready, due, now, ahead, expected):
     ],
 )
 def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, expected):
-    arguments = (need, until, float(now_rs), float(lead_rs), 75.0, current, missing, idle)
+    arguments = (need, until, float(now_rs), float(lead_rs), 75.0, 0, current, missing, idle)
     assert choose_replicas(*arguments) == expected
     assert choose_replicas.py_func(*arguments) == expected
+
+
+@pytest.mark.parametrize(("busy", "current", "expected"), [(0, 40, 10), (7, 40, 10), (25, 40, 25), (41, 40, 40)])
+def test_what_a_queue_keeps_busy_stays_and_nothing_is_ordered_for_it(busy, current, expected):
+    # Of a queue of 3,000 replica-seconds alone no more would stay than demand itself needs.
+    assert choose_replicas(5.0, 5.0, 3000.0, 0.0, 75.0, busy, current, False, False) == expected
 
 
 @pytest.mark.parametrize(
