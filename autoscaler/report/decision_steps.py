@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from autoscaler.core.decide import choose
 from autoscaler.core.decision import Reason
-from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle, whole
+from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle, needed_for_queue, whole
 from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
 from autoscaler.report.words import count, duration, moment, share
@@ -130,7 +130,8 @@ class ToldSteps:
         if ahead_rs <= 0:
             return f"{_work(now_rs)} queued now, {source}, and {ahead}."
         drain_s, need = self._outlook.drain_s, self._decision.high_at_lead
-        by = ", but by no more replicas again than demand itself needs" if ahead_rs > need * drain_s else ""
+        limited = needed_for_queue(ahead_rs, drain_s, need) < ahead_rs / drain_s
+        by = ", as far as twice the replicas that demand itself needs can" if limited else ""
         return f"{_work(now_rs)} queued now, {source}, and {ahead}: to be worked off within {duration(drain_s)}{by}."
 
     def need(self) -> str:
@@ -144,7 +145,7 @@ class ToldSteps:
         if self._outlook.cold_replicas > self._choose(current=0):
             reacting = replicas_text(order)
             return f"{_amount(need)}, but less than a day is known: {reacting}, as an HPA at 80 % would have."
-        extra = min(self._decision.backlog_at_lead_rs / self._outlook.drain_s, need)
+        extra = needed_for_queue(self._decision.backlog_at_lead_rs, self._outlook.drain_s, need)
         queue = f" and {_amount(extra)} to work the queue off" if extra >= 0.05 else ""
         return f"{_amount(need)}{queue}, so {replicas_text(order)} at {moment(self._serves_s)}."
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoscaler.backtest.baselines.optimum import plan_optimum
-from autoscaler.backtest.cluster import simulate
+from autoscaler.backtest.cluster import bins_of, simulate
 from autoscaler.backtest.headstart import replay_headstart, spec_of
 from autoscaler.core.decision import Reason
 from autoscaler.core.load_latency import LoadLatency
@@ -150,3 +150,19 @@ def test_a_trace_of_a_few_bins_is_replayed(bins, replica_setting):
     replayed = replay_headstart(replica_setting(np.full(bins, 5.0), bin_s=600.0, load_s=600.0))
     assert len(replayed.reasons) == len(replayed.forecast.median) == bins
     assert replayed.outcome.desired[0] == 1
+
+
+def test_what_a_burst_ordered_stays_until_its_queue_is_gone(replica_setting):
+    minutes = 1_440
+    demand = np.full(2 * minutes, 5.0)
+    burst = minutes + 300
+    demand[burst : burst + 10] = 50.0
+    setting = replica_setting(demand, load_s=600.0)
+    bins = bins_of(setting, replay_headstart(setting).outcome)
+    late = np.flatnonzero(bins.late_rs[minutes:] > 0.0) + minutes
+    # Ten bins of the burst, one load after it began the first replicas for it; then its queue lasts for as long again.
+    assert (late[0], late[-1]) == (burst, pytest.approx(burst + 16, abs=6))
+    queue_rs = np.cumsum((demand[burst : late[-1]] - bins.ready[burst : late[-1]]) * 60.0)
+    standing = np.flatnonzero(queue_rs > 60.0 * bins.ready[burst : late[-1]]) + burst
+    assert (np.diff(bins.ready[standing]) >= 0).all()
+    assert bins.ready[late[-1] + 30] <= 8

@@ -120,8 +120,9 @@ def test_a_backlog_beyond_the_maximum():
     conflict = Done("Conflict", "Stale", "somebody else wrote it; the next tick tries again.", 5, None)
     steps = told(make_record(outlook=outlook, spec=make_spec(replicas_max=9), done=conflict))
     assert steps["backlog"].startswith("900 replica-seconds are queued now, by estimate, and 912 replica-seconds are")
-    assert steps["need"] == "6.2 and 6.2 to work the queue off, so 13 replicas at 03:16:00."
-    assert steps["bounds"] == "13 are more than the maximum: 9 replicas. Work may be late."
+    assert steps["backlog"].endswith("within 60 s, as far as twice the replicas that demand itself needs can.")
+    assert steps["need"] == "6.2 and 12.3 to work the queue off, so 19 replicas at 03:16:00."
+    assert steps["bounds"] == "19 are more than the maximum: 9 replicas. Work may be late."
     assert steps["risk"].startswith("Nothing that the self-backtest tried kept the budget of 1 %: at this risk 3 %")
     assert steps["written"] == "Nothing; Conflict, Stale: somebody else wrote it; the next tick tries again."
 
@@ -315,3 +316,13 @@ def test_what_an_hpa_would_have_is_named_while_less_than_a_day_is_known():
     steps = told(make_record(outlook=make_outlook(3.0, cold_replicas=9)))
     assert steps["need"] == "4.4, but less than a day is known: 9 replicas, as an HPA at 80 % would have."
     assert steps["choice"].endswith("ordered now.")
+
+
+def test_a_queue_that_keeps_replicas_busy():
+    outlook = make_outlook(1.5, peak=1.6, backlog_rs=400.0)
+    steps = told(make_record(ready=9, due=(), outlook=outlook, done=UNCHANGED))
+    assert (
+        steps["backlog"]
+        == "400 replica-seconds are queued now, by estimate, and nothing is expected to be at 03:16:00."
+    )
+    assert steps["choice"].endswith("fewer would do then, but a queue keeps 9 busy: all 9 stay.")

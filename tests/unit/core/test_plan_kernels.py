@@ -56,7 +56,7 @@ def test_the_queue_one_lead_ahead_and_whom_it_keeps_busy(backlog, ready, due, no
         (0.04, 0.04, 0, 0, 3, False, True, 0),  # nothing arrives: next to nothing is none
         (0.06, 0.04, 0, 0, 3, False, True, 1),  # but a forecast is
         (0.04, 0.04, 0, 0, 3, True, True, 3),
-        (1.0, 1.0, 0, 7500, 1, False, False, 2),  # a backlog doubles the order at most
+        (1.0, 1.0, 0, 7500, 1, False, False, 3),  # a queue asks for twice what demand needs at most
     ],
 )
 def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, expected):
@@ -65,9 +65,9 @@ def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, e
     assert choose_replicas.py_func(*arguments) == expected
 
 
-@pytest.mark.parametrize(("busy", "current", "expected"), [(0, 40, 10), (7, 40, 10), (25, 40, 25), (41, 40, 40)])
+@pytest.mark.parametrize(("busy", "current", "expected"), [(0, 40, 15), (7, 40, 15), (25, 40, 25), (41, 40, 40)])
 def test_what_a_queue_keeps_busy_stays_and_nothing_is_ordered_for_it(busy, current, expected):
-    # Of a queue of 3,000 replica-seconds alone no more would stay than demand itself needs.
+    # Of a queue of 3,000 replica-seconds alone no more would stay than three times what demand itself needs.
     assert choose_replicas(5.0, 5.0, 3000.0, 0.0, 75.0, busy, current, False, False) == expected
 
 

@@ -43,7 +43,8 @@ def test_replicas_asked_for_are_ready_at_the_start_and_go_at_the_end(spec_of, ru
     spec = spec_of(schedule=(launch(at, at_least=20),))
     run = run_of(spec, flat(2))
     ready = [observation.ready for observation in run.observations]
-    assert max(ready[1:at]) <= 10
+    # By then the queue of the start, when nothing was ready, is worked off.
+    assert max(ready[12:at]) <= 10
     assert min(ready[at : at + 6]) == 20
     assert run.desired[at - lead] == 20
     assert run.desired[at - lead - 1] < 10
