@@ -86,6 +86,7 @@ class Workload:
         unplaced: whether it is known that placeholders can't be had: a load then includes a node's time.
         floor: what mode Floor writes: the last decision that stands on data; None before one.
         status: as last stored; `status_stored_s` is when.
+        queue_unknown_until_s: until when it isn't known what was queued when this process began, unless it is measured.
     """
 
     autoscaler: PredictiveAutoscaler
@@ -120,6 +121,7 @@ class Workload:
     unplaced: bool = False
     status: PredictiveAutoscalerStatus | None = None
     status_stored_s: float = -math.inf
+    queue_unknown_until_s: float = -math.inf
 
     @property
     def key(self) -> ObjectKey:
@@ -199,6 +201,9 @@ class Workload:
             unit = next(iter(spec.capacity_rps))
             scale = self.spec.capacity_rps.get(unit, spec.capacity_rps[unit]) / spec.capacity_rps[unit]
             state = replace(state, backlog_rs=scale * self.state.backlog_rs, serving=self.state.serving)
+        elif state.bins and state.next_start_s is not None:
+            # What a process before this one had ordered for a queue has loaded by then, and worked for a while.
+            self.queue_unknown_until_s = state.next_start_s + state.lead_bins * spec.bin_s
         if ahead is not None:
             queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving)
             ahead = replace(ahead, state=queued, placeholders=self._placeholders_before())

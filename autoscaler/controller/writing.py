@@ -84,7 +84,11 @@ class Writing:
         desired = workload.floor if autoscaler.spec.mode is Mode.FLOOR else decision.desired
         if desired is None:
             return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
-        return others or self._actuator.apply(autoscaler, target, desired, now_s=now_s)
+        return (
+            others
+            or _held_for_queue(workload, decision)
+            or self._actuator.apply(autoscaler, target, desired, now_s=now_s)
+        )
 
     def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
         before, workload.outcome = workload.outcome, outcome
@@ -191,6 +195,18 @@ def _scaled_by_others(
 def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:
     """Whether the decision stands on facts that are gone, and is no reason any more to write what wasn't written."""
     return not 0.0 <= now_s - decision.now_s < _OLD_BINS * workload.spec.bin_s
+
+
+def _held_for_queue(workload: Workload, decision: Decision) -> Outcome | None:
+    """Why nothing is released yet: of a queue that nobody measures, only who saw it grow has an estimate.
+
+    A replica that took over during a queue released 9 of the 19 replicas that were working it off.
+    """
+    measured = workload.request_unit and workload.bin is not None and workload.bin.backlog_rs(1.0) is not None
+    if decision.desired >= decision.current or measured or decision.now_s >= workload.queue_unknown_until_s:
+        return None
+    message = "what was queued before this process began isn't known; nothing is released for one load"
+    return Outcome(Action.NONE, "QueueUnknown", message)
 
 
 def _is_open(workload: Workload) -> bool:

@@ -142,6 +142,10 @@ class Run:
 
     clock: VirtualClock = None
 
+    def restart(self) -> None:
+        """Another process goes on, that knows what can be read."""
+        self.controller = controller_of(self.world, self.clock, self.metrics, self.logged)
+
     @property
     def workload(self):
         return next(iter(self.controller.workloads))
@@ -153,7 +157,11 @@ def start(demand: np.ndarray, autoscaler: PredictiveAutoscaler | None = None, lo
     clock = VirtualClock(0.0, speed=float("inf"))
     metrics = Metrics(version="0", now_s=clock.now_s)
     logged: list[str] = []
-    controller = Controller(
+    return Run(world, controller_of(world, clock, metrics, logged), metrics, logged, clock=clock)
+
+
+def controller_of(world: FaultyWorld, clock: VirtualClock, metrics: Metrics, logged: list[str]) -> Controller:
+    return Controller(
         cluster=world,
         source=world,
         rebuilder=InlineRebuilder(world),
@@ -164,7 +172,6 @@ def start(demand: np.ndarray, autoscaler: PredictiveAutoscaler | None = None, lo
         tick_s=BIN_S,
         settle_s=0.0,
     )
-    return Run(world, controller, metrics, logged, clock=clock)
 
 
 @pytest.fixture(scope="session")

@@ -171,3 +171,22 @@ def test_engine_queries_without_a_value_are_told(start_run, daily, object_of):
     metrics = condition(run, "MetricsAvailable")
     assert metrics.status == "True"
     assert "no value now for queue_length" in metrics.message
+
+
+@pytest.mark.parametrize("mode", ["Scale", "Floor"])
+def test_a_process_that_begins_releases_nothing_for_a_load_since_it_has_not_seen_the_queue_grow(
+    start_run, object_of, mode
+):
+    demand = np.full(400, 2.0)
+    demand[300:304] = 30.0
+    run = start_run(demand, object_of(mode=mode))
+    run.tick(306)
+    queued = run.workload.decision
+    assert queued.backlog_rs > 0
+    assert queued.current > 2 * queued.high_at_lead
+    run.restart()
+    run.tick(3)
+    assert run.replicas[-3:] == [run.replicas[305]] * 3
+    assert run.workload.outcome.reason == "QueueUnknown"
+    run.tick(20)
+    assert run.replicas[-1] < run.replicas[305]
