@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,20 @@ def test_the_worked_example_scales_one_deployment_everywhere() -> None:
     ours = objects["PredictiveAutoscaler", "predictive-autoscaler"]["spec"]
     assert {each["scaleTargetRef"]["name"] for each in (scaled_object, hpa, ours)} == {target}
     assert {scaled_object["maxReplicaCount"], hpa["maxReplicas"]} == {ours["maxReplicas"]}
+
+
+def test_the_walk_keeps_what_was_written_into_the_installation_and_begins_without_rights_to_write() -> None:
+    walk = MANIFESTS / "examples" / "vllm-keda"
+    text = (walk / "README.md").read_text()
+    applied = {(walk / name).resolve() for name in re.findall(r"^kubectl apply -k (\S+)", text, flags=re.MULTILINE)}
+    installation = MANIFESTS / "examples" / "cluster"
+    assert applied == {installation, walk}
+    assert granted(list(built(installation)), binding="ClusterRoleBinding") == NEEDED["shadow"]
+    # The lines that it says to exchange.
+    assert (installation / "kustomization.yaml").read_text().count("- ../../overlays/shadow\n") == 1
+    for overlay in ("shadow", "floor"):
+        assert f"`- ../../overlays/{overlay}`" in text
+        assert (installation / f"../../overlays/{overlay}/kustomization.yaml").is_file()
 
 
 def test_the_readme_names_the_account_and_its_roles() -> None:
