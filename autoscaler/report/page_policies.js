@@ -18,29 +18,49 @@ function latenessScale(chart) {
   el(chart.under, "rect", { class: "zero", x: chart.box.left, width: 34, y: chart.box.top, height: chart.box.bottom - chart.box.top });
   return x;
 }
-// Puts a label on the first place around its point that is free and inside.
-function placeLabel(chart, taken, cx, cy, text, cls) {
-  const width = text.length * 6.7 + 2, height = 14;
+// Puts a label on the first place around its point that is free and inside, or else on the one that hides least; one
+// that isn't beside its point has a line to it.
+const overlap = (a, b) => Math.max(0, Math.min(a.x1, b.x1) - Math.max(a.x0, b.x0)) * Math.max(0, Math.min(a.y1, b.y1) - Math.max(a.y0, b.y0));
+function labelSpots(width) {
   const spots = [];
-  for (const far of [0, 14, 28, 42]) spots.push([11, 4 - far], [11, 4 + far], [-11 - width, 4 - far], [-11 - width, 4 + far], [-width / 2, -12 - far], [-width / 2, 20 + far]);
-  const free = ([dx, dy]) => {
-    const spot = { x0: cx + dx, x1: cx + dx + width, y0: cy + dy - 11, y1: cy + dy + 3 };
-    if (spot.x0 < chart.box.left || spot.x1 > chart.box.right || spot.y0 < chart.box.top || spot.y1 > chart.box.bottom) return null;
-    return taken.every((o) => spot.x1 < o.x0 || spot.x0 > o.x1 || spot.y1 < o.y0 || spot.y0 > o.y1) ? spot : null;
-  };
-  const [dx, dy] = spots.find((spot) => free(spot)) || spots[0];
-  taken.push({ x0: cx + dx, x1: cx + dx + width, y0: cy + dy - 11, y1: cy + dy + height - 11 });
-  el(chart.svg, "text", { class: `label ${cls}`, x: cx + dx, y: cy + dy }, text);
+  for (let far = 0; far <= 126; far += 14)
+    for (const dy of far ? [4 - far, 4 + far] : [4]) for (const dx of [11, -11 - width]) spots.push([dx, dy]);
+  for (let far = 0; far <= 112; far += 14)
+    for (const dx of [-width / 2, -width / 4, (-3 * width) / 4]) spots.push([dx, -12 - far], [dx, 20 + far]);
+  for (const out of [32, 64, 96]) for (let far = 0; far <= 126; far += 14)
+    for (const dy of far ? [4 - far, 4 + far] : [4]) spots.push([out, dy], [-out - width, dy]);
+  const away = ([dx, dy]) => Math.hypot(Math.max(0, dx, -dx - width), dy - 4);
+  return spots.sort((a, b) => away(a) - away(b));
+}
+function placeLabel(chart, taken, cx, cy, text, cls) {
+  const node = el(chart.svg, "text", { class: `label ${cls}` }, text);
+  const width = node.getComputedTextLength() + 2, box = chart.box;
+  let chosen = null;
+  for (const [dx, dy] of labelSpots(width)) {
+    const spot = { dx, dy, x0: cx + dx - 1, x1: cx + dx + width, y0: cy + dy - 11, y1: cy + dy + 3 };
+    if (spot.x0 < box.left || spot.x1 > box.right || spot.y0 < box.top || spot.y1 > box.bottom) continue;
+    spot.hidden = taken.reduce((sum, other) => sum + overlap(spot, other), 0);
+    if (!chosen || spot.hidden < chosen.hidden) chosen = spot;
+    if (!chosen.hidden) break;
+  }
+  // A chart that is narrower than the label has no place inside.
+  chosen ||= { dx: 11, dy: 4, x0: cx + 10, x1: cx + 11 + width, y0: cy - 7, y1: cy + 7 };
+  taken.push(chosen);
+  node.setAttribute("x", px(cx + chosen.dx));
+  node.setAttribute("y", px(cy + chosen.dy));
+  const endX = Math.min(Math.max(cx, chosen.x0 - 2), chosen.x1 + 2), endY = Math.min(Math.max(cy, chosen.y0), chosen.y1);
+  if (Math.hypot(endX - cx, endY - cy) > 14) el(chart.plot, "line", { class: `leader ${cls}`, x1: px(cx), y1: px(cy), x2: px(endX), y2: px(endY) });
 }
 const describe = (row) => [[row.title, "head"], [`${row.gpu_hours_text} GPU-hours`], [`${row.late_text} late, in ${row.late_bins.toLocaleString("en-US")} bins`, row.within_budget ? "" : "bad"]];
 const hover = (node, lines) => { node.addEventListener("pointermove", (event) => showTip(event, lines)); node.addEventListener("pointerleave", hideTip); };
 function costLateChart() {
-  const chart = frame("frontier", 400, { left: 58, right: 12, top: 28, bottom: 44 }, "GPU-hours against late share of every policy");
+  const chart = frame("frontier", 400, { left: 58, right: 12, top: 44, bottom: 44 }, "GPU-hours against late share of every policy");
   const costs = data.policies.map((row) => row.gpu_hours);
   const low = Math.max(0.01, Math.min(...costs) * 0.9), high = Math.max(0.02, Math.max(...costs) * 1.12);
   const linear = scale(Math.log(low), Math.log(high), chart.box.bottom, chart.box.top), x = latenessScale(chart);
   const y = (cost) => linear(Math.log(Math.max(low, cost))); // equal ratios are equal distances, so a dear static fleet squeezes nobody
-  yAxis(chart, y, logTicks(low, high), "GPU-hours (logarithmic)");
+  yAxis(chart, y, logTicks(low, high));
+  el(chart.svg, "text", { class: "unit", x: 2, y: 15 }, "GPU-hours (logarithmic)"); // above "asked", which may be at the left
   el(chart.svg, "text", { class: "unit", x: (chart.box.left + chart.box.right) / 2, y: chart.box.bottom + 36, "text-anchor": "middle" }, `share of ${data.late_of} that is late (logarithmic)`);
   const budget = x(data.late_budget);
   el(chart.under, "rect", { class: "over", x: budget, width: Math.max(0, chart.box.right - budget), y: chart.box.top, height: chart.box.bottom - chart.box.top });

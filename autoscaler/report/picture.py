@@ -60,7 +60,7 @@ def write_png(result: BacktestResult, path: Path) -> None:
 
 
 def _draw(figure: Figure, result: BacktestResult) -> None:
-    lines = textwrap.wrap(sentence(result).replace(" %", "\u00a0%"), 92)
+    lines = textwrap.wrap(sentence(result).replace(" %", "\u00a0%"), 92, break_on_hyphens=False)
     figure.text(
         0.045, 0.955, "\n".join(lines), va="top", size=15, weight="bold", color=INK, linespacing=1.35, parse_math=False
     )
@@ -75,7 +75,7 @@ def _draw(figure: Figure, result: BacktestResult) -> None:
         right=0.985,
         bottom=0.115,
         top=top - 0.03,
-        wspace=0.16,
+        wspace=0.2,
         hspace=0.3,
     )
     supply = figure.add_subplot(grid[0, 0])
@@ -173,6 +173,7 @@ def _footer(result: BacktestResult) -> str:
         f"Headstart backtest of {setting.trace_name}: {words.duration(summary.scored_s)} scored in bins of "
         f"{words.duration(setting.bin_s)}, a replica loads for {setting.load_latency.label}, "
         f"late = waited longer than {words.duration(setting.max_wait_s)}, seed {setting.seed}"
+        + (", times are UTC" if is_dated(setting.start_s) else "")
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.report import words
+from autoscaler.report.label_places import Box, label_places
 from autoscaler.report.palette import looks_of
 from autoscaler.report.picture_style import BAD, LINE, MUTED, OVER, PAPER, ZERO, plain_axes
 from autoscaler.report.summary import BEST, HEADSTART, summarise
@@ -107,7 +108,7 @@ def _label_costs(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.hours(float(value))))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.text(0, 1.008, "GPU-hours (logarithmic)", transform=axes.transAxes, size=9, color=MUTED, va="bottom")
+    axes.set_ylabel("GPU-hours (logarithmic)", size=9, color=MUTED)
     axes.grid(visible=True, color=LINE, lw=0.8)
 
 
@@ -124,44 +125,23 @@ def _places(late: FloatArray, low: int) -> FloatArray:
 
 
 def _label_points(axes: Axes, points: list[tuple[float, float]], names: list[tuple[str, str]]) -> None:
-    """Each label on the first place around its point, in typographic points, that is free and inside the axes."""
+    """Each label beside its point, or with a line to it where others are in the way."""
     figure = axes.get_figure(root=True)
     if figure is None:
         return
     to_points = 72.0 / figure.dpi
     frame = axes.get_window_extent()
-    inside = (frame.x0 * to_points, frame.x1 * to_points, frame.y0 * to_points, frame.y1 * to_points)
-    centres = [axes.transData.transform(point) * to_points for point in points]
-    taken = [(x - 5, x + 5, y - 5, y + 5) for x, y in centres]
-    for (x, y), point, (name, colour) in zip(centres, points, names, strict=True):
-        width = 0.64 * _LABEL_SIZE * len(name)
-        sides = ((9.0, 0.0, 1), (9.0, 0.0, -1), (-9 - width, 0.0, 1), (-9 - width, 0.0, -1))
-        shifts = (-width / 2, -width / 4, -3 * width / 4)
-        above_and_below = ((dx, dy, sign) for dx in shifts for dy, sign in ((11.0, 1), (-11.0, -1)))
-        around = (*sides, *above_and_below)
-        spots = [(dx, dy + far * sign - 3) for far in (0, 11, 22, 33) for dx, dy, sign in around]
-        boxes = [(x + dx, x + dx + width, y + dy - 2, y + dy + 9) for dx, dy in spots]
-        free = (at for at, box in enumerate(boxes) if _is_within(box, inside) and not any(_meet(box, o) for o in taken))
-        chosen = next(free, 0)
-        taken.append(boxes[chosen])
+    inside = Box(frame.x0 * to_points, frame.x1 * to_points, frame.y0 * to_points, frame.y1 * to_points)
+    centres = [tuple((axes.transData.transform(point) * to_points).tolist()) for point in points]
+    labels = [
         axes.annotate(
-            name,
-            point,
-            xytext=spots[chosen],
-            textcoords="offset points",
-            size=_LABEL_SIZE,
-            weight="bold",
-            color=colour,
-            zorder=4,
+            name, point, (0.0, 0.0), textcoords="offset points", size=_LABEL_SIZE, weight="bold", color=colour, zorder=4
         )
-
-
-Box = tuple[float, float, float, float]  # left, right, bottom, top
-
-
-def _is_within(box: Box, frame: Box) -> bool:
-    return box[0] >= frame[0] and box[1] <= frame[1] and box[2] >= frame[2] and box[3] <= frame[3]
-
-
-def _meet(box: Box, other: Box) -> bool:
-    return not (box[1] < other[0] or box[0] > other[1] or box[3] < other[2] or box[2] > other[3])
+        for (name, colour), point in zip(names, points, strict=True)
+    ]
+    widths = [label.get_window_extent().width * to_points for label in labels]
+    for label, (x, y), place in zip(labels, centres, label_places(centres, widths, inside), strict=True):
+        label.set_position((place.x - x, place.y - y))
+        if place.leader is not None:
+            ends = axes.transData.inverted().transform(np.array([(x, y), place.leader]) / to_points)
+            axes.plot(*ends.T, color=label.get_color(), lw=0.8, alpha=0.7, zorder=2.5, scalex=False, scaley=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_results import make_result, without
+from report_results import make_result, with_policy, without
 
 from autoscaler.report.page import html_page
 from autoscaler.report.reasons import meanings
@@ -33,6 +33,26 @@ HOVER = """addEventListener("load", () => {
   svg.dispatchEvent(new PointerEvent("pointermove", place));
 })"""
 
+# Pairs of texts in the chart of cost against lateness that lie over each other.
+OVERLAPS = """addEventListener("load", () => {
+  const texts = [...document.querySelectorAll("#frontier text")];
+  const boxes = texts.map((node) => [node.textContent, node.getBoundingClientRect()]);
+  const found = [];
+  boxes.forEach(([a, p], k) => boxes.slice(k + 1).forEach(([b, q]) => {
+    const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+    const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+    if (wide > 1 && high > 4) found.push(`${a}/${b}`);
+  }));
+  document.documentElement.dataset.overlaps = found.join(" ");
+})"""
+# Where the cell of a policy's late share ends, in a page as wide as the window.
+LATE_ENDS = """addEventListener("load", () => {
+  const cells = [...document.querySelectorAll("tr.own td")];
+  const late = cells.find((cell) => cell.textContent.includes("0.61"));
+  document.documentElement.dataset.lateEnds = Math.ceil(late.getBoundingClientRect().right);
+  document.documentElement.dataset.wide = innerWidth;
+})"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> str:
@@ -47,8 +67,8 @@ def browser() -> str:
     return found
 
 
-def dump(browser: str, page: str, folder: Path) -> str:
-    """The page's elements after its scripts have run."""
+def dump(browser: str, page: str, folder: Path, *, width: int = 800) -> str:
+    """The page's elements after its scripts have run, in a window of some width."""
     file = folder / "report.html"
     file.write_text(page, encoding="utf-8")
     options = [
@@ -63,6 +83,7 @@ def dump(browser: str, page: str, folder: Path) -> str:
         browser,
         *options,
         f"--user-data-dir={folder / 'profile'}",
+        f"--window-size={width},900",
         "--virtual-time-budget=3000",
         "--dump-dom",
         file.as_uri(),
@@ -153,3 +174,26 @@ def test_a_grouped_trace_that_counts_from_its_start_is_drawn(browser, tmp_path, 
     dom = dump(browser, acting(html_page(undated), CLICKS), tmp_path)
     assert rendered(dom) == CHARTS
     assert 'id="zoomed">day 4 12:00 to day 8 00:00<' in dom
+
+
+def at_one_place(result):
+    """All policies alike and never late, as on half an hour of three replicas."""
+    for row in result.policies:
+        result = with_policy(result, row.name, replica_hours=1.47, late_fraction=0.0)
+    return replace(result, frontiers=())
+
+
+@pytest.mark.parametrize("width", [500, 1300])
+@pytest.mark.parametrize("alike", [False, True])
+def test_no_text_lies_over_another_in_cost_against_lateness(browser, tmp_path, width, alike):
+    result = at_one_place(make_result()) if alike else make_result()
+    dom = dump(browser, acting(html_page(result), OVERLAPS), tmp_path, width=width)
+    assert rendered(dom) == CHARTS
+    assert re.findall(r'data-overlaps="([^"]*)"', dom) == [""]
+
+
+def test_how_late_a_policy_is_can_be_seen_beside_its_name_on_a_narrow_page(browser, tmp_path):
+    result = with_policy(make_result(), "headstart", late_fraction=0.0061)
+    dom = dump(browser, acting(html_page(result), LATE_ENDS), tmp_path, width=500)
+    assert rendered(dom) == CHARTS
+    assert int(re.search(r'data-late-ends="(\d+)"', dom)[1]) <= int(re.search(r'data-wide="(\d+)"', dom)[1]) <= 500
