@@ -95,7 +95,7 @@ def _numbers(own: Pooled) -> str:
             ratio(own.gap_median, percent=True),
             f"median of {own.gaps} cases; mean " + ratio(own.gap_mean, percent=True),
         ),
-        ("Worst case", ratio(own.gap_worst, percent=True), "of the gap"),
+        ("Worst case", ratio(own.gap_worst, percent=True), "of the gap; below zero: dearer than the reactive plan"),
         ("Cost", ratio(own.cost_over_rival), "of the best reactive plan's at equal lateness"),
         ("As asked", ratio(own.within, percent=True), "of the cases at most as late as asked"),
         ("Without gap", words.count(own.cases - own.gaps), f"of {own.cases} cases"),

@@ -48,10 +48,12 @@ WORTH_HEADS = ("variant", "gap closed", "difference", "better in", "kept", "case
 LEGEND = (
     "x optimum, x best reactive: replica-hours over those of that plan, geometric mean. Best reactive: the cheapest "
     "HPA or Knative target in hindsight that is late at most as often. Gap closed: of the way from there down to the "
-    "optimum in hindsight. Late / asked: delivered late share over the asked one, median. Kept: share of cases at "
-    "most as late as asked; x2: at most twice, after the first scored day. * needs hindsight."
+    "optimum in hindsight; below zero the policy costs more than that plan. Late / asked: delivered late share over "
+    "the asked one, median. Kept: share of cases at most as late as asked; x2: at most twice, after the first scored "
+    "day. * needs hindsight."
 )
 
+FOLDED = "loads shorter than a bin are one case"
 PARTS_NOTE = f"Over the cases with {LONG}, or over all where there are none; means."
 GAP_NOTE = (
     "No gap: no target is ever so seldom late, or it costs no more than the optimum. In bins narrower than the longest "
@@ -65,7 +67,8 @@ def headline(results: Sequence[Finished]) -> str:
     own = headstart_of(results)
     loads, budgets = len(by_load(results)), len(by_budget(results))
     over = f"Over {_number(len(results), 'case')} ({_number(len(by_trace(results)), 'trace')}, "
-    over += f"{_number(loads, 'load')}, {_number(budgets, 'late budget')})"
+    over += f"{_number(loads, 'load')}, {_number(budgets, 'late budget')}"
+    over += f"{'; ' + FOLDED if any(len(finished.case.loads) > 1 for finished in results) else ''})"
     kept = f"It was at most as late as asked in {ratio(own.within, percent=True)} of the cases."
     worst = worst_case(results)
     if worst is None or own.gap_median is None or own.cost_over_rival is None:
@@ -74,10 +77,32 @@ def headline(results: Sequence[Finished]) -> str:
     asked = words.share(finished.case.setting.late_budget)
     where = f"{finished.case.trace}, load {finished.case.load}, {asked} asked"
     return (
-        f"{over} Headstart closed {ratio(own.gap_median, percent=True)} of the gap from the best reactive plan in "
-        f"hindsight down to the optimum in the median case, and at the least {ratio(gap, percent=True)} ({where}). "
+        f"{over} {_of_the_gap(own.gap_median, gap, where)} "
         f"It cost {own.cost_over_rival:.2f} of what that plan costs at equal lateness. {kept}{_by_history(results)}"
     )
+
+
+def _of_the_gap(middle: float, worst: float, where: str) -> str:
+    """The median and the worst case in words: below zero nothing was closed, and the plan was dearer instead."""
+    way = "the gap from the best reactive plan in hindsight down to the optimum"
+    if _is_negative(middle):
+        return (
+            f"in the median case Headstart cost more than the best reactive plan in hindsight, by {_size(middle)} of "
+            f"the gap from there down to the optimum, and at worst by {_size(worst)} ({where})."
+        )
+    closed = f"Headstart closed {ratio(middle, percent=True)} of {way} in the median case"
+    if _is_negative(worst):
+        return f"{closed}; at worst it cost more than that plan, by {_size(worst)} of the gap ({where})."
+    return f"{closed}, and at the least {ratio(worst, percent=True)} ({where})."
+
+
+def _is_negative(gap: float) -> bool:
+    """Whether a gap closed reads as less than 0 %."""
+    return round(100 * gap) < 0
+
+
+def _size(gap: float) -> str:
+    return ratio(abs(gap), percent=True)
 
 
 def _by_history(results: Sequence[Finished]) -> str:
@@ -86,10 +111,16 @@ def _by_history(results: Sequence[Finished]) -> str:
     if len(histories) < 2:
         return ""
     own = headstart_of(histories[LONG])
-    return (
-        f" Over the {_number(own.gaps, 'case')} with a gap and {LONG} it closed {ratio(own.gap_mean, percent=True)} on "
-        f"average, and at the least {ratio(own.gap_worst, percent=True)}."
-    )
+    if own.gap_mean is None or own.gap_worst is None:
+        return ""
+    over = f" Over the {_number(own.gaps, 'case')} with a gap and {LONG}"
+    if _is_negative(own.gap_mean):
+        dearer = f"by {_size(own.gap_mean)} of the gap, and at worst by {_size(own.gap_worst)}"
+        return f"{over} it cost more than that plan on average, {dearer}."
+    closed = f"{over} it closed {ratio(own.gap_mean, percent=True)} on average"
+    if _is_negative(own.gap_worst):
+        return f"{closed}; at worst it cost more than that plan, by {_size(own.gap_worst)} of the gap."
+    return f"{closed}, and at the least {ratio(own.gap_worst, percent=True)}."
 
 
 def policy_cells(pooled: Pooled) -> list[str]:
@@ -168,7 +199,8 @@ def ratio(value: float | None, *, percent: bool = False) -> str:
     """A ratio with two decimals, or as whole percent; '-' for None."""
     if value is None:
         return words.NOTHING
-    return f"{100 * value:.0f} %" if percent else f"{value:.2f}"
+    text = f"{100 * value:.0f} %" if percent else f"{value:.2f}"
+    return "0 %" if text == "-0 %" else text
 
 
 def _number(count: int, thing: str) -> str:

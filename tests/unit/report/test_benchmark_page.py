@@ -8,7 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from benchmark_results import make_results
+from benchmark_results import make_finished, make_results
 
 from autoscaler.report.benchmark_page import benchmark_page, write_benchmark_page
 from autoscaler.report.benchmark_summary import (
@@ -21,7 +21,7 @@ from autoscaler.report.benchmark_summary import (
     worst_case,
     worth_of_parts,
 )
-from autoscaler.report.benchmark_text import groups, headline, markdown
+from autoscaler.report.benchmark_text import groups, headline, markdown, ratio
 
 VOID = {"meta", "link"}
 
@@ -103,10 +103,40 @@ def test_the_headline_names_the_worst_case_and_the_page_has_it():
     finished, gap = worst_case(results)
     assert gap == pytest.approx(-0.098)
     told = headline(results)
-    assert told.startswith("Over 8 cases (2 traces, 3 loads, 2 late budgets) Headstart closed 0 % of the gap")
+    assert told.startswith("Over 8 cases (2 traces, 3 loads, 2 late budgets; loads shorter than a bin are one case) ")
+    assert "Headstart closed 0 % of the gap from the best reactive plan in hindsight down to the optimum" in told
     assert "a day of history" not in told
-    assert f"-10 % ({finished.case.trace}, load 30s, 120s, 0.1 % asked)" in told
+    where = f"({finished.case.trace}, load 30s, 120s, 0.1 % asked)"
+    assert f"at worst it cost more than that plan, by 10 % of the gap {where}." in told
     assert told in Page(benchmark_page(results, command="headstart benchmark traces")).text
+
+
+def test_the_headline_says_dearer_where_nothing_was_closed():
+    dearer = [make_finished("steps", ("600s",), 0.05, gap) for gap in (-0.14, -0.01, 0.2)]
+    told = headline(dearer)
+    assert told.startswith("Over 3 cases (1 trace, 1 load, 1 late budget) in the median case Headstart cost more than ")
+    assert (
+        "by 1 % of the gap from there down to the optimum, and at worst by 14 % (steps, load 600s, 5 % asked)." in told
+    )
+    closing = headline([make_finished("steps", ("600s",), 0.05, gap) for gap in (0.1, 0.3)])
+    assert "closed 20 % of the gap" in closing
+    assert "in the median case, and at the least 10 % (steps" in closing
+    for text in (told, closing):
+        assert not re.search(r"-\d", text)
+
+
+def test_a_gap_that_rounds_to_nothing_is_not_negative():
+    assert ratio(-0.004, percent=True) == "0 %"
+    assert ratio(-0.006, percent=True) == "-1 %"
+
+
+def test_charts_keep_the_size_of_their_text_on_a_narrow_page():
+    page = benchmark_page(make_results(), command="headstart benchmark traces")
+    charts = re.findall(r"<svg[^>]*>", page)
+    assert len(charts) == 2
+    for chart in charts:
+        assert "viewBox" not in chart  # which would scale the text with the width
+        assert 'width="100%"' in chart
 
 
 def test_cold_starts_are_told_apart():
