@@ -9,11 +9,12 @@ import numpy as np
 
 from autoscaler.files import write_aside
 from autoscaler.report import words
-from autoscaler.report.picture_style import INK, MUTED, PAPER, blend, plain_axes
+from autoscaler.report.picture_style import BAD, INK, MUTED, PAPER, blend, plain_axes
 from forecasting.evaluate import RollingForecasts
 from forecasting.series import FloatArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _DPI = 150
@@ -38,11 +39,12 @@ def write_forecast_png(forecasts: RollingForecasts, path: Path, *, title: str, u
 
     figure = Figure(figsize=(13.2, 5.2), dpi=_DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
-    _draw(figure, forecasts, title=title, unit=unit, start_s=start_s)
+    draw_forecast(figure, forecasts, title=title, unit=unit, start_s=start_s)
     write_aside(path, lambda aside: figure.savefig(aside, format="png", facecolor=PAPER))
 
 
-def _draw(figure: Figure, forecasts: RollingForecasts, *, title: str, unit: str, start_s: float) -> None:
+def draw_forecast(figure: Figure, forecasts: RollingForecasts, *, title: str, unit: str, start_s: float) -> None:
+    """Draw the same to an empty figure."""
     from matplotlib import dates
 
     axes = figure.add_axes((0.06, 0.11, 0.925, 0.74))
@@ -56,18 +58,31 @@ def _draw(figure: Figure, forecasts: RollingForecasts, *, title: str, unit: str,
     median = int(np.argmin(np.abs(forecasts.levels - 0.5)))
     axes.plot(days, forecasts.actual[inside, 0], color=INK, lw=0.6, label="demand")
     axes.plot(days, quantiles[:, median], color=_MEDIAN, lw=1.4, label="median of the forecast")
-    axes.set_ylim(bottom=0.0, top=_top(forecasts.actual[inside, 0], quantiles[:, median]))
+    top = _top(forecasts.actual[inside, 0], quantiles[:, median])
+    axes.set_ylim(bottom=0.0, top=top)
+    _mark_what_is_cut(axes, days, quantiles.max(axis=1), top)
     axes.margins(x=0.0)
     axes.set_ylabel(f"{unit} per second", size=9, color=MUTED)
     plain_axes(axes, title)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, frameon=False, fontsize=9, borderaxespad=0.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=6, frameon=False, fontsize=9, borderaxespad=0.2)
     # A trace that counts from its own start would otherwise claim to be from January 1970.
     if start_s >= 365 * _DAY_S:
         locator = dates.AutoDateLocator(minticks=4, maxticks=10)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.set_xlabel("UTC", size=9, color=MUTED)
     else:
         axes.set_xlabel("days from the start of the trace", size=9, color=MUTED)
+
+
+def _mark_what_is_cut(axes: Axes, days: FloatArray, highest: FloatArray, top: float) -> None:
+    """A bar along the upper edge where an interval goes on beyond it, and in the legend how far."""
+    cut = highest > top
+    if not cut.any():
+        return
+    label = f"goes on beyond the edge, up to {words.hours(float(np.nanmax(highest)))}"
+    edge = axes.get_xaxis_transform()
+    axes.fill_between(days, 0.985, 1.0, where=cut, step="mid", transform=edge, color=BAD, lw=0, label=label)
 
 
 def _central_intervals(levels: FloatArray) -> dict[float, tuple[int, int]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from autoscaler.backtest.group import HEADSTART, UNLIMITED, Group, GroupOutcome
 from autoscaler.report import facts, words
+from autoscaler.report.noted_table import noted
 
 _TITLES = {
     HEADSTART: "Headstart",
@@ -19,9 +21,9 @@ _TITLES = {
 _TOTAL = "together"
 
 
-def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> Table:
+def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> RenderableType:
     """One row per division and model, at most 100 columns wide."""
-    table = Table(caption=_caption(group), caption_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("division", no_wrap=True)
     table.add_column("model", overflow="fold")
     for head in ("GPU-hours", "late", "cut", "GPUs moved", "most GPUs"):
@@ -50,7 +52,7 @@ def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> Table:
             style=style,
             end_section=True,
         )
-    return table
+    return noted(table, _note(group))
 
 
 def group_json(group: Group, outcomes: Sequence[GroupOutcome]) -> dict[str, Any]:
@@ -77,11 +79,13 @@ def group_json(group: Group, outcomes: Sequence[GroupOutcome]) -> dict[str, Any]
     }
 
 
-def _caption(group: Group) -> str:
+def _note(group: Group) -> str:
     setting = group.models[0].setting
     scored_s = (len(setting) - setting.score_from_bin) * setting.bin_s
-    return (
-        f"{words.count(group.gpus)} GPUs, {words.duration(scored_s)} scored; late: share of the work, together in"
-        " GPU-seconds; cut: bins with fewer\nreplicas than wanted; GPUs moved: taken from replicas that ran and were"
-        " wanted; nobody gives up waiting"
+    lines = (
+        f"{words.count(group.gpus)} GPUs, {words.duration(scored_s)} scored; nobody gives up waiting",
+        "late: share of the work, together in GPU-seconds",
+        "cut: share of bins with fewer replicas than wanted",
+        "GPUs moved: taken from replicas that ran and were wanted",
     )
+    return "\n".join(lines)

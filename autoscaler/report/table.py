@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
+from autoscaler.report.noted_table import noted
 from autoscaler.report.reading import hides_bursts
 from autoscaler.report.reasons import headstart_reasons, shares
 from autoscaler.report.sentence import sentence
@@ -17,26 +19,26 @@ from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
 
 
-def policy_table(result: BacktestResult) -> Table:
+def policy_table(result: BacktestResult) -> RenderableType:
     """All policies, Headstart first, at most 100 columns wide. Late shares above the budget are red."""
     summary = summarise(result)
     priced = result.gpu_hour_price is not None
     budget = result.setting.late_budget
-    table = Table(caption=_caption(result), caption_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("policy", overflow="fold", max_width=44 if priced else 54)
     for head in ("GPU-hours", *(["cost"] if priced else []), "of optimum", "late", "late bins", "used"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in summary.policies:
         table.add_row(*_cells(row, budget), style="bold" if row.name == HEADSTART else None)
-    return table
+    return noted(table, _note(result))
 
 
-def wait_table(result: BacktestResult) -> Table | None:
+def wait_table(result: BacktestResult) -> RenderableType | None:
     """How long single requests waited under each policy, at most 100 columns wide; None in the fluid fidelity."""
     if result.requests is None:
         return None
-    table = Table(box=None, header_style="bold", pad_edge=False, caption_justify="left")
-    table.caption = (
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    note = (
         f"{words.count(result.requests.requests)} requests; seconds from arrival\n"
         "late work: share of the work whose request was late; in bins: as the model in bins counts it"
     )
@@ -50,7 +52,7 @@ def wait_table(result: BacktestResult) -> Table | None:
                 *wait_cells(row.requests),
                 style="bold" if row.name == HEADSTART else None,
             )
-    return table
+    return noted(table, note)
 
 
 def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, object]:
@@ -96,7 +98,7 @@ def _cells(row: PolicySummary, budget: float) -> list[str | Text]:
     ]
 
 
-def _caption(result: BacktestResult) -> str:
+def _note(result: BacktestResult) -> str:
     who = "" if result.requests is None else "requests that "
     asked = f"late: {who}waited longer than {words.duration(result.setting.max_wait_s)}"
     asked += f", asked: at most {words.share(result.setting.late_budget)}"

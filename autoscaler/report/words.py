@@ -32,7 +32,10 @@ def money(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share as a percentage: '12.3 %', '0.61 %', '<0.001 %', and exactly 0 as '0 %'."""
+    """A share as a percentage: '12.3 %', '0.61 %', '<0.001 %', and exactly 0 as '0 %'.
+
+    What isn't all never reads '100 %': '99.99 %', '>99.999 %'.
+    """
     if not math.isfinite(value):
         return NOTHING
     percent = 100 * value
@@ -41,6 +44,10 @@ def share(value: float) -> str:
     if abs(percent) < 0.001:
         return "<0.001 %"
     decimals = 1 if abs(percent) >= 9.995 else 2 if abs(percent) >= 0.095 else 3
+    while percent < 100 and float(f"{percent:.{decimals}f}") == 100:
+        if decimals == 3:
+            return ">99.999 %"
+        decimals += 1
     return f"{_trimmed(percent, decimals)} %"
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from autoscaler.cli import app as command_line
 from autoscaler.report.forecast_accuracy import LEVELS, AccuracyReport, latest
-from autoscaler.report.forecast_picture import write_forecast_png
+from autoscaler.report.forecast_picture import draw_forecast, write_forecast_png
 from autoscaler.traces.trace import Trace
 from forecasting.evaluate import Accuracy, HorizonAccuracy, RollingForecasts
 
@@ -126,6 +127,33 @@ def test_a_picture_has_intervals_and_gaps(tmp_path):
     path = tmp_path / "band.png"
     write_forecast_png(forecasts, path, title="a $ in a name", unit="requests", start_s=1.7e9)
     assert path.stat().st_size > 10_000
+
+
+def test_a_picture_says_how_far_a_band_goes_that_is_cut_and_that_times_are_utc():
+    def drawn(highest: float, start_s: float) -> tuple[str, list[str]]:
+        quantiles = np.tile(np.linspace(2.0, 8.0, len(LEVELS)), (48, 1, 1))
+        quantiles[20, 0, -1] = highest
+        forecasts = RollingForecasts(
+            name="any",
+            bin_s=3600.0,
+            origins=np.arange(100, 148),
+            horizons=np.array([1]),
+            levels=np.array(LEVELS),
+            quantiles=quantiles,
+            actual=np.full((48, 1), 6.0),
+            last=np.full(48, 6.0),
+        )
+        figure = Figure()
+        draw_forecast(figure, forecasts, title="any", unit="requests", start_s=start_s)
+        (axes,) = figure.axes
+        return axes.get_xlabel(), [text.get_text() for text in axes.get_legend().get_texts()]
+
+    axis, legend = drawn(80.0, 1.7e9)
+    assert axis == "UTC"
+    assert "goes on beyond the edge, up to 80.0" in legend
+    axis, legend = drawn(8.5, 0.0)
+    assert axis == "days from the start of the trace"
+    assert not any("beyond the edge" in text for text in legend)
 
 
 def test_the_best_model_is_one_with_intervals_where_there_is_one():

@@ -33,6 +33,12 @@ def test_the_table_fits_into_100_columns_and_names_every_policy(result):
     assert "* needs hindsight" in text
 
 
+def test_the_note_is_as_wide_as_the_terminal_and_not_as_the_table(result):
+    short = replace(without(result, *(row.name for row in result.policies[1:])), gpu_hour_price=None)
+    lines = [line.rstrip() for line in printed(short, width=160).splitlines()]
+    assert "bins of 5 min are wider than that: what waits in a burst within one isn't seen" in lines
+
+
 def test_only_late_shares_above_the_budget_are_red(result):
     red = "\x1b[1;31m"
     kept = printed(with_policy(without(result, "knative", "last-week"), "hpa", late_fraction=0.01), color=True)
@@ -96,6 +102,10 @@ def test_cost_over_an_optimum_that_was_not_run_is_none(result):
         (0.00042, "0.042 %"),
         (0.1234, "12.3 %"),
         (1.0, "100 %"),
+        (0.9994, "99.9 %"),
+        (0.9999, "99.99 %"),
+        (0.9999999, ">99.999 %"),
+        (1.0004, "100 %"),
         (nan, "-"),
     ],
 )
