@@ -31,7 +31,7 @@ help:
 	@echo "make format           lay out the code as make check wants it"
 	@echo "make proto            generate the gRPC code from autoscaler/keda/externalscaler.proto"
 	@echo "make notebooks        execute the notebooks again and store what they show"
-	@echo "make benchmark        Headstart over many traces, loads and budgets: build/benchmark (TRACES=folder; an hour or more)"
+	@echo "make benchmark        Headstart over many traces, loads and budgets: build/benchmark (TRACES=folder; a quarter of an hour on two idle cores)"
 	@echo "make benchmark-speed  time the backtest, a decision and forecasts, MSTL beside them (ten minutes)"
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (ten minutes)"
 	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
@@ -40,6 +40,7 @@ help:
 	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
+	@echo "make clean            remove what these made in the checkout, .venv as well"
 
 demo: $(VENV)/.installed
 	$(BIN)/headstart demo
