@@ -10,7 +10,7 @@ from rich.table import Table
 
 from autoscaler.backtest.group import HEADSTART, UNLIMITED, Group, GroupOutcome
 from autoscaler.report import facts, words
-from autoscaler.report.noted_table import noted
+from autoscaler.report.table import noted
 
 _TITLES = {
     HEADSTART: "Headstart",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
-from autoscaler.report.noted_table import noted
 from autoscaler.report.reading import hides_bursts
 from autoscaler.report.reasons import headstart_reasons, shares
 from autoscaler.report.sentence import sentence
@@ -53,6 +52,11 @@ def wait_table(result: BacktestResult) -> RenderableType | None:
                 style="bold" if row.name == HEADSTART else None,
             )
     return noted(table, note)
+
+
+def noted(table: Table, note: str) -> RenderableType:
+    """`table` and below it `note`, broken only where the terminal ends: a caption would be at the table's width."""
+    return Group(table, Text(note, style="table.caption"))
 
 
 def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, object]:
