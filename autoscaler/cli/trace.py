@@ -115,7 +115,7 @@ def generate(
     """Make synthetic demand from a recipe: seasons, bursts, level shifts, outages. The same seed, the same bytes.
 
     Recipes to copy and change: data/chat.toml, data/code.toml and data/agents.toml in the repository; an installed
-    Headstart has them in its folder autoscaler/bundled. What each key means is in autoscaler/traces/recipe.py.
+    Headstart has them in its folder autoscaler/bundled. What each key means is in data/README.md.
     """
     from autoscaler.files import check_outputs
     from autoscaler.traces.generate import generate as generate_trace

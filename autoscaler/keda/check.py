@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Checked:
         target: per replica.
         active: whether KEDA keeps the workload above zero.
         took_ms: the three calls together.
+        address: where it was asked; '' is the trigger's own.
     """
 
     trigger: Trigger
@@ -63,6 +64,7 @@ class Checked:
     target: float = math.nan
     active: bool = False
     took_ms: float = math.nan
+    address: str = ""
 
 
 def check_trigger(scaled: ScaledObject, trigger: Trigger, client: Client) -> Checked:
@@ -77,14 +79,14 @@ def check_trigger(scaled: ScaledObject, trigger: Trigger, client: Client) -> Che
             checked = _ask(scaled, trigger, ExternalScalerStub(channel))
         if not checked.failure:
             break
-    return checked
+    return replace(checked, address=client.address or "")
 
 
 def to_lines(scaled: ScaledObject, checked: Checked, replicas: int | None) -> Iterator[str]:
     """What to print of one trigger; `replicas` are those that the workload has, where that is known."""
     trigger = checked.trigger
     kind = "external-push" if trigger.push else "external"
-    yield f"{scaled.namespace}/{scaled.name}: trigger {trigger.index} ({kind}) at {trigger.address}"
+    yield f"{scaled.namespace}/{scaled.name}: trigger {trigger.index} ({kind}) at {checked.address or trigger.address}"
     if checked.failure:
         yield f"  no answer: {checked.failure}"
         yield f"  {_after_failure(scaled, counts=checked.counts)}"

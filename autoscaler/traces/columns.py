@@ -26,8 +26,11 @@ NS_PER_S = 1_000_000_000
 MISSING = frozenset({"", "nan", "null"})
 # Whole nanoseconds in 64 bits reach to the year 2262; beyond, numbers are surely milliseconds or finer.
 SECONDS_LIMIT = 9e9
+# As much per bin comes from no service, but from a counter that broke: 1e200 ended in warnings of numpy and infinite
+# sums, files further on.
+NUMBER_MAX = 1e15
 TIME_ALLOWED = "allowed are ISO-8601 dates such as 2025-03-01T00:05:00Z, or seconds from some start"
-NUMBER_ALLOWED = "allowed are numbers from 0 up, or nothing where it is missing"
+NUMBER_ALLOWED = f"allowed are numbers from 0 to {NUMBER_MAX:g}, or nothing where it is missing"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -56,7 +59,7 @@ class Columns:
         time: name of the time column.
         clock: how the column writes its times.
         time_ns: nanoseconds, shape (n,), in the file's order.
-        numbers: column name -> values, shape (n,), finite and not negative; NaN is missing.
+        numbers: column name -> values, shape (n,), from 0 to NUMBER_MAX; NaN is missing.
         place: row index -> where it stands in the file, such as 'line 17'.
     """
 
@@ -139,11 +142,13 @@ def parse_number(text: str) -> float:
 
 
 def check_number(value: float, text: str) -> None:
-    """Raise CellError where `value`, written as `text`, is negative or infinite."""
+    """Raise CellError where `value`, written as `text`, is negative or above NUMBER_MAX."""
     if value < 0:
         raise CellError(f"{shown(text)} is negative; {NUMBER_ALLOWED}")
     if np.isinf(value):
         raise CellError(f"{shown(text)} is infinite; {NUMBER_ALLOWED}")
+    if value > NUMBER_MAX:
+        raise CellError(f"{shown(text)} is too large; {NUMBER_ALLOWED}")
 
 
 def check_names(path: Path, place: str, names: Sequence[str], time: str, numbers: Sequence[str]) -> None:

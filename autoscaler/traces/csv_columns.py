@@ -22,6 +22,7 @@ import numpy as np
 from autoscaler.errors import UsageError
 from autoscaler.traces.columns import (
     NS_PER_S,
+    NUMBER_MAX,
     SECONDS_LIMIT,
     CellError,
     Clock,
@@ -181,7 +182,7 @@ def _read_by_arrow(
             for batch in batches:
                 time_ns = _time_ns(batch.column(time_key), layout.clock)
                 columns = {name: _numbers(batch.column(key)) for name, key in number_keys.items()}
-                if time_ns is None or any((c < 0).any() or np.isinf(c).any() for c in columns.values()):
+                if time_ns is None or any((c < 0).any() or (c > NUMBER_MAX).any() for c in columns.values()):
                     return None
                 times.append(time_ns)
                 for name, column in columns.items():

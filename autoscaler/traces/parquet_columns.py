@@ -12,6 +12,7 @@ import numpy as np
 from autoscaler.errors import UsageError
 from autoscaler.traces.columns import (
     NS_PER_S,
+    NUMBER_MAX,
     SECONDS_LIMIT,
     TIME_ALLOWED,
     CellError,
@@ -94,7 +95,7 @@ class _Reader:
         self._times.append(self._read_times(batch.column(self._time)))
         for name, parts in self._numbers.items():
             values = np.array(batch.column(name).cast("float64").to_numpy(zero_copy_only=False), dtype=np.float64)
-            bad = np.flatnonzero((values < 0) | np.isinf(values))
+            bad = np.flatnonzero((values < 0) | (values > NUMBER_MAX))
             if len(bad):
                 self._check(int(bad[0]), name, check_number, float(values[bad[0]]), str(values[bad[0]]))
             parts.append(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from autoscaler.traces.columns import NS_PER_S, time_text
 from autoscaler.traces.trace import Trace
 from forecasting.series import FloatArray
 
@@ -11,14 +12,36 @@ from forecasting.series import FloatArray
 _STEPS_MIN = 12
 
 
-def suspicions(trace: Trace) -> list[str]:
-    """What looks wrong with the columns of `trace`: at most one sentence per unit, without the file's name.
+# Beyond the largest of all other bins by so much, one or two are no burst but a counter that broke.
+_OUTLIER_FACTOR = 1_000.0
+_OUTLIERS_MAX = 2
 
-    A cumulative counter never falls and rises in most bins; a rate is fractional in most. Neither is an error: a real
-    demand may look like it.
+
+def suspicions(trace: Trace) -> list[str]:
+    """What looks wrong with the columns of `trace`: a sentence each, without the file's name.
+
+    A cumulative counter never falls and rises in most bins; a rate is fractional in most; a counter that broke gives a
+    bin of a thousand times all others. None is an error: a real demand may look like it.
     """
-    found = ((unit, _suspicion(values[~np.isnan(values)])) for unit, values in trace.demand.items())
-    return [f"column '{unit}' {text}" for unit, text in found if text]
+    found = []
+    for unit, values in trace.demand.items():
+        for text in (_suspicion(values[~np.isnan(values)]), _outlier(trace, values)):
+            if text:
+                found.append(f"column '{unit}' {text}")
+    return found
+
+
+def _outlier(trace: Trace, values: FloatArray) -> str:
+    """About the largest bin, where it and at most one more are far above all others."""
+    known = np.sort(values[~np.isnan(values)])[-_OUTLIERS_MAX - 1 :]
+    if len(known) <= _OUTLIERS_MAX or not known[-1] > _OUTLIER_FACTOR * known[0] > 0.0:
+        return ""
+    at = int(np.nanargmax(values))
+    when = time_text(round((trace.start_s + at * trace.bin_s) * NS_PER_S), dated=trace.dated)
+    return (
+        f"has {known[-1]:g} at {when}, more than {_OUTLIER_FACTOR:,.0f} times nearly all others, as when a counter"
+        " breaks: leave that bin empty if it isn't real"
+    )
 
 
 def _suspicion(known: FloatArray) -> str:

@@ -116,7 +116,9 @@ def test_nobody_at_the_address_is_no_failure_that_a_fallback_counts(
 def test_another_address_can_be_called_instead(served: Served, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     served.board.post(CHAT, posted(2))
     file.write_text(manifest(None, predictiveAutoscaler="chat"))
-    assert run(["keda", "check", str(file), "--address", f"127.0.0.1:{served.server.port}"]) == 0
+    address = f"127.0.0.1:{served.server.port}"
+    assert run(["keda", "check", str(file), "--address", address]) == 0
+    assert shown(capsys)[0][0].endswith(f" at {address}")
 
 
 def test_bad_metadata_is_what_the_scaler_says(served: Served, file: Path, capsys: pytest.CaptureFixture[str]) -> None:

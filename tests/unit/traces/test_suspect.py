@@ -42,3 +42,15 @@ def test_each_unit_is_told_by_its_name():
     values = np.array([0.5, 0.25, 1.5])
     trace = Trace("t", 0.0, 60.0, {"requests": np.arange(3.0), "a": values, "b": values}, True)
     assert [text.split("'")[1] for text in suspicions(trace)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("broken", [[7], [7, 8]])
+def test_a_bin_of_a_thousand_times_all_others_is_like_a_counter_that_broke(broken):
+    values = np.random.default_rng(0).poisson(50, 500).astype(float)
+    values[broken] = 5e7
+    assert "has 5e+07 at 1970-01-01T00:07:00Z, more than 1,000 times nearly all others" in told(values)
+    # Three are a burst, and one that is no thousand times all others may be.
+    values[[9, 10, 11]] = 5e7
+    assert told(values) == ""
+    values[[7, 8, 9, 10, 11]] = [4e4, 50, 50, 50, 50]
+    assert told(values) == ""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.errors import UsageError
-from autoscaler.traces.columns import parse_time, time_text
+from autoscaler.traces.columns import NUMBER_MAX, parse_time, time_text
 from autoscaler.traces.read import read_trace
 from autoscaler.traces.trace import Trace
 from autoscaler.traces.write import write_trace
@@ -23,7 +23,7 @@ def assert_same(read: Trace, written: Trace) -> None:
         np.testing.assert_array_equal(read.demand[unit], values)
 
 
-COUNTS = st.one_of(st.just(NAN), st.integers(0, 2**60).map(float), st.floats(0, 1e300, allow_infinity=False))
+COUNTS = st.one_of(st.just(NAN), st.integers(0, 10**15).map(float), st.floats(0, NUMBER_MAX))
 
 
 @given(
