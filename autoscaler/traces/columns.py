@@ -159,6 +159,9 @@ def check_names(path: Path, place: str, names: Sequence[str], time: str, numbers
         if count == 0:
             separator = next((s for s in (";", "\t") if len(names) == 1 and s in names[0]), None)
             advice = f"; separate columns by ',' instead of {separator!r}" if separator else ""
+            # Bytes that are no UTF-8 are read as halves of surrogate pairs.
+            if any("\udc80" <= character <= "\udcff" for character in "".join(names)):
+                advice += "; save the file as UTF-8"
             raise UsageError(f"{path}: {place} names no column '{wanted}'; there are: {listed}{advice}")
         if count > 1:
             raise UsageError(f"{path}: {place} names column '{wanted}' {count} times; keep one of them")

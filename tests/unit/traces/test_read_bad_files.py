@@ -49,6 +49,10 @@ BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
     "no header": (b"0,1\n60,2\n", ["line 1", "no column 'timestamp'", "there are: 0, 1"]),
     "unknown unit": (b"timestamp,prompts,vms\n0,1,2\n", ["line 1", "'requests'", "there are: timestamp, prompts, vms"]),
     "line break in a name": (b'timestamp,"re\nquests"\n0,1\n', ["there are: timestamp, re\\nquests"]),
+    "latin-1": (
+        "timestamp,requ\u00eates\n0,1\n".encode("latin-1"),
+        ["names no column 'requests'", "save the file as UTF-8"],
+    ),
     "semicolons": (b"timestamp;requests\n0;1\n", ["line 1", "separate columns by ','", "';'"]),
     "same name twice": (b"timestamp,requests,requests\n0,1,2\n", ["line 1", "'requests' 2 times"]),
     "two time columns": (b"timestamp,timestamp,requests\n0,1,2\n", ["line 1", "'timestamp' 2 times"]),
