@@ -16,6 +16,7 @@ from autoscaler.cli.params import (
     capacity_by_unit,
     parse_duration_s,
     parse_load_latency,
+    parse_png_path,
     parse_positive,
     parse_positive_duration_s,
     share_parser,
@@ -216,7 +217,10 @@ HtmlOutOption = Annotated[
     Path | None, typer.Option("--html-out", metavar="FILE", help="The report, one page.", rich_help_panel=_OUTPUTS)
 ]
 PngOutOption = Annotated[
-    Path | None, typer.Option("--png-out", metavar="FILE", help="The report as a picture.", rich_help_panel=_OUTPUTS)
+    Path | None,
+    typer.Option(
+        "--png-out", parser=parse_png_path, metavar="FILE", help="The report as a picture.", rich_help_panel=_OUTPUTS
+    ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=_OUTPUTS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli.output import progress, stderr_console, stdout_console
-from autoscaler.cli.params import ScoreFromOption, parse_positive, parse_positive_duration_s
+from autoscaler.cli.params import ScoreFromOption, parse_png_path, parse_positive, parse_positive_duration_s
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,6 +61,7 @@ def forecast(
         Path | None,
         typer.Option(
             "--png",
+            parser=parse_png_path,
             metavar="FILE",
             help="Draw the last three days with the best model's forecast of them.",
             show_default=False,

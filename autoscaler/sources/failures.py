@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 import requests
@@ -67,7 +68,7 @@ def unanswered(error: Exception, place: str, timeout_s: float) -> SourceError:
     elif isinstance(error, urllib3.exceptions.ProtocolError):
         failure, what = Failure.BAD_ANSWER, f"the answer was cut off: {one_line(str(error))}"
     else:
-        failure, what = Failure.UNREACHABLE, f"can't be reached: {one_line(str(reason_of(error)))}"
+        failure, what = Failure.UNREACHABLE, f"can't be reached: {_plain(reason_of(error))}"
     return SourceError(failure, f"{place}: {what}")
 
 
@@ -77,6 +78,11 @@ def reason_of(error: BaseException) -> BaseException:
         if isinstance(inner, BaseException):
             return inner if isinstance(inner, urllib3.exceptions.ProtocolError) else reason_of(inner)
     return error
+
+
+def _plain(reason: BaseException) -> str:
+    """Without what urllib3 has before it, the name of a Python object, and without the numbers of errors."""
+    return re.sub(r"^HTTPS?Connection\([^)]*\): |\[Errno -?\d+\] ", "", one_line(str(reason)))
 
 
 def short(query: str) -> str:

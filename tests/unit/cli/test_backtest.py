@@ -402,7 +402,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(
     option, trace, kept, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("autoscaler.backtest.run.run_backtest", lambda *_, **__: pytest.fail("work was begun"))
-    nowhere = tmp_path / "nowhere" / "file.csv"
+    nowhere = tmp_path / "nowhere" / ("file.png" if option == "--png-out" else "file.csv")
     line = assert_refused(run(trace, *OPTIONS, *outs({**kept, option: nowhere})), capsys, kept)
     assert line.startswith(f"{nowhere}: the directory {nowhere.parent} does not exist")
 
@@ -413,12 +413,15 @@ def test_a_plan_in_no_format_that_is_known_is_refused_before_any_work(trace, kep
     assert line.startswith(f"{plan}: the suffix '.xlsx' is unknown")
 
 
-@pytest.mark.parametrize("other", ["--json-out", "--html-out", "--png-out"])
-def test_two_outputs_in_one_file_are_refused(other, trace, kept, capsys):
-    line = assert_refused(
-        run(trace, *OPTIONS, *outs({**kept, other: kept["--plan-out"].parent / "." / "plan.csv"})), capsys, kept
-    )
-    assert line.startswith(f"{other} and --plan-out are the same file, ")
+@pytest.mark.parametrize(
+    ("first", "other"), [("--plan-out", "--json-out"), ("--plan-out", "--html-out"), ("--html-out", "--png-out")]
+)
+def test_two_outputs_in_one_file_are_refused(first, other, trace, kept, capsys):
+    # The name of a plan and that of a picture both have an ending of their own; a page may have any.
+    kept = {**kept, "--html-out": kept["--png-out"]} if first == "--html-out" else kept
+    same = kept[first].parent / "." / kept[first].name
+    line = assert_refused(run(trace, *OPTIONS, *outs({**kept, other: same})), capsys, kept)
+    assert line.startswith(f"{other} and {first} are the same file, ")
 
 
 def test_the_trace_is_never_written_over(kept, tmp_path, capsys):
