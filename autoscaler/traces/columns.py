@@ -6,6 +6,7 @@ with it are here, so that they are the same for all.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,7 +146,8 @@ def check_number(value: float, text: str) -> None:
     """Raise CellError where `value`, written as `text`, is negative or above NUMBER_MAX."""
     if value < 0:
         raise CellError(f"{shown(text)} is negative; {NUMBER_ALLOWED}")
-    if np.isinf(value):
+    # Not by numpy: a whole number of JSON may have hundreds of digits.
+    if value == math.inf:
         raise CellError(f"{shown(text)} is infinite; {NUMBER_ALLOWED}")
     if value > NUMBER_MAX:
         raise CellError(f"{shown(text)} is too large; {NUMBER_ALLOWED}")

@@ -111,11 +111,15 @@ def _data_rows(path: Path, reader: Any, names: list[str]) -> Iterator[list[str]]
                 yield row
             elif row:
                 raise UsageError(
-                    f"{path}: line {reader.line_num}: has {len(row)} cells, but the header names {len(names)} columns;"
-                    " complete the line or remove it"
+                    f"{path}: line {reader.line_num}: has {_counted(len(row), 'cell')}, but the header names"
+                    f" {_counted(len(names), 'column')}; complete the line or remove it"
                 )
     except csv.Error as error:
         raise UsageError(f"{path}: line {reader.line_num}: {error}; correct the line's quotes") from error
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _line_of_row(path: Path, row: int) -> int:

@@ -10,8 +10,6 @@ from forecasting.series import FloatArray
 
 # Independent counts never fall in 12 steps once in 13! (6e9) traces: below it, a trace that only rises proves nothing.
 _STEPS_MIN = 12
-
-
 # Beyond the largest of all other bins by so much, one or two are no burst but a counter that broke.
 _OUTLIER_FACTOR = 1_000.0
 _OUTLIERS_MAX = 2

@@ -305,7 +305,7 @@ BAD_TRACES = {
     "empty column": ("timestamp,\n0,1\n60,2\n", ["no column 'requests'"]),
     "unknown column": ("timestamp,prompts\n0,1\n60,2\n", ["no column 'requests'", "prompts"]),
     "foreign": ("%PDF-1.7 \x00\x01\x02", ["demand.csv"]),
-    "cut short": (csv_of(*GOOD, "240"), ["line 6", "has 1 cells"]),
+    "cut short": (csv_of(*GOOD, "240"), ["line 6", "has 1 cell,"]),
 }
 
 

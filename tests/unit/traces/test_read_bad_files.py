@@ -56,7 +56,7 @@ BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
     "semicolons": (b"timestamp;requests\n0;1\n", ["line 1", "separate columns by ','", "';'"]),
     "same name twice": (b"timestamp,requests,requests\n0,1,2\n", ["line 1", "'requests' 2 times"]),
     "two time columns": (b"timestamp,timestamp,requests\n0,1,2\n", ["line 1", "'timestamp' 2 times"]),
-    "too few cells": (csv_of(*GOOD, "180"), ["line 5", "has 1 cells", "2 columns"]),
+    "too few cells": (csv_of(*GOOD, "180"), ["line 5", "has 1 cell,", "2 columns"]),
     "too many cells": (csv_of("0,1", "60,1,000"), ["line 3", "has 3 cells", "2 columns"]),
     "open quote": (csv_of(*GOOD, '180,"4'), ["line 5", "quotes"]),
     "text": (csv_of(*GOOD, "180,many"), ["line 5", COUNTS, "'many' is not a number", "nothing where it is missing"]),

@@ -84,6 +84,10 @@ BAD = {
     ),
     "missing tokens": (PLAIN + "2025-03-01T00:00:09Z,,2\n", "line 4, column 'prompt_tokens': is missing"),
     "too many tokens": (PLAIN + "2025-03-01T00:00:09Z,1,1e40\n", "line 4, column 'output_tokens': '1e40' is too large"),
+    "more digits than a float holds": (
+        f'{{"timestamp": 1, "input_length": 1{"0" * 400}, "output_length": 2}}\n',
+        "line 1, column 'input_length': '1000",
+    ),
     "half a token": (PLAIN + "2025-03-01T00:00:09Z,1,2.5\n", "line 4, column 'output_tokens': is 2.5"),
     "time is text": (BURSTGPT + "soon,GPT-4,1,1,2,API log\n", "line 4, column 'Timestamp': 'soon' is not a time"),
     "cut line": (BURSTGPT + "50,GPT-4,1\n", "line 4: has 3 cells"),
