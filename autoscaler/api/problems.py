@@ -69,10 +69,11 @@ def _allowed(kind: str, context: dict[str, Any]) -> str:
     if kind in ("enum", "literal_error"):
         return "one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
     wanted = {
-        "greater_than_equal": "at least {ge:g}",
-        "greater_than": "above {gt:g}",
-        "less_than_equal": "at most {le:g}",
+        "greater_than_equal": "at least {ge:.10g}",
+        "greater_than": "above {gt:.10g}",
+        "less_than_equal": "at most {le:.10g}",
         "int_type": "a whole number",
+        "int_parsing": "a whole number",
         "int_from_float": "a whole number",
         "float_type": "a number",
         "finite_number": "a finite number",

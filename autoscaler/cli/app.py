@@ -26,6 +26,7 @@ from autoscaler.cli import (
     validate,
 )
 from autoscaler.cli import run as run_command
+from autoscaler.cli.output import COLUMNS_WITHOUT_TERMINAL
 from autoscaler.errors import HeadstartError
 
 INTERRUPTED = 130
@@ -67,6 +68,9 @@ for each in (app, trace.app, keda.app):
 
 def main() -> None:
     """Run the command line that the process was started with, and exit."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        # What typer knows as the width of help: rich takes 80 columns for a pipe, which cuts the names of options.
+        os.environ.setdefault("TERMINAL_WIDTH", str(COLUMNS_WITHOUT_TERMINAL))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -122,4 +126,18 @@ def _typing_mistake(error: typer.TyperException) -> str:
         return f"{error.format_message().removesuffix('.')}; see headstart --help"
     is_option = error.param.param_type_name == "option"
     name = max(error.param.opts, key=len) if is_option else str(error.param.name).upper()
-    return f"{name}: {error.message or 'is missing; it must be given'}"
+    return f"{name}: {_wrong_value(error) or 'is missing; it must be given'}"
+
+
+def _wrong_value(error: typer.BadParameter) -> str:
+    """What is wrong with a value; typer itself passes on pydantic's sentence, which doesn't name what was given."""
+    from pydantic import BaseModel, ValidationError
+
+    from autoscaler.api.problems import problems_of
+
+    cause = error.__cause__
+    return (
+        problems_of(cause, BaseModel)[0].message.removesuffix(".")
+        if isinstance(cause, ValidationError)
+        else error.message
+    )

@@ -18,7 +18,7 @@ ReportProgress = Callable[[int, int], None]
 PROGRESS_AFTER_S = 2.0
 
 # rich takes 80 columns where there is no terminal, and folds a policy table into an unreadable one.
-_COLUMNS_WITHOUT_TERMINAL = 160
+COLUMNS_WITHOUT_TERMINAL = 160
 
 
 def stdout_console() -> Console:
@@ -65,5 +65,5 @@ def _console(stream: TextIO) -> Console:
     """A console that prints text as it is: a trace may be called `[red]`."""
     from rich.console import Console
 
-    fixed = None if stream.isatty() or "COLUMNS" in os.environ else _COLUMNS_WITHOUT_TERMINAL
+    fixed = None if stream.isatty() or "COLUMNS" in os.environ else COLUMNS_WITHOUT_TERMINAL
     return Console(file=stream, width=fixed, markup=False, highlight=False, emoji=False)

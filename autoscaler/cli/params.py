@@ -25,6 +25,8 @@ else:
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|m|h|d|)")
 _SHARE = re.compile(rf"({_NUMBER})\s*(%?)")
+# As for counts per bin: beyond, demand in replicas would come to infinity or to nothing.
+CAPACITY_MIN, CAPACITY_MAX = 1e-15, 1e15
 _SECONDS_PER = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -101,7 +103,10 @@ def parse_capacity(given: str | float) -> Capacity:
     unit, equals, number = str(given).rpartition("=")
     if equals and not unit.strip():
         raise typer.BadParameter(f"{given!r} names no unit; write it as prompt_tokens=9000")
-    return Capacity(unit.strip() if equals else None, parse_positive(number))
+    per_second = parse_positive(number)
+    if not CAPACITY_MIN <= per_second <= CAPACITY_MAX:
+        raise typer.BadParameter(f"{given!r} is out of range; it must be {CAPACITY_MIN:g} to {CAPACITY_MAX:g}")
+    return Capacity(unit.strip() if equals else None, per_second)
 
 
 def capacity_by_unit(capacities: Sequence[Capacity], unit: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated
 
 import pytest
@@ -15,6 +16,11 @@ from autoscaler.cli.params import CapacityOption, LateBudgetOption
 from autoscaler.errors import HeadstartError, UsageError
 
 HEADSTART = [sys.executable, "-W", "error", "-c", "from autoscaler.cli.app import main; main()"]
+
+
+class Kind(StrEnum):
+    ONE = "one"
+    TWO = "two"
 
 
 def headstart(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +94,11 @@ def test_a_command_may_choose_its_exit_code(command: Callable[..., None]) -> Non
         (["t.csv", "--capacity", "0"], "--capacity: '0' is not above 0"),
         (["t.csv"], "--capacity: is missing; it must be given"),
         (["--capacity", "3"], "TRACE: is missing; it must be given"),
-        (["t.csv", "--capacity", "3", "--seed", "x"], "--seed: "),
+        (["t.csv", "--capacity", "3", "--seed", "x"], "--seed: must be a whole number, got 'x'\n"),
+        (["t.csv", "--capacity", "3", "--seed", "1.5"], "--seed: must be a whole number, got '1.5'\n"),
+        (["t.csv", "--capacity", "3", "--seed", "-1"], "--seed: must be at least 0, got '-1'\n"),
+        (["t.csv", "--capacity", "3", "--seed", str(2**32)], "--seed: must be at most 4294967295, got '4294967296'\n"),
+        (["t.csv", "--capacity", "3", "--kind", "x"], "--kind: 'x' is not one of 'one', 'two'\n"),
         (["t.csv", "--capacitty", "3"], "No such option: --capacitty (Possible options: --capacity); see headstart"),
     ],
 )
@@ -99,7 +109,8 @@ def test_a_typing_mistake_is_one_line_that_leads_with_the_options_name(
         trace: Annotated[str, typer.Argument()],
         capacity: CapacityOption,
         late_budget: LateBudgetOption = 0.01,
-        seed: Annotated[int, typer.Option()] = 0,
+        seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
+        kind: Kind = Kind.ONE,
     ) -> None:
         pytest.fail("the command was called")
 
@@ -123,6 +134,18 @@ def test_the_help_of_backtest_has_an_example_and_defaults_with_units() -> None:
     assert "Example: headstart backtest demand.csv --capacity 3.2" in " ".join(shown.split())
     for default in ("10s", "1%", "50%", "0%"):
         assert f"[default: ({default})]" in shown
+
+
+def test_help_that_is_piped_has_names_whole() -> None:
+    shown = headstart("run", "--help").stdout
+    assert "HEADSTART_PROMETHEUS_PASSWORD_FILE" in shown
+    assert "…" not in shown
+
+
+def test_the_help_of_run_says_what_explain_reads_of_a_simulation() -> None:
+    shown = " ".join(headstart("run", "--help").stdout.split())
+    assert "With --simulate it is a sentence per change" in shown
+    assert "headstart explain reads what --record writes" in shown
 
 
 def test_the_help_of_generate_says_where_recipes_are() -> None:

@@ -119,6 +119,14 @@ def test_a_capacity_is_above_zero(text: str) -> None:
         parse_capacity(text)
 
 
+@pytest.mark.parametrize("text", ["1e300", "prompt_tokens=1e16", "1e-300"])
+def test_a_capacity_that_no_replica_has_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"is out of range; it must be 1e-15 to 1e\+15"):
+        parse_capacity(text)
+    assert parse_capacity("1e-15").per_second == 1e-15
+    assert parse_capacity("1e15").per_second == 1e15
+
+
 def test_a_unit_has_one_capacity() -> None:
     with pytest.raises(UsageError, match="--capacity: requests has two capacities, 3.2 and 4"):
         capacity_by_unit([Capacity(None, 3.2), Capacity("requests", 4.0)], "requests")
