@@ -157,7 +157,9 @@ def read_documents(content: bytes) -> Iterator[Document | Mistake]:
                 yield Document(loader, node)
     except yaml.reader.ReaderError as error:
         line = content[: error.position].count(b"\n") + 1 if isinstance(error.position, int) else 1
-        yield Mistake(line, f"not YAML: {error.reason}")
+        # For characters that no YAML may have the reader says 'unicode', for bytes that are no text their encoding.
+        told = f"not YAML: {error.reason}" if error.encoding == "unicode" else "is not UTF-8 text; save it as UTF-8"
+        yield Mistake(line, told)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"column {mark.column + 1}: " if mark else ""

@@ -24,9 +24,14 @@ def object_facts(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         UsageError: the file or folder can't be read, or holds no PredictiveAutoscaler at all.
     """
-    from autoscaler.api.yaml_file import FileObject, SkippedObject, read_yaml
+    from autoscaler.api.yaml_file import SUFFIXES, FileObject, SkippedObject, read_yaml, yaml_files
     from autoscaler.errors import UsageError
 
+    if path.is_dir() and not yaml_files(path):
+        raise UsageError(
+            f"{path}: holds no {' or '.join(SUFFIXES)} file, and folders in it aren't looked into; give traces one by"
+            f" one, as in {path}/*.csv"
+        )
     found = read_yaml(path)
     if all(isinstance(each, SkippedObject) for each in found):
         others = f", only {', '.join(each.name for each in found if isinstance(each, SkippedObject))}" if found else ""

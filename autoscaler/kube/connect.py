@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import urllib3.exceptions
 import yaml
 from kubernetes.client import ApiClient, Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.config import KUBE_CONFIG_DEFAULT_LOCATION, ConfigException, load_incluster_config, load_kube_config
 
 from autoscaler.errors import UsageError, one_line
 from autoscaler.kube.client import Kube
@@ -54,10 +55,11 @@ def connect(
         AttributeError,
         urllib3.exceptions.HTTPError,
     ) as problem:
-        where = kubeconfig or "kubeconfig"
-        raise UsageError(
-            f"{where}: {one_line(str(problem))}; give --kubeconfig and --context, or run in a pod"
-        ) from problem
+        advice = "give --kubeconfig and --context, or run in a pod"
+        usual = KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep)
+        if kubeconfig is None and not any(Path(each).expanduser().exists() for each in usual):
+            raise UsageError(f"there is no kubeconfig at {' or '.join(usual)}; {advice}") from problem
+        raise UsageError(f"{kubeconfig or 'kubeconfig'}: {one_line(str(problem))}; {advice}") from problem
     # Sent once: by default the pool repeats a read up to three times, each with the whole timeout, and sleeps for as
     # long as a Retry-After says. Whoever calls knows better when to ask again.
     configuration.retries = False

@@ -89,7 +89,7 @@ def test_what_is_not_a_manifest_is_told_with_its_line(text: str, line: int, mess
 def test_bytes_that_are_not_text_are_told_with_their_line() -> None:
     (mistake,) = read_documents(b"a: 1\nb: \xff\n")
     assert isinstance(mistake, Mistake)
-    assert (mistake.line, mistake.message) == (2, "not YAML: invalid start byte")
+    assert (mistake.line, mistake.message) == (2, "is not UTF-8 text; save it as UTF-8")
 
 
 def test_documents_before_a_mistake_are_read_and_empty_ones_are_left_out() -> None:

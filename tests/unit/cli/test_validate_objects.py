@@ -133,3 +133,12 @@ def test_objects_are_checked_without_the_heavy_packages() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (shown.returncode, shown.stderr) == (0, "[]\n")
+
+
+def test_a_folder_of_traces_is_told_how_to_give_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "demand.csv").write_text("timestamp,requests\n0,1\n60,2\n")
+    assert run(["validate", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: holds no .yaml or .yml file, and folders in it aren't looked into; give traces one by one, as in"
+        f" {tmp_path}/*.csv\n"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def test_a_missing_file_and_a_missing_context_are_named(kubeconfig: Path, tmp_pa
         connect(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"kubeconfig: .*staging.*; give --kubeconfig and --context"):
         connect(kubeconfig, "staging")
+
+
+def test_where_there_is_none_its_usual_places_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = f"{tmp_path / 'one'}{os.pathsep}{tmp_path / 'two'}"
+    # Both the client and ours know it from when they were loaded.
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", usual)
+    monkeypatch.setattr("autoscaler.kube.connect.KUBE_CONFIG_DEFAULT_LOCATION", usual)
+    with pytest.raises(UsageError) as attempt:
+        connect()
+    assert str(attempt.value) == (
+        f"there is no kubeconfig at {tmp_path / 'one'} or {tmp_path / 'two'}; give --kubeconfig and --context, or run"
+        " in a pod"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "kind: Config", "clusters: 5\ncurrent-context: x\ncontexts: 1"])
