@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autoscaler.api.scalars import time_text
+from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
@@ -95,6 +97,28 @@ def with_schedule(setting: Setting, schedule: tuple[Event, ...], *, dated: bool)
                 f"{setting.replicas_max}; lower it or raise --max-replicas"
             )
     return replace(setting, schedule=schedule)
+
+
+def remarks(setting: Setting, *, interval_given: bool) -> Iterator[str]:
+    """What was asked for and can't be so: an interval that is no whole number of bins, events that never come.
+
+    Args:
+        setting: with its schedule.
+        interval_given: whether the user stated the interval; the default is more than a bin or a bin, as it comes.
+    """
+    used_s = Rhythm(setting).every * setting.bin_s
+    if interval_given and not math.isclose(used_s, setting.interval_s):
+        yield (
+            f"--interval: {setting.interval_s:g} s is no multiple of the bins of {setting.bin_s:g} s; "
+            f"Headstart decides every {used_s:g} s"
+        )
+    stop_s = setting.start_s + setting.bin_s * len(setting)
+    for event in setting.schedule:
+        if not any(True for _ in event.windows(setting.start_s, stop_s)):
+            yield (
+                f"--schedule: {event.name} doesn't come within {setting.trace_name}, from {time_text(setting.start_s)} "
+                f"to {time_text(stop_s)}; it changes nothing"
+            )
 
 
 def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from autoscaler.api.model import Model as ApiModel
 from autoscaler.api.model import Rule
-from autoscaler.api.problems import problems_of
+from autoscaler.api.problems import path_text, problems_of
 from autoscaler.api.scalars import DurationBetween
 from autoscaler.api.v1alpha1 import Objective
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
@@ -35,7 +35,8 @@ class GroupModel(ApiModel):
     name: _Name
     trace: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     unit: _Name = "requests"
-    capacity: float = Field(gt=0)
+    # As on the command line.
+    capacity: float = Field(ge=1e-15, le=1e15)
     load_latency: Annotated[float, DurationBetween("0s", "24h")]
     objective: Objective = Objective()
     gpus_per_replica: int = Field(default=1, ge=1, le=1_024)
@@ -87,8 +88,11 @@ def read_group(path: Path, *, score_from: float) -> Group:
     Raises:
         UsageError: the file or a trace can't be used, or their bins differ in width.
     """
-    given = _parsed(path)
-    settings = [_setting(path.parent, model, score_from) for model in given.models]
+    given, document = _parsed(path)
+    settings = []
+    for at, model in enumerate(given.models):
+        place = f"{path}:{document.line_of(('models', at, 'trace'))}: {path_text(('models', at, 'trace'))}"
+        settings.append(_setting(path.parent, model, score_from, place=place))
     widths = {setting.bin_s for setting in settings}
     if len(widths) > 1:
         told = ", ".join(f"{setting.trace_name} {setting.bin_s:g} s" for setting in settings)
@@ -110,7 +114,8 @@ def remarks(group: Group) -> Iterator[str]:
         yield "the traces begin at different times of day, and are replayed side by side from their first bins"
 
 
-def _parsed(path: Path) -> GroupFile:
+def _parsed(path: Path) -> tuple[GroupFile, Document]:
+    """What the file says, and the document that knows its lines."""
     try:
         content = path.read_bytes() if path.stat().st_size <= FILE_BYTES_MAX else None
     except OSError as error:
@@ -126,14 +131,19 @@ def _parsed(path: Path) -> GroupFile:
         raise UsageError(f"{path}:{mistakes[0].line}: {mistakes[0].message}")
     assert isinstance(document, Document), "a mistake was just raised"
     try:
-        return GroupFile.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
+        given = GroupFile.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         problem = problems_of(error, GroupFile)[0]
         raise UsageError(f"{path}:{document.line_of(problem.path)}: {problem}") from error
+    return given, document
 
 
-def _setting(folder: Path, model: GroupModel, score_from: float) -> Setting:
-    trace = read_trace(folder / model.trace, (model.unit,))
+def _setting(folder: Path, model: GroupModel, score_from: float, *, place: str) -> Setting:
+    """The setting of one model; `place` is where the file names its trace."""
+    file = folder / model.trace
+    if not file.exists():
+        raise UsageError(f"{place}: there is no {file.absolute()}; a path is from the folder that this file is in")
+    trace = read_trace(file, (model.unit,))
     scenario = Scenario(
         capacity_rps={model.unit: model.capacity},
         load_latency=LoadLatency.constant(model.load_latency),

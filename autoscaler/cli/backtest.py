@@ -24,6 +24,8 @@ from autoscaler.cli.params import (
 
 if TYPE_CHECKING:
     from autoscaler.backtest.result import BacktestResult
+    from autoscaler.backtest.setting import Setting
+    from autoscaler.core.event import Event
     from autoscaler.traces.trace import Trace
 
 
@@ -92,7 +94,7 @@ def backtest(
 
     Example: headstart backtest demand.csv --capacity 3.2 --load-latency 600s --max-wait 10s --late-budget 1%
     """
-    from autoscaler.backtest.from_trace import Scenario, setting_of, with_schedule
+    from autoscaler.backtest.from_trace import Scenario, setting_of
     from autoscaler.backtest.request_run import replay_per_request, request_setting
     from autoscaler.backtest.run import POLICIES, priced, run_backtest
     from autoscaler.files import check_outputs
@@ -171,7 +173,7 @@ def backtest(
                 setting = request_setting(log, read.bin_s, speed, scenario)
     with progress(f"replaying {read.name}", quiet=as_json) as report:
         result = run_backtest(
-            with_schedule(setting, schedule or (), dated=read.dated),
+            _scheduled(setting, schedule or (), context, dated=read.dated),
             (policy, *compared),
             members=member or DEFAULT_MEMBERS,
             report=report,
@@ -186,6 +188,16 @@ def backtest(
     print_result(result, as_json=as_json)
     for path in filter(None, outputs.values()):
         stderr_console().print(f"wrote {path}")
+
+
+def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Context, *, dated: bool) -> Setting:
+    """The setting with its events; says on standard error what can't be as it was asked for."""
+    from autoscaler.backtest.from_trace import remarks, with_schedule
+
+    scheduled = with_schedule(setting, schedule, dated=dated)
+    for remark in remarks(scheduled, interval_given=options.is_typed(context, "interval_s")):
+        typer.echo(f"warning: {remark}", err=True)
+    return scheduled
 
 
 def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autoscaler.backtest.from_trace import Scenario, first_scored_bin, setting_of
+from autoscaler.backtest.from_trace import Scenario, first_scored_bin, remarks, setting_of, with_schedule
+from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
 from autoscaler.traces.trace import Trace
@@ -43,6 +44,39 @@ def test_a_setting_counts_work_in_replica_seconds():
     np.testing.assert_array_equal(setting.arrivals_rs, 300.0)
     np.testing.assert_array_equal(setting.observed_replicas, 5.0)
     assert setting.score_from_bin == 50
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "given", "said"),
+    [
+        (400.0, True, ["--interval: 400 s is no multiple of the bins of 60 s; Headstart decides every 420 s"]),
+        (20.0, True, ["--interval: 20 s is no multiple of the bins of 60 s; Headstart decides every 60 s"]),
+        (300.0, True, []),
+        (20.0, False, []),
+    ],
+)
+def test_an_interval_that_is_not_used_as_given_is_told(interval_s, given, said):
+    setting = setting_of(TRACE, replace(SCENARIO, interval_s=interval_s))
+    assert list(remarks(setting, interval_given=given)) == said
+
+
+def test_events_that_never_come_are_told():
+    events = (
+        Event("before", 60.0, at_s=-60.0, at_least=2),
+        Event("at the start", 61.0, at_s=-60.0, at_least=2),
+        Event("at the end", 60.0, at_s=5_999.0, at_least=2),
+        Event("after", 60.0, at_s=6_000.0, at_least=2),
+        Event("daily", 60.0, cron="30 1 * * *", at_least=2),
+        Event("at night", 60.0, cron="30 3 * * *", at_least=2),
+    )
+    setting = with_schedule(setting_of(TRACE, SCENARIO), events, dated=True)
+    told = list(remarks(setting, interval_given=False))
+    assert [line.split(": ")[1].partition(" doesn't come within ")[0] for line in told] == [
+        "before",
+        "after",
+        "at night",
+    ]
+    assert told[0].endswith("within mine, from 1970-01-01T00:00:00Z to 1970-01-01T01:40:00Z; it changes nothing")
 
 
 @pytest.mark.parametrize(("share", "bins", "expected"), [(0.0, 10, 0), (0.29, 100, 29), (0.999, 10, 9), (1 / 3, 9, 3)])

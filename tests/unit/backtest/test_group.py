@@ -134,7 +134,9 @@ def test_a_file_states_a_group_with_paths_relative_to_it(tmp_path):
         ("priority", "prioritty", ":4: models[1].prioritty: is no field of models[1]; did you mean priority?"),
         ("capacity: 1", "capacity: '1'", ":3: models[0].capacity: must be a number, got '1'"),
         ("minReplicas: 1", "minReplicas: 3, maxReplicas: 2", ":4: models[1].minReplicas: must be at most maxReplicas"),
-        ("a.csv", "no.csv", "no.csv"),
+        ("a.csv", "no.csv", "/no.csv; a path is from the folder that this file is in"),
+        ("a.csv", "no.csv", "group.yaml:3: models[0].trace: there is no /"),
+        ("capacity: 1", "capacity: 1e300", ":3: models[0].capacity: must be at most 1e+15, got 1e+300"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(tmp_path, old, new, said):

@@ -19,7 +19,7 @@ def trace(folder: Path, *, dated: bool) -> Path:
     return file
 
 
-def backtest(folder: Path, events: str, *, dated: bool = True) -> int:
+def backtest(folder: Path, events: str, *, dated: bool = True, interval: str | None = None) -> int:
     (folder / "events.yaml").write_text(events)
     arguments = [
         "--capacity",
@@ -31,6 +31,7 @@ def backtest(folder: Path, events: str, *, dated: bool = True) -> int:
         "--plan-out",
         str(folder / "plan.csv"),
     ]
+    arguments += ["--interval", interval] if interval else []
     return run(["backtest", str(trace(folder, dated=dated)), *arguments, "--schedule", str(folder / "events.yaml")])
 
 
@@ -39,6 +40,20 @@ def test_the_plan_has_the_replicas_one_load_before(tmp_path):
     rows = [line.split(",") for line in (tmp_path / "plan.csv").read_text().splitlines()[1:]]
     desired = {row[0][11:16]: int(row[-1]) for row in rows}
     assert (desired["15:30"], desired["15:40"], desired["16:50"], desired["17:00"]) == (4, 20, 20, 4)
+
+
+def test_what_changes_nothing_is_a_warning(tmp_path, capsys):
+    assert backtest(tmp_path, EVENT.replace("2026-03-02", "2027-03-02"), interval="400s") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert [line.partition(";")[0] for line in warnings] == [
+        "warning: --interval: 400 s is no multiple of the bins of 600 s",
+        "warning: --schedule: launch doesn't come within trace, from 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z",
+    ]
+
+
+def test_what_is_as_asked_is_no_warning(tmp_path, capsys):
+    assert backtest(tmp_path, EVENT) == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
