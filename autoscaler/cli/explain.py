@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from autoscaler.report.explanation import Explanation
-    from autoscaler.telemetry.decision_log import Found
+    from autoscaler.telemetry.decision_log import DecisionLog, Found
 
 _DIFFERS = 1
 _STANDARD_INPUT = Path("-")
 _TIME_OF_DAY = re.compile(r"\d\d:\d\d(:\d\d)?")
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _DAY_S = 86_400.0
+# No object is decided on less often.
+_INTERVAL_MAX_S = 3600.0
 _TEXT_WIDTH_MIN = 20
 # Most reason codes fit into it: OrderedAhead, DemandMissing, AtMaxReplicas.
 _REASON_WIDTH = 13
@@ -99,9 +101,25 @@ def _find(log: Path, object_name: str | None, at: str | None, *, quiet: bool) ->
     if found.cut:
         cut = "1 decision line is" if found.cut == 1 else f"{found.cut:,} decision lines are"
         typer.echo(f"{name}: warning: {cut} cut, and left out", err=True)
+    _remark_on_age(found, until_s)
     if not found.objects:
         raise nothing_found(found, name, object_name)
     return list(found.objects.values())
+
+
+def _remark_on_age(found: DecisionLog, until_s: float) -> None:
+    """Say so where the newest decision is long before the time that was asked for: another day was meant."""
+    from autoscaler.report.words import duration, moment
+
+    times_s = [entry.newest.observation.now_s for entry in found.objects.values()]
+    if not times_s or math.isinf(until_s) or until_s - max(times_s) <= _INTERVAL_MAX_S:
+        return
+    newest, asked = (f"{moment(time_s, dated=True)} UTC" for time_s in (max(times_s), until_s))
+    typer.echo(
+        f"--at: warning: the newest decision until {asked} is of {newest}, {duration(until_s - max(times_s))} before;"
+        " write the date too if another day is meant",
+        err=True,
+    )
 
 
 @contextmanager

@@ -182,8 +182,9 @@ def run(
 ) -> None:
     """Close the loop: pull demand from Prometheus, decide once per interval, and write replicas or floors.
 
-    Decisions go to standard output, one JSON line each; headstart explain reads them. Ends on SIGTERM or SIGINT, when
-    the bounds that it raised are put back.
+    Decisions go to standard output, one JSON line each; headstart explain reads them. With --simulate it is a sentence
+    per change of replicas, and headstart explain reads what --record writes. Ends on SIGTERM or SIGINT, when the bounds
+    that it raised are put back.
 
     What reaches Prometheus can also stand in the environment: --prometheus-token-file as
     HEADSTART_PROMETHEUS_TOKEN_FILE, and so on; --prometheus-header as HEADSTART_PROMETHEUS_HEADERS.

@@ -165,7 +165,9 @@ def nothing_found(log: DecisionLog, name: str, object_name: str | None) -> Usage
     """What to say where no decision was found: what the log does hold."""
     if not log.decisions:
         cut = " whole" if log.cut else ""
-        return UsageError(f"{name}: holds no{cut} decision line; give the log of `headstart run`")
+        return UsageError(
+            f"{name}: holds no{cut} decision line; give the log of `headstart run`, or what it wrote with --record"
+        )
     if object_name is not None and object_name not in {full for key in log.names for full in (key, key.split("/")[1])}:
         some = ", ".join(log.names[:5]) + (f" and {len(log.names) - 5} more" if len(log.names) > 5 else "")
         return UsageError(f"--object: {name} has no decision of {object_name!r}; it has {some}")

@@ -182,6 +182,17 @@ def test_at_a_time_it_tells_the_decision_that_held_then(log, capsys):
         assert found["line"]["time"] == "2025-11-25T03:14:02.000Z"
 
 
+def test_a_decision_long_before_the_time_that_was_asked_for_is_told_as_such(log, capsys):
+    path = log(make_record())
+    assert run(path, "--at", "2025-11-25T04:12") == 0
+    assert capsys.readouterr().err == ""
+    assert run(path, "--at", "2025-11-27T03:12") == 0
+    assert capsys.readouterr().err == (
+        "--at: warning: the newest decision until 2025-11-27 03:12:00 UTC is of 2025-11-25 03:12:00 UTC, 2 days before;"
+        " write the date too if another day is meant\n"
+    )
+
+
 @pytest.mark.parametrize(("text", "hours_ago"), [("03:12", 1.8), ("03:12:00", 1.8), ("05:30", 23.5)])
 def test_a_time_of_day_is_the_last_one_that_has_passed(text, hours_ago):
     now_s = 1_764_046_800.0  # 05:00 UTC
@@ -267,7 +278,9 @@ def test_a_cut_line_is_a_warning_and_a_log_without_decisions_a_mistake(log, caps
     assert "03:12:00 UTC" in printed.out
     path.write_text("nothing\n")
     assert run(path) == 2
-    assert capsys.readouterr().err == f"headstart: {path}: holds no decision line; give the log of `headstart run`\n"
+    assert capsys.readouterr().err == (
+        f"headstart: {path}: holds no decision line; give the log of `headstart run`, or what it wrote with --record\n"
+    )
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):

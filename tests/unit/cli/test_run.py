@@ -50,7 +50,9 @@ def test_a_simulated_run_tells_each_change_and_what_it_came_to(trace, capsys):
     *changes, summary = printed.out.splitlines()
     assert len(changes) > 10
     assert all(re.match(r"2026-03-02 \d\d:\d0 +\d+ -> \d+ +\d+ replicas? \(", line) for line in changes)
-    assert re.fullmatch(r"120 of 120 bins: \d+ replica-hours, \d+\.\d\d% of the work waited longer than 10 s", summary)
+    assert re.fullmatch(
+        r"120 of 120 bins: \d+\.\d replica-hours, \d+\.\d\d% of the work waited longer than 10 s", summary
+    )
 
 
 def test_a_run_is_recorded_and_made_again(recorded, capsys):
