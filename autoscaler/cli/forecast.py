@@ -113,7 +113,7 @@ def forecast(
         stdout_console().print(_title(report, report.accuracies[0].rows[horizon]), style="italic", highlight=False)
         stdout_console().print(_table(report, horizon))
     if png is not None:
-        stderr_console().print(f"{png}: written")
+        stderr_console().print(f"wrote {png}")
 
 
 def _horizons_s(text: str) -> list[float]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # Where results can't be had one by one (multiprocessing, and so Ray), so many jobs per worker go out at once.
 _JOBS_PER_WAVE = 4
 
-# Backends of packages that aren't among ours: the module that they need, and what installs it.
-_CLUSTERS = {"dask": ("distributed", "dask[distributed]"), "ray": ("ray", "ray")}
+# Backends of packages that aren't among ours, and the module that they need; our extras have the same names.
+_CLUSTERS = {"dask": "distributed", "ray": "ray"}
 
 # A scheduler that is there answers within this.
 _ANSWER_S = 10.0
@@ -51,9 +51,11 @@ def check_backend(backend: str) -> None:
     known = sorted({*BACKENDS, *_CLUSTERS})
     if backend not in known:
         raise UsageError(f"--backend: there is no {backend!r}; choose from {', '.join(known)}")
-    module, package = _CLUSTERS.get(backend, ("joblib", ""))
+    module = _CLUSTERS.get(backend, "joblib")
     if find_spec(module) is None:
-        raise UsageError(f"--backend {backend}: {module} isn't installed; run pip install '{package}'")
+        raise UsageError(
+            f"--backend {backend}: {module} isn't installed; run pip install '.[{backend}]' in Headstart's checkout"
+        )
 
 
 @contextmanager

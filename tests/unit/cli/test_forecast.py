@@ -108,7 +108,7 @@ def test_a_picture_is_written_whole(ramp, tmp_path, capsys):
     assert run(ramp, "--horizons", "1h,3h", "--model", "last-value", "--png", picture) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    assert f"{picture}: written" in capsys.readouterr().err
+    assert f"wrote {picture}" in capsys.readouterr().err
 
 
 def test_a_picture_has_intervals_and_gaps(tmp_path):
