@@ -96,8 +96,12 @@ def test_a_record_of_every_kind_is_recognised_by_its_head() -> None:
 @pytest.mark.parametrize(
     ("lines", "object_name", "message"),
     [
-        (["x"], None, "log: holds no decision line; give the log of `headstart run`"),
-        ([to_line(minutes(1))[:-5]], None, "log: holds no whole decision line; give the log of `headstart run`"),
+        (["x"], None, "log: holds no decision line; give the log of `headstart run`, or what it wrote with --record"),
+        (
+            [to_line(minutes(1))[:-5]],
+            None,
+            "log: holds no whole decision line; give the log of `headstart run`, or what it wrote with --record",
+        ),
         (
             [to_line(minutes(1, name=f"m{i}")) for i in range(7)],
             "chat",
