@@ -23,6 +23,8 @@ DURATION_PATTERN = rf"^({_PART})+$"
 SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?%?$"
 # Longer than any sensible value, and short enough for the API server's estimate of what a rule costs.
 TEXT_LENGTH_MAX = 32
+# Of a replica, work per second. As for counts per bin: beyond, demand in replicas would come to infinity or to nothing.
+CAPACITY_MIN, CAPACITY_MAX = 1e-15, 1e15
 
 _WHOLE = "must be in whole hours, minutes and seconds"
 _SHARE_RANGE = "must be above 0% and below 100%"

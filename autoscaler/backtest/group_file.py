@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from autoscaler.api.model import Model as ApiModel
 from autoscaler.api.model import Rule
 from autoscaler.api.problems import path_text, problems_of
-from autoscaler.api.scalars import DurationBetween
+from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween
 from autoscaler.api.v1alpha1 import Objective
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
 from autoscaler.backtest.from_trace import Scenario, first_scored_bin, setting_of
@@ -35,8 +35,7 @@ class GroupModel(ApiModel):
     name: _Name
     trace: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     unit: _Name = "requests"
-    # As on the command line.
-    capacity: float = Field(ge=1e-15, le=1e15)
+    capacity: float = Field(ge=CAPACITY_MIN, le=CAPACITY_MAX)
     load_latency: Annotated[float, DurationBetween("0s", "24h")]
     objective: Objective = Objective()
     gpus_per_replica: int = Field(default=1, ge=1, le=1_024)

@@ -13,13 +13,12 @@ from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
-from autoscaler.core.observation import Observation
 from autoscaler.core.risk import LEVELS, LOW
 from autoscaler.core.spec import Objective, Part, Spec
 from autoscaler.core.state import State
 from forecasting.lead_members import DEFAULT_MEMBERS
 
-_PROGRESS_EVERY = 256
+PROGRESS_EVERY = 256
 # Weights follow losses with a half-life of days: every 16th bin tells their mean, for 0.1 % of the time.
 _WEIGHTS_EVERY = 16
 
@@ -93,15 +92,13 @@ def replay_headstart(
     for t in range(bins):
         ready, due_bins = cluster.begin_bin()
         if decision is None or rhythm.is_interval(t):
-            now_s = setting.start_s + t * setting.bin_s
-            observation = Observation(now_s, rhythm.demand_rps(t), ready, rhythm.due(due_bins))
-            decision, state = decide(spec, state, observation)
+            decision, state = decide(spec, state, rhythm.observation(t, ready, due_bins))
             first = t + decision.lead_bins * rhythm.every
             said = decision.median_at_lead, decision.low_at_lead, decision.high_at_lead
             band[:, first : first + rhythm.every] = np.array(said)[:, None]
         cluster.scale_and_serve(decision.desired)
         reasons.append(_REASON_TEXT[decision.reasons])
-        if t % _PROGRESS_EVERY == 0:
+        if t % PROGRESS_EVERY == 0:
             report(t, bins)
         if t >= setting.score_from_bin and (t - setting.score_from_bin) % _WEIGHTS_EVERY == 0:
             weights.add(state)

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from autoscaler.backtest.setting import IntArray, Setting
+from autoscaler.core.observation import Observation
 from forecasting.series import FloatArray
 
 # An interval of which less is known is missing.
@@ -24,11 +25,16 @@ class Rhythm:
     def __init__(self, setting: Setting) -> None:
         """See Setting.interval_s."""
         self.every = max(1, round(setting.interval_s / setting.bin_s))
+        self._start_s, self._bin_s = setting.start_s, setting.bin_s
         self._demand_rps = setting.demand_rps
 
     def is_interval(self, t: int) -> bool:
         """Whether an interval begins with bin `t`."""
         return t % self.every == 0
+
+    def observation(self, t: int, ready: int, due_bins: IntArray) -> Observation:
+        """What is known at the start of bin `t`, with the fleet as the simulated cluster tells it."""
+        return Observation(self._start_s + t * self._bin_s, self.demand_rps(t), ready, self.due(due_bins))
 
     def demand_rps(self, t: int) -> dict[str, float]:
         """Unit -> mean of the known demand in the interval's width of bins before `t`; NaN where half is missing."""

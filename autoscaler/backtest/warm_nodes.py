@@ -14,17 +14,15 @@ import numpy as np
 from autoscaler.backtest import cluster_steps
 from autoscaler.backtest.cluster import DRAWS, drawn_loads_s, new_state, outcome, whole_bins, with_room
 from autoscaler.backtest.cluster_steps import LOADING, ORDERS, READY
-from autoscaler.backtest.headstart import ReportProgress, no_progress, spec_of
+from autoscaler.backtest.headstart import PROGRESS_EVERY, ReportProgress, no_progress, spec_of
 from autoscaler.backtest.result import Bins, Outcome
 from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import IntArray, Setting, WarmNodes
 from autoscaler.core.decide import decide
 from autoscaler.core.node_head_start import Ahead, decide_placeholders
-from autoscaler.core.observation import Observation
 from autoscaler.core.state import State
 from forecasting.lead_members import DEFAULT_MEMBERS
 
-_PROGRESS_EVERY = 256
 # A stream of draws for nodes beside the one for loads of the same seed.
 _NODE_STREAM = 2**32
 
@@ -62,12 +60,11 @@ def replay_warm_nodes(
     for t in range(len(setting)):
         ready, due_bins = cluster.begin_bin()
         if decision is None or rhythm.is_interval(t):
-            now_s = setting.start_s + t * setting.bin_s
-            observation = Observation(now_s, rhythm.demand_rps(t), ready, rhythm.due(due_bins))
+            observation = rhythm.observation(t, ready, due_bins)
             decision, state = decide(spec, state, observation)
             _, ahead = decide_placeholders(ahead, observation, decision, most=nodes.placeholders_max)
         cluster.scale_and_serve(decision.desired, ahead.placeholders)
-        if t % _PROGRESS_EVERY == 0:
+        if t % PROGRESS_EVERY == 0:
             report(t, len(setting))
     report(len(setting), len(setting))
     return cluster.replay()

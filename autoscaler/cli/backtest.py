@@ -20,6 +20,7 @@ from autoscaler.cli.params import (
     LoadLatencyOption,
     MaxWaitOption,
     ScoreFromOption,
+    is_typed,
 )
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Con
     from autoscaler.backtest.from_trace import remarks, with_schedule
 
     scheduled = with_schedule(setting, schedule, dated=dated)
-    for remark in remarks(scheduled, interval_given=options.is_typed(context, "interval_s")):
+    for remark in remarks(scheduled, interval_given=is_typed(context, "interval_s")):
         typer.echo(f"warning: {remark}", err=True)
     return scheduled
 

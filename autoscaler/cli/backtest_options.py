@@ -299,12 +299,6 @@ class Replica:
         }
 
 
-def is_typed(context: typer.Context, parameter: str) -> bool:
-    """Whether the user gave the parameter, rather than leave it at its default."""
-    source = context.get_parameter_source(parameter)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _refuse(given: Mapping[str, object], why: str) -> None:
     """Raise UsageError for the first option that was given."""
     for option, value in given.items():

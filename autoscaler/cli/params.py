@@ -25,8 +25,6 @@ else:
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|m|h|d|)")
 _SHARE = re.compile(rf"({_NUMBER})\s*(%?)")
-# As for counts per bin: beyond, demand in replicas would come to infinity or to nothing.
-CAPACITY_MIN, CAPACITY_MAX = 1e-15, 1e15
 _SECONDS_PER = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -35,6 +33,12 @@ class Capacity(NamedTuple):
 
     unit: str | None
     per_second: float
+
+
+def is_typed(context: typer.Context, parameter: str | None) -> bool:
+    """Whether the parameter was typed, rather than left at its default or set in the environment."""
+    source = context.get_parameter_source(parameter or "")
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def parse_duration_s(given: str | float) -> float:
@@ -100,6 +104,8 @@ def parse_not_negative(given: str | float) -> float:
 
 def parse_capacity(given: str | float) -> Capacity:
     """One capacity: '3.2', or 'prompt_tokens=9000' where the work has several units."""
+    from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN
+
     unit, equals, number = str(given).rpartition("=")
     if equals and not unit.strip():
         raise typer.BadParameter(f"{given!r} names no unit; write it as prompt_tokens=9000")

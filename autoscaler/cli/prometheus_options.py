@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from autoscaler.cli.params import parse_positive, parse_positive_duration_s
+from autoscaler.cli.params import is_typed, parse_positive, parse_positive_duration_s
 from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def refuse_typed(context: typer.Context, why: str = _WITH_TRACE) -> None:
     What is set in the environment is not meant for this command.
     """
     for param in context.command.params:
-        source = context.get_parameter_source(param.name or "")
-        if getattr(param, "rich_help_panel", None) == PANEL and source is not None and source.name == "COMMANDLINE":
+        if getattr(param, "rich_help_panel", None) == PANEL and is_typed(context, param.name):
             option = max(param.opts, key=len)
             raise UsageError(f"{option}: {why}")
 

@@ -17,6 +17,7 @@ from autoscaler.cli.params import (
     BudgetGpus,
     Capacity,
     gpus_by_budget,
+    is_typed,
     parse_address,
     parse_capacity,
     parse_gpu_budget,
@@ -271,12 +272,7 @@ def _end(stop: Event) -> None:
 def _refuse_with_simulation(context: typer.Context) -> None:
     """Raise UsageError for the first option of a cluster's that was typed beside --simulate."""
     for param in context.command.params:
-        source = context.get_parameter_source(param.name or "")
-        if (
-            getattr(param, "rich_help_panel", None) in {kube.PANEL, keda.PANEL}
-            and source
-            and source.name == "COMMANDLINE"
-        ):
+        if getattr(param, "rich_help_panel", None) in {kube.PANEL, keda.PANEL} and is_typed(context, param.name):
             raise UsageError(f"{max(param.opts, key=len)}: counts for nothing with --simulate, which needs no cluster")
 
 

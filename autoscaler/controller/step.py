@@ -151,15 +151,9 @@ def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation
         data.demand_rps,
         fleet.ready,
         fleet.due_bins,
-        _backlog_rs(workload, data),
+        workload.backlog_rs(data),
         history_missing=workload.history_unknown,
     )
-
-
-def _backlog_rs(workload: Workload, data: BinData) -> float | None:
-    """Work queued in replica-seconds; None where the queue isn't known, or the object doesn't count requests."""
-    unit = workload.request_unit
-    return data.backlog_rs(workload.spec.capacity_rps[unit]) if unit else None
 
 
 def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
@@ -174,7 +168,7 @@ def _learn_from_bin(workload: Workload, data: BinData, fleet: Fleet) -> None:
         spec,
         demand_replicas=demand if data.known else math.nan,
         ready=workload.fleet.ready,
-        backlog_rs=_backlog_rs(workload, data),
+        backlog_rs=workload.backlog_rs(data),
     )
     if unit is None or workload.bin is None or workload.bin.end_s + spec.bin_s != data.end_s:
         return

@@ -133,6 +133,11 @@ class Workload:
         """The unit that engines count their queues in; None where the object doesn't count requests."""
         return "requests" if "requests" in self.spec.capacity_rps else None
 
+    def backlog_rs(self, data: BinData) -> float | None:
+        """Work queued in replica-seconds; None where the queue isn't known, or the object doesn't count requests."""
+        unit = self.request_unit
+        return data.backlog_rs(self.spec.capacity_rps[unit]) if unit else None
+
     @property
     def nodes_warm(self) -> bool:
         """Whether replicas find a ready node, as far as it is known: placeholders are written, and can be had."""

@@ -202,7 +202,7 @@ def _held_for_queue(workload: Workload, decision: Decision) -> Outcome | None:
 
     A replica that took over during a queue released 9 of the 19 replicas that were working it off.
     """
-    measured = workload.request_unit and workload.bin is not None and workload.bin.backlog_rs(1.0) is not None
+    measured = workload.bin is not None and workload.backlog_rs(workload.bin) is not None
     if decision.desired >= decision.current or measured or decision.now_s >= workload.queue_unknown_until_s:
         return None
     message = "what was queued before this process began isn't known; nothing is released for one load"

@@ -47,14 +47,13 @@ class Checked:
     """What a trigger was answered.
 
     Attributes:
-        trigger: which.
+        trigger: which, with the address that was called.
         failure: why there was no answer, one line; '' where there was.
         counts: whether KEDA counts the failure for its fallback: it needs a specification to count failures of.
         value: the metric, summed as the HPA does.
         target: per replica.
         active: whether KEDA keeps the workload above zero.
         took_ms: the three calls together.
-        address: where it was asked; '' is the trigger's own.
     """
 
     trigger: Trigger
@@ -64,7 +63,6 @@ class Checked:
     target: float = math.nan
     active: bool = False
     took_ms: float = math.nan
-    address: str = ""
 
 
 def check_trigger(scaled: ScaledObject, trigger: Trigger, client: Client) -> Checked:
@@ -73,20 +71,21 @@ def check_trigger(scaled: ScaledObject, trigger: Trigger, client: Client) -> Che
     Raises:
         UsageError: the certificates can't be read.
     """
-    checked = Checked(trigger, "")
+    called = replace(trigger, address=client.address) if client.address else trigger
+    checked = Checked(called, "")
     for _ in range(_TRIES):
-        with _channel(trigger, client) as channel:
-            checked = _ask(scaled, trigger, ExternalScalerStub(channel))
+        with _channel(called, client) as channel:
+            checked = _ask(scaled, called, ExternalScalerStub(channel))
         if not checked.failure:
             break
-    return replace(checked, address=client.address or "")
+    return checked
 
 
 def to_lines(scaled: ScaledObject, checked: Checked, replicas: int | None) -> Iterator[str]:
     """What to print of one trigger; `replicas` are those that the workload has, where that is known."""
     trigger = checked.trigger
     kind = "external-push" if trigger.push else "external"
-    yield f"{scaled.namespace}/{scaled.name}: trigger {trigger.index} ({kind}) at {checked.address or trigger.address}"
+    yield f"{scaled.namespace}/{scaled.name}: trigger {trigger.index} ({kind}) at {trigger.address}"
     if checked.failure:
         yield f"  no answer: {checked.failure}"
         yield f"  {_after_failure(scaled, counts=checked.counts)}"
@@ -168,16 +167,15 @@ def _value(given: MetricValue) -> float:
 
 
 def _channel(trigger: Trigger, client: Client) -> grpc.Channel:
-    address = client.address or trigger.address
     if not (trigger.tls or client.ca_cert or client.client_cert):
-        return grpc.insecure_channel(address, options=_ROUND_ROBIN)
+        return grpc.insecure_channel(trigger.address, options=_ROUND_ROBIN)
     try:
         credentials = grpc.ssl_channel_credentials(
             *(_read(each) for each in (client.ca_cert, client.client_key, client.client_cert))
         )
     except ValueError as error:
         raise UsageError(f"--client-cert, --client-key: {error}") from error
-    return grpc.secure_channel(address, credentials, options=_ROUND_ROBIN)
+    return grpc.secure_channel(trigger.address, credentials, options=_ROUND_ROBIN)
 
 
 def _read(path: Path | None) -> bytes | None:

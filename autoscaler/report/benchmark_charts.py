@@ -31,7 +31,7 @@ def look_of_budgets(results: Sequence[Finished]) -> dict[float, str]:
 
 def gap_chart(results: Sequence[Finished]) -> str:
     """A mark per case by the share of the gap closed, a row per trace; budgets by colour, loads from top to bottom."""
-    traces, loads = by_trace(results), list(by_load(results))
+    traces, loads, looks = by_trace(results), list(by_load(results)), look_of_budgets(results)
     bottom = 24.0 + _ROW * len(traces)
     lines = [f'<svg width="100%" height="{bottom + 8:g}" role="img" aria-label="Gap closed per case">']
     for tick in (-1.0, -0.5, 0.0, 0.5, 1.0):
@@ -44,7 +44,7 @@ def gap_chart(results: Sequence[Finished]) -> str:
         name = escape(_shortened(trace)) + (f", {gaps.count(None)} without gap" if None in gaps else "")
         lines.append(f'<text class="lane" x="0" y="{top + 13:.1f}">{name}</text>')
         lines += [
-            _gap_mark(finished, gap, look_of_budgets(results), top + 29.0, loads)
+            _gap_mark(finished, gap, looks, top + 29.0, loads)
             for finished, gap in zip(group, gaps, strict=True)
             if gap is not None
         ]

@@ -91,9 +91,14 @@ def _of_the_gap(middle: float, worst: float, where: str) -> str:
             f"the gap from there down to the optimum, and at worst by {_size(worst)} ({where})."
         )
     closed = f"Headstart closed {ratio(middle, percent=True)} of {way} in the median case"
-    if _is_negative(worst):
-        return f"{closed}; at worst it cost more than that plan, by {_size(worst)} of the gap ({where})."
-    return f"{closed}, and at the least {ratio(worst, percent=True)} ({where})."
+    return f"{closed}{_and_at_worst(worst)} ({where})."
+
+
+def _and_at_worst(gap: float) -> str:
+    """The rest of a sentence on what was closed."""
+    if _is_negative(gap):
+        return f"; at worst it cost more than that plan, by {_size(gap)} of the gap"
+    return f", and at the least {ratio(gap, percent=True)}"
 
 
 def _is_negative(gap: float) -> bool:
@@ -117,10 +122,7 @@ def _by_history(results: Sequence[Finished]) -> str:
     if _is_negative(own.gap_mean):
         dearer = f"by {_size(own.gap_mean)} of the gap, and at worst by {_size(own.gap_worst)}"
         return f"{over} it cost more than that plan on average, {dearer}."
-    closed = f"{over} it closed {ratio(own.gap_mean, percent=True)} on average"
-    if _is_negative(own.gap_worst):
-        return f"{closed}; at worst it cost more than that plan, by {_size(own.gap_worst)} of the gap."
-    return f"{closed}, and at the least {ratio(own.gap_worst, percent=True)}."
+    return f"{over} it closed {ratio(own.gap_mean, percent=True)} on average{_and_at_worst(own.gap_worst)}."
 
 
 def policy_cells(pooled: Pooled) -> list[str]:

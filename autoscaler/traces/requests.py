@@ -16,8 +16,6 @@ from autoscaler.traces.trace import Trace
 from autoscaler.traces.write import write_columns
 from forecasting.series import FloatArray
 
-# Far beyond any request, and still exact in a float.
-_MAX_TOKENS = 1e15
 # A bin a thousand times narrower than the gaps between requests helps nobody and would fill the memory.
 _MAX_BINS = 100_000_000
 
@@ -73,7 +71,7 @@ def log_of(columns: Columns, prompt: str, output: str) -> RequestLog:
         raise UsageError(f"{columns.path}: has no row of data; at least one request is needed")
     for name in (prompt, output):
         values = columns.numbers[name]
-        bad = np.flatnonzero(~((values == np.floor(values)) & (values <= _MAX_TOKENS)))
+        bad = np.flatnonzero(values != np.floor(values))
         if len(bad):
             value = values[bad[0]]
             problem = "is missing" if np.isnan(value) else f"is {value:g}"
