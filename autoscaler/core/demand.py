@@ -1,34 +1,29 @@
 """Steps 1 and 2 of a decision: what of the observed demand is usable, and how it joins the history.
 
-Missing is not zero. What can't be believed (unknown, negative, more replicas than can be counted, a thousand times all
-that was ever seen) is missing too.
+Missing is not zero. What can't be believed is missing too, see belief.py.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from autoscaler.core.belief import Lately, believable_only
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.observation import Observation
-from autoscaler.core.plan_kernels import COUNT_MAX
 from autoscaler.core.risk import CANDIDATES, LEVELS
 from autoscaler.core.schedule import Decisions, as_tried, without_surges
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
 from autoscaler.core.trials import servable
-from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S
 from forecasting.lead_member import TARGETS
 
 # Bins that a decision catches up on, at most: a second's work. After a longer silence the history starts anew.
 _SKIPPED_BINS_MAX = 4_320
-
-# A bin beyond so many times the largest demand known, or so many replicas where that is more, is a broken counter. It
-# counts as missing once; where it comes again in the next bin, it is believed.
-ABSURD_FACTOR = 1_000.0
 
 _NAN_NEEDS = np.full((TARGETS, len(LEVELS)), np.nan)
 
@@ -46,12 +41,11 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
     for bins_ago in range(skipped + 1, 1, -1):
         start_s = observation.now_s - bins_ago * spec.bin_s
         state = replace(_append(spec, state, {}, None, start_s), needs=_NAN_NEEDS)
-    usable = _usable(spec, state, observation)
     backlog_rs = observation.backlog_rs
     if backlog_rs is not None and not 0 <= backlog_rs <= _backlog_believable_rs(spec, state):
         # An absurd one would stay in the state for good once the queue isn't measured any more.
         backlog_rs = None
-    state = _append(spec, state, usable, backlog_rs, observation.now_s - spec.bin_s)
+    state = _append(spec, state, observation.demand_rps, backlog_rs, observation.now_s - spec.bin_s)
     return replace(state, next_start_s=observation.now_s + spec.bin_s)
 
 
@@ -68,27 +62,14 @@ def _skipped_bins(spec: Spec, state: State, observation: Observation) -> int | N
     return skipped
 
 
-def _usable(spec: Spec, state: State, observation: Observation) -> dict[str, float]:
-    """Unit -> work per second, for the units whose demand can be believed."""
-    usable = {}
+def _believed(spec: Spec, state: State, demand_rps: Mapping[str, float]) -> tuple[dict[str, float], dict[str, Lately]]:
+    """Unit -> work per second of the last bin, NaN where it can't be believed; and what tells that of the next."""
+    believed, lately = {}, {}
     for unit, capacity in spec.capacity_rps.items():
-        rate = observation.demand_rps.get(unit, math.nan)
-        if 0 <= rate <= _believable(state.forecasts[unit], capacity):
-            usable[unit] = rate
-    return usable
-
-
-def countable(capacity: float) -> float:
-    """The largest demand that is ever believed, work per second: the largest float put an end to all decisions."""
-    return COUNT_MAX * capacity
-
-
-def _believable(forecast: LeadEnsemble, capacity: float) -> float:
-    """The largest demand that isn't absurd, work per second."""
-    history = forecast.history
-    if history.bins_known < history.day or history.missing_at == history.bins - 1:
-        return countable(capacity)
-    return min(ABSURD_FACTOR * max(math.exp(history.peak_log), capacity), countable(capacity))
+        said = np.array([demand_rps.get(unit, math.nan)])
+        (rate,), lately[unit] = believable_only(said, state.forecasts[unit].history, state.lately[unit], capacity)
+        believed[unit] = float(rate)
+    return believed, lately
 
 
 def _backlog_believable_rs(spec: Spec, state: State) -> float:
@@ -99,16 +80,18 @@ def _backlog_believable_rs(spec: Spec, state: State) -> float:
     return max(1.0, *peaks) * DAY_S
 
 
-def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: float | None, start_s: float) -> State:
-    """One more bin of demand, missing for units not in `usable`; the queue moves on, and the self-backtest."""
-    forecasts = {unit: forecast.update(usable.get(unit, math.nan)) for unit, forecast in state.forecasts.items()}
+def _append(
+    spec: Spec, state: State, demand_rps: Mapping[str, float], backlog_rs: float | None, start_s: float
+) -> State:
+    """One more bin of demand, missing for units that aren't there; the queue moves on, and the self-backtest."""
+    believed, lately = _believed(spec, state, demand_rps)
+    forecasts = {unit: forecast.update(believed[unit]) for unit, forecast in state.forecasts.items()}
     calm = {
-        unit: forecast.update(_without_surge(spec, usable.get(unit, math.nan), start_s))
-        for unit, forecast in state.calm.items()
+        unit: forecast.update(_without_surge(spec, believed[unit], start_s)) for unit, forecast in state.calm.items()
     }
     known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
     demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
-    missing = len(usable) < len(forecasts)
+    missing = any(math.isnan(rate) for rate in believed.values())
     trials = state.trials.seen(
         as_tried(
             spec.schedule,
@@ -129,7 +112,15 @@ def _append(spec: Spec, state: State, usable: dict[str, float], backlog_rs: floa
             backlog_rs, _ = serve_bin(
                 state.backlog_rs, arrivals_rs, float(state.serving), spec.bin_s, spec.objective.max_wait_s
             )
-    return replace(state, forecasts=forecasts, calm=calm, trials=trials, backlog_rs=backlog_rs, bins=state.bins + 1)
+    return replace(
+        state,
+        forecasts=forecasts,
+        calm=calm,
+        lately=lately,
+        trials=trials,
+        backlog_rs=backlog_rs,
+        bins=state.bins + 1,
+    )
 
 
 def _without_surge(spec: Spec, value: float, start_s: float) -> float:

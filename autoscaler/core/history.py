@@ -5,23 +5,20 @@ Bin for bin the same arithmetic as decisions one by one, without the decisions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from autoscaler.core.demand import ABSURD_FACTOR, countable
+from autoscaler.core.belief import Lately, believable_only
 from autoscaler.core.risk import CANDIDATES, LEVELS, is_due
 from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State, drain_s, in_replicas
-from forecasting.kernel import kernel
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_features import DAY_S
 from forecasting.lead_history import LeadHistory
-from forecasting.lead_history_kernel import peak_after
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray, Series
 
@@ -63,13 +60,14 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
     start_s = state.next_start_s - spec.bin_s
     forecasts: dict[str, LeadEnsemble] = {}
     calm: dict[str, LeadEnsemble] = {}
+    lately: dict[str, Lately] = {}
     needs = np.full((bins, TARGETS, len(LEVELS)), np.nan)
     calm_needs = needs.copy()
     demand = np.zeros(bins)
     missing = np.zeros(bins, dtype=np.bool_)
     for unit, capacity in spec.capacity_rps.items():
         before = state.forecasts[unit]
-        values = believable_only(demand_rps[unit], before.history, capacity)
+        values, lately[unit] = believable_only(demand_rps[unit], before.history, state.lately[unit], capacity)
         series = Series.of(values, bin_s=spec.bin_s, start_s=start_s)
         forecast, quantiles = before.fit_with_quantiles(series)
         forecasts[unit] = forecast
@@ -100,6 +98,7 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
         next_start_s=state.next_start_s + bins * spec.bin_s,
         forecasts=forecasts,
         calm=calm,
+        lately=lately,
         needs=needs[-1].copy(),
         trials=trials,
         bins=state.bins + bins,
@@ -112,29 +111,3 @@ def _imputed(history: LeadHistory, bins: int) -> FloatArray:
     demand = np.zeros(bins)
     demand[bins - len(known) :] = known
     return demand
-
-
-def believable_only(values: FloatArray, history: LeadHistory, capacity: float) -> FloatArray:
-    """Values that follow on `history`, NaN where they are negative, beyond counting or absurd; shape (n,)."""
-    usable = np.where((values >= 0) & (values <= countable(capacity)), values, np.nan)
-    if not np.nanmax(usable, initial=0.0) > ABSURD_FACTOR * capacity:
-        return usable
-    last_missing = history.missing_at == history.bins - 1
-    _drop_absurd(usable, history.peak_log, history.floor, capacity, history.bins_known, history.day, last_missing)
-    return usable
-
-
-@kernel()
-def _drop_absurd(
-    values: FloatArray, peak_log: float, floor: float, capacity: float, known: int, day: int, last_missing: bool
-) -> None:
-    """NaN for values that the first bin after a known one can't have; see demand.see_demand."""
-    for i in range(len(values)):
-        bound = ABSURD_FACTOR * max(math.exp(peak_log), capacity)
-        if known >= day and not last_missing and values[i] > bound:
-            values[i] = math.nan
-        last_missing = math.isnan(values[i])
-        # What is imputed sets no new peak.
-        seen = -math.inf if last_missing else float(np.float32(math.log(values[i] + floor)))
-        peak_log = peak_after(peak_log, seen, day)
-        known += not last_missing

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from autoscaler.core.belief import Lately
 from autoscaler.core.risk import CANDIDATES, LEVELS, Risk
 from autoscaler.core.schedule import expects_more
 from autoscaler.core.spec import Spec
@@ -40,6 +41,7 @@ class State:
         backlog_rs: work queued at the end of the last bin, replica-seconds.
         serving: replicas that serve since the last decision; None before one.
         bins: bins seen.
+        lately: unit -> what tells a fall that isn't believed.
         calm: unit -> the forecast of what comes without the surges that the schedule expects; empty without such.
     """
 
@@ -52,6 +54,7 @@ class State:
     backlog_rs: float
     serving: int | None
     bins: int
+    lately: Mapping[str, Lately]
     calm: Mapping[str, LeadEnsemble] = field(default_factory=dict)
 
     @property
@@ -83,6 +86,7 @@ class State:
             backlog_rs=0.0,
             serving=None,
             bins=0,
+            lately=dict.fromkeys(spec.capacity_rps, Lately()),
             calm=dict(forecasts) if expects_more(spec.schedule) else {},
         )
 

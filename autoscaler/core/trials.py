@@ -30,7 +30,7 @@ WINDOW_DAYS = 28
 _MEDIAN = 1
 _PAID, _LATE = 0, 1
 # Bins after the first load that aren't scored.
-_FIRST_BINS = 5
+FIRST_BINS = 5
 _ROUNDING = 1e-9
 # Demand beyond so many times the largest fleet is late whatever is decided. In full, one absurd bin outweighed weeks
 # and left a queue for years: all candidates were late alike, and the cheapest was taken.
@@ -115,7 +115,7 @@ def advance(
             counts = unscored == 0 and not missing[t]
             starting = unscored < 0
             if starting:
-                unscored = lead + _FIRST_BINS
+                unscored = lead + FIRST_BINS
             for c in range(len(fixed_levels)):
                 level = fixed_levels[c]
                 if level < 0:
