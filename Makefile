@@ -91,6 +91,7 @@ benchmark-keda: $(VENV)/.installed-test $(VENV)/keda-callers
 
 benchmark-forecasts: $(VENV)/.installed $(RIVALS)/.installed
 	$(BIN)/python tests/benchmarks/forecasts/compare.py --traces $(TRACES) --rivals-python $(RIVALS)/bin/python
+	$(BIN)/python tests/benchmarks/forecasts/policies.py --traces $(TRACES) --rivals-python $(RIVALS)/bin/python
 
 # What other libraries need is never installed beside ours: statsforecast needs an older pandas.
 $(RIVALS)/.installed: PIP_CONSTRAINT := $(RIVAL_CONSTRAINTS)

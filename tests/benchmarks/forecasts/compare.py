@@ -8,56 +8,38 @@ at some of them. Their answers are kept in the folder and taken again for the sa
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+from asked import answer_of, arguments, ask_rivals, parsed
 from ours import OURS, run
-from problems import Problem, problem_of, write_problem
-from rival_models import RIVALS
+from problems import Problem, problem_of
 from scores import markdown, score
 
 from autoscaler.traces.read import read_trace
-
-_HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
     """Run what the command line asks for."""
     options = _options()
-    folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
     problems = []
-    for path in sorted(options.traces.glob(options.pattern)):
+    for path in options.paths:
         trace = read_trace(path, (options.unit,))
         problems.append(problem_of(trace, options.unit, origins=options.origins, rival_origins=options.rival_origins))
     if not problems:
-        sys.exit(f"{options.traces}: no trace matches {options.pattern!r}")
-    for old in folder.glob("*.json"):
-        old.unlink()
-    for problem in problems:
-        write_problem(problem, folder)
-    _run_ours(problems, folder)
-    if options.rivals_python is not None:
-        command = [options.rivals_python, _HERE / "rivals.py", folder, *options.rival]
-        subprocess.run([str(part) for part in command], check=True)
-    print(report(problems, folder, options.rival))  # noqa: T201
+        sys.exit(f"{options.traces}: no trace matches")
+    _run_ours(problems, options.folder)
+    ask_rivals(problems, options)
+    print(report(problems, options.folder, options.rival))  # noqa: T201
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--traces", type=Path, default=Path("data"), help="folder of traces")
-    parser.add_argument("--pattern", default="*.csv*", help="which of its files")
+    parser = arguments(__doc__, "build/forecasts")
     parser.add_argument("--unit", default="requests", help="the column of counts")
-    parser.add_argument("--folder", type=Path, default=Path("build/forecasts"), help="where the results go")
     parser.add_argument("--origins", type=int, default=1_000, help="per trace, at most")
     parser.add_argument("--rival-origins", type=int, default=40, help="per trace, of those")
-    parser.add_argument("--rivals-python", type=Path, help="interpreter that has the rivals' libraries; none without")
-    parser.add_argument("--rival", action="append", choices=list(RIVALS), help="one of them, repeatable; all without")
-    options = parser.parse_args()
-    options.rival = options.rival or list(RIVALS)
-    return options
+    return parsed(parser)
 
 
 def _run_ours(problems: list[Problem], folder: Path) -> None:
@@ -65,7 +47,7 @@ def _run_ours(problems: list[Problem], folder: Path) -> None:
     for problem in problems:
         for name in OURS:
             forecasts, took = run(name, problem)
-            forecasts.to_parquet(folder / f"{problem.name}-{name}.parquet")
+            forecasts.to_parquet(answer_of(folder, problem, name))
             times.append({"trace": problem.name, "model": name, **took})
         print(f"{problem.name}: ours at {len(problem.origins)} origins", flush=True)  # noqa: T201
     pd.DataFrame(times).to_parquet(folder / "times.parquet")
@@ -76,7 +58,7 @@ def report(problems: list[Problem], folder: Path, rivals: list[str]) -> str:
     against_naive, against_all = [], []
     for problem in problems:
         for name in (*OURS, *rivals):
-            path = folder / f"{problem.name}-{name}.parquet"
+            path = answer_of(folder, problem, name)
             if not path.exists():
                 continue
             forecasts = pd.read_parquet(path)
@@ -104,7 +86,7 @@ def _seconds(problems: list[Problem], folder: Path, rivals: list[str]) -> str:
     for name, row in ours.median().iterrows():
         lines.append(f"| {name} | {row['fit_s']:.3g} | {row['update_s']:.2g} | {row['forecast_s']:.2g} |")
     for name in rivals:
-        paths = [folder / f"{problem.name}-{name}.parquet" for problem in problems]
+        paths = [answer_of(folder, problem, name) for problem in problems]
         if any(path.exists() for path in paths):
             took = pd.concat([pd.read_parquet(path) for path in paths if path.exists()])
             fit_s, forecast_s = took["fit_s"][took["fit_s"] > 0].median(), took["forecast_s"].median()

@@ -73,9 +73,9 @@ def markdown(scores: pd.DataFrame, *, title: str) -> str:
     parts = [
         f"## {title}",
         f"Pinball loss as a share of the last value's: geometric mean over {traces} traces, per time from now.",
-        _table(pooled(ratios).rename(columns=_ahead), "model"),
+        markdown_table(pooled(ratios).rename(columns=_ahead), "model"),
         f"The same per trace, {_ahead(LOAD_S)} ahead.",
-        _table(at_load, "trace"),
+        markdown_table(at_load, "trace"),
         "Share of outcomes not above the quantile, mean over traces.",
         _coverage(scores),
     ]
@@ -87,7 +87,7 @@ def _coverage(scores: pd.DataFrame) -> str:
     means = scores.groupby(["model", "lead_s"], sort=False)[list(columns)].mean()
     cells = means.apply(lambda row: " / ".join(f"{100 * share:.0f}" for share in row), axis=1)
     asked = " / ".join(f"{100 * level:g}" for level in LEVELS)
-    return f"Asked for: {asked} %.\n\n" + _table(cells.unstack("lead_s").rename(columns=_ahead), "model")
+    return f"Asked for: {asked} %.\n\n" + markdown_table(cells.unstack("lead_s").rename(columns=_ahead), "model")
 
 
 def _ahead(lead_s: float) -> str:
@@ -96,7 +96,7 @@ def _ahead(lead_s: float) -> str:
     return f"{lead_s / 60:g} min" if lead_s < 3_600 else f"{lead_s / 3_600:g} h"
 
 
-def _table(frame: pd.DataFrame, corner: str) -> str:
+def markdown_table(frame: pd.DataFrame, corner: str) -> str:
     lines = [
         "| " + " | ".join([corner, *map(str, frame.columns)]) + " |",
         "|---" + "|---:" * len(frame.columns) + "|",
