@@ -1,7 +1,8 @@
 """Several models on one number of GPUs: each trace with its own simulated cluster, side by side, bin by bin.
 
-The models decide as they do alone; then the GPUs are divided. Headstart's own division is the production code; what it
-is compared with is what people do without one: no limit, an equal part for each, and first come, first served.
+Once per interval the models decide as they do alone, and then the GPUs are divided. Headstart's own division is the
+production code; what it is compared with is what people do without one: no limit, an equal part for each, and first
+come, first served.
 """
 
 from __future__ import annotations
@@ -10,14 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-
 from autoscaler.backtest.cluster import SimulatedCluster
 from autoscaler.backtest.headstart import ReportProgress, no_progress, spec_of
+from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.decide import decide, outlook_of
 from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
-from autoscaler.core.observation import Observation
 from autoscaler.core.state import State
 
 Divide = Callable[[int, Sequence[Claim]], Sequence[int]]
@@ -51,7 +50,7 @@ class ModelOutcome:
         late_fraction: late work over arrived work.
         late_gpu_hours, arrived_gpu_hours: late and arrived work, in GPU-hours of one that is fully used.
         cut_fraction: share of the bins in which it got less than it wanted.
-        gpus_taken: GPUs of running replicas that it wanted to keep, summed over the bins.
+        gpus_taken: GPUs of running replicas that it wanted to keep, summed over the decisions.
     """
 
     name: str
@@ -129,20 +128,32 @@ def run_group(group: Group, name: str, report: ReportProgress = no_progress) -> 
         report: called with (bins done, bins in all).
     """
     runs = [_Run(model) for model in group.models]
-    bins = len(group.models[0].setting)
+    setting = group.models[0].setting
+    rhythm = Rhythm(setting)
     gpus_max = 0
-    for t in range(bins):
-        claims = [run.decide(t) for run in runs]
-        given = DIVISIONS[name](group.gpus, claims)
+    claims: list[Claim] = []
+    given: Sequence[int] = []
+    for t in range(len(setting)):
+        for run in runs:
+            run.begin_bin()
+        if rhythm.is_interval(t):
+            claims = [run.decide(t) for run in runs]
+            given = DIVISIONS[name](group.gpus, claims)
+            for run, claim, replicas in zip(runs, claims, given, strict=True):
+                run.give(t, claim, replicas)
+            gpus_max = max(gpus_max, _held(claims, given))
         for run, claim, replicas in zip(runs, claims, given, strict=True):
             run.serve(t, claim, replicas)
-        held = sum(
-            claim.gpus_per_replica * (max(claim.current, replicas) + claim.leaving)
-            for claim, replicas in zip(claims, given, strict=True)
-        )
-        gpus_max = max(gpus_max, held)
-        report(t + 1, bins)
+        report(t + 1, len(setting))
     return GroupOutcome(name, tuple(run.outcome() for run in runs), gpus_max)
+
+
+def _held(claims: Sequence[Claim], given: Sequence[int]) -> int:
+    """GPUs of all that runs, loads or leaves."""
+    return sum(
+        claim.gpus_per_replica * (max(claim.current, replicas) + claim.leaving)
+        for claim, replicas in zip(claims, given, strict=True)
+    )
 
 
 class _Run:
@@ -153,33 +164,38 @@ class _Run:
         self._setting = model.setting
         self._spec = spec_of(model.setting)
         self._state = State.start(self._spec, start_s=model.setting.start_s)
+        self._rhythm = Rhythm(model.setting)
         self._cluster = SimulatedCluster(model.setting)
         self._cut_bins = self._gpus_taken = 0
 
+    def begin_bin(self) -> None:
+        """What has loaded by now serves."""
+        self._ready, self._due_bins = self._cluster.begin_bin()
+
     def decide(self, t: int) -> Claim:
-        """What the model wants in bin t, known bins before it only."""
-        setting = self._setting
-        ready, due_bins = self._cluster.begin_bin()
-        demand_rps = {unit: float(demand[t - 1]) if t else np.nan for unit, demand in setting.demand_rps.items()}
-        now_s = setting.start_s + t * setting.bin_s
-        self._decision, self._state = decide(self._spec, self._state, Observation(now_s, demand_rps, ready, due_bins))
+        """What the model wants from bin t on, known bins before it only."""
+        observation = self._rhythm.observation(t, self._ready, self._due_bins)
+        self._decision, self._state = decide(self._spec, self._state, observation)
         return claim_of(
             self._decision,
             outlook_of(self._spec, self._state),
             gpus_per_replica=self._model.gpus_per_replica,
             priority=self._model.priority,
-            minimum=setting.replicas_min,
+            minimum=self._setting.replicas_min,
             leaving=self._cluster.draining,
         )
 
+    def give(self, t: int, claim: Claim, replicas: int) -> None:
+        """What it has from bin t until the next decision."""
+        self._state = state_after(self._state, cut(self._decision, replicas))
+        if t >= self._setting.score_from_bin:
+            self._gpus_taken += claim.gpus_per_replica * max(0, min(claim.current, claim.desired) - replicas)
+
     def serve(self, t: int, claim: Claim, replicas: int) -> None:
         """Serve bin t with what it was given."""
-        decision = cut(self._decision, replicas)
-        self._state = state_after(self._state, decision)
         self._cluster.scale_and_serve(replicas)
         if t >= self._setting.score_from_bin:
             self._cut_bins += replicas < claim.desired
-            self._gpus_taken += claim.gpus_per_replica * max(0, min(claim.current, claim.desired) - replicas)
 
     def outcome(self) -> ModelOutcome:
         """What it came to."""

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from autoscaler.backtest.group import DIVISIONS, HEADSTART, UNLIMITED, Group, Model, run_group
 from autoscaler.backtest.group_file import read_group, remarks
+from autoscaler.backtest.headstart import replay_headstart
 from autoscaler.backtest.setting import Setting
 from autoscaler.cli import app as cli
 from autoscaler.core.load_latency import LoadLatency
@@ -70,6 +71,16 @@ def test_no_division_holds_more_than_the_cap_in_any_bin(model, name, drain_s):
     outcome = run_group(group, name)
     assert 8 < outcome.gpus_max <= 13
     assert any(one.cut_fraction > 0.05 for one in outcome.models)
+
+
+def test_in_bins_of_seconds_it_is_decided_once_per_interval_as_alone(setting_of_demand):
+    seconds = np.random.default_rng(0).poisson(3.0, 3_000).astype(np.float64)
+    setting = replace(
+        setting_of_demand(seconds), bin_s=1.0, arrivals_rs=seconds, load_latency=LoadLatency.constant(90.0)
+    )
+    (together,) = run_group(Group(1_000, (Model("a", setting, 1, 0),)), HEADSTART).models
+    alone = replay_headstart(setting).outcome
+    assert (together.gpu_hours, together.late_fraction) == (alone.replica_hours, alone.late_fraction)
 
 
 def test_with_room_for_all_everybody_does_as_alone(model):
