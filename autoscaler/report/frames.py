@@ -20,9 +20,9 @@ def policy_frame(result: BacktestResult) -> pd.DataFrame:
     """One row per policy in display order, over the scored bins.
 
     The index holds the names. Columns: `title`, `hindsight`, `gpu_hours`, `cost` in dollars (where a price was given),
-    `over_optimum` (GPU-hours over the optimum's, missing without one), `late_fraction`, `late_bins`, `within_budget`,
-    `mean_utilisation`; per request also `wait_p50_s`, `wait_p99_s`, `first_token_p50_s`, `first_token_p99_s` and
-    `unserved`.
+    `over_optimum` (GPU-hours over the optimum's, missing without one), `late_fraction`, `late_bins`, `starts_per_day`,
+    `within_budget`, `mean_utilisation`; per request also `wait_p50_s`, `wait_p99_s`, `first_token_p50_s`,
+    `first_token_p99_s` and `unserved`.
     """
     import pandas as pd
 
@@ -81,6 +81,7 @@ def _row(row: PolicySummary) -> dict[str, object]:
         "over_optimum": float("nan") if row.cost_over_optimum is None else row.cost_over_optimum,
         "late_fraction": row.late_fraction,
         "late_bins": row.late_bins,
+        "starts_per_day": row.starts_per_day,
         "within_budget": row.within_budget,
         "mean_utilisation": row.mean_utilisation,
     }

@@ -128,7 +128,7 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
 def _table(result: BacktestResult, summary: Summary) -> str:
     # Late comes first: the one column that must be seen beside a name where the page is narrow.
     heads = ["Policy", "late", "GPU-hours", *(["cost"] if result.gpu_hour_price is not None else [])]
-    heads += ["of optimum", "late bins", "utilisation"]
+    heads += ["of optimum", "late bins", "starts a day", "utilisation"]
     looks = looks_of([row.name for row in summary.policies])
     rows = "\n".join(_table_row(row, looks[row.name].key, result.setting.late_budget) for row in summary.policies)
     return f"<table><thead><tr>{_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>"
@@ -141,7 +141,7 @@ def _table_row(row: PolicySummary, look: str, budget: float) -> str:
     cells.append(words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}")
     late = unbroken(words.late_share(row.late_fraction, budget))
     late_cell = f"<td>{late}</td>" if row.within_budget else f'<td class="bad">{late}</td>'
-    cells += [words.count(row.late_bins), words.share(row.mean_utilisation)]
+    cells += [words.count(row.late_bins), words.count(round(row.starts_per_day)), words.share(row.mean_utilisation)]
     return f"<tr{_own(row)}><td>{name}</td>{late_cell}{_cells('td', cells)}</tr>"
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from autoscaler.backtest.result import BacktestResult, Outcome, PolicyResult, RequestFigures
+from autoscaler.backtest.setting import Setting
 
 HEADSTART = "headstart"
 WARM_NODES = "headstart-warm-nodes"
@@ -17,8 +20,9 @@ OPTIMUM = "optimum"
 # Two sums of the same lateness in another order differ in the last digits; no two targets are this close.
 _SAME_LATENESS = 1e-9
 _REACTIVE = ("hpa", "keda", "knative")
-_MONTH_S = 30 * 86_400.0
-_PROJECTED_FROM_S = 7 * 86_400.0  # less than a week has not seen every kind of day
+_DAY_S = 86_400.0
+_MONTH_S = 30 * _DAY_S
+_PROJECTED_FROM_S = 7 * _DAY_S  # less than a week has not seen every kind of day
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class PolicySummary:
         money: None where no price was given.
         late_fraction: late work over arrived work; NaN where nothing arrived.
         late_bins: bins with late work.
+        starts_per_day: replicas ordered a day, each of which loads the model.
         within_budget: whether the late share is at most the budget (true where nothing arrived).
         mean_utilisation: served work over ready replicas' time; NaN where none was ever ready.
         cost_over_optimum: replica-hours over the optimum's: 1.0 is the optimum itself; None without one.
@@ -46,6 +51,7 @@ class PolicySummary:
     money: float | None
     late_fraction: float
     late_bins: int
+    starts_per_day: float
     within_budget: bool
     mean_utilisation: float
     cost_over_optimum: float | None
@@ -164,11 +170,19 @@ def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) 
         money=None if result.gpu_hour_price is None else gpu_hours * result.gpu_hour_price,
         late_fraction=late_fraction,
         late_bins=outcome.late_bins,
+        starts_per_day=_starts_per_day(setting, outcome),
         within_budget=not late_fraction > setting.late_budget,
         mean_utilisation=outcome.mean_utilisation,
         cost_over_optimum=over_optimum,
         requests=row.requests,
     )
+
+
+def _starts_per_day(setting: Setting, outcome: Outcome) -> float:
+    """Replicas ordered in the scored bins, over their days."""
+    since = max(0, setting.score_from_bin - 1)
+    more = np.diff(outcome.desired[since:]).clip(min=0)
+    return float(more.sum()) * _DAY_S / ((len(setting) - setting.score_from_bin) * setting.bin_s)
 
 
 def _cheapest_as_late(result: BacktestResult, late_fraction: float) -> float | None:

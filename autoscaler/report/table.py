@@ -25,7 +25,7 @@ def policy_table(result: BacktestResult) -> RenderableType:
     budget = result.setting.late_budget
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("policy", overflow="fold", max_width=44 if priced else 54)
-    for head in ("GPU-hours", *(["cost"] if priced else []), "of optimum", "late", "late bins", "used"):
+    for head in ("GPU-hours", *(["cost"] if priced else []), "of optimum", "late", "starts/day", "used"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in summary.policies:
         table.add_row(*_cells(row, budget), style="bold" if row.name == HEADSTART else None)
@@ -97,7 +97,7 @@ def _cells(row: PolicySummary, budget: float) -> list[str | Text]:
         *([words.money(row.money)] if row.money is not None else []),
         words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}",
         Text(late) if row.within_budget else Text(late, style="bold red"),
-        words.count(row.late_bins),
+        words.count(round(row.starts_per_day)),
         words.share(row.mean_utilisation),
     ]
 
@@ -124,6 +124,7 @@ def _policy(row: PolicySummary, settings: dict[str, facts.Value]) -> dict[str, o
         "cost": None if row.money is None else facts.finite(row.money),
         "late_fraction": facts.finite(row.late_fraction),
         "late_bins": int(row.late_bins),
+        "starts_per_day": facts.finite(row.starts_per_day),
         "within_budget": None if math.isnan(row.late_fraction) else row.within_budget,
         "mean_utilisation": facts.finite(row.mean_utilisation),
         "cost_over_optimum": None if row.cost_over_optimum is None else facts.finite(row.cost_over_optimum),

@@ -123,3 +123,14 @@ def test_amounts_and_times_have_as_many_digits_as_people_need():
         "24 h",
         "14 days",
     ]
+
+
+def test_starts_are_the_replicas_ordered_in_the_scored_days(result):
+    desired = np.full(len(result.setting), 4)
+    first = result.setting.score_from_bin
+    days = (len(desired) - first) * result.setting.bin_s / 86_400
+    desired[first - 1], desired[first + 10 :], desired[first + 20 :] = 1, 9, 2
+    ordered = with_policy(result, "hpa", desired=desired)
+    starts = to_json(ordered)["policies"]["hpa"]["starts_per_day"]
+    assert starts == pytest.approx((3 + 5) / days)
+    assert to_json(result)["policies"]["static"]["starts_per_day"] == 0
