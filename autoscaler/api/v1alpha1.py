@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.node_head_start import NodeHeadStart
-from autoscaler.api.scalars import DurationBetween, LateBudget
+from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween, LateBudget
 from autoscaler.api.schedule import Schedule, names_differ
 from autoscaler.api.status import PredictiveAutoscalerStatus
 
@@ -145,6 +145,12 @@ class Demand(Model):
             " it goes under engine",
         ),
         _SELECTOR_RULE,
+        Rule(
+            field="capacity",
+            holds=lambda demand: CAPACITY_MIN <= demand.capacity <= CAPACITY_MAX,
+            cel=f"self.capacity >= {CAPACITY_MIN:g} && self.capacity <= {CAPACITY_MAX:g}",
+            message=f"is out of range; it must be {CAPACITY_MIN:g} to {CAPACITY_MAX:g}",
+        ),
     )
 
 

@@ -117,6 +117,8 @@ def test_the_full_example_is_stored_as_it_is(custom: client.CustomObjectsApi, na
         {"demand": [{"capacity": 1, "query": "a", "preset": "vllm"}]},
         {"demand": [{"capacity": 1, "preset": "dcgm"}]},
         {"demand": [{"capacity": 1, "query": "a", "selector": 'job="b"'}]},
+        {"demand": [{"capacity": 1e300, "query": "a"}]},
+        {"demand": [{"capacity": 1e-300, "query": "a"}]},
         {"engine": {"selector": 'job="b"'}},
         {"prometheus": {"serverAddress": "http://user:word@prometheus:9090"}},
         {"prometheus": {"serverAddress": "prometheus:9090"}},

@@ -115,6 +115,14 @@ def test_an_object_made_in_python_takes_numbers_and_yaml_does_not() -> None:
             "spec.demand[0].capacity: must be a finite number, got Infinity",
         ),
         (
+            {"demand": [{"query": QUERY, "capacity": 1e300}]},
+            "spec.demand[0].capacity: is out of range; it must be 1e-15 to 1e+15",
+        ),
+        (
+            {"demand": [{"query": QUERY, "capacity": 1e-300}]},
+            "spec.demand[0].capacity: is out of range; it must be 1e-15 to 1e+15",
+        ),
+        (
             {"demand": [{"query": QUERY, "capacity": "3"}]},
             "spec.demand[0].capacity: must be a number, got '3'",
         ),

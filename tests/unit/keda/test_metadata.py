@@ -109,6 +109,10 @@ def test_values_from_the_environment_come_under_their_own_key() -> None:
         (INLINE | {"capacityPerReplica": "0"}, "capacityPerReplica: must be above 0, got '0'"),
         (INLINE | {"capacityPerReplica": "nan"}, "capacityPerReplica: must be a number above 0, in the query's unit"),
         (INLINE | {"capacityPerReplica": "1e999"}, "got '1e999'"),
+        (
+            INLINE | {"capacityPerReplica": "1e300"},
+            "capacityPerReplica: is out of range; it must be 1e-15 to 1e+15, got '1e300'",
+        ),
         (INLINE | {"capacityPerReplica": "٣"}, "capacityPerReplica: must be a number above 0"),
         (INLINE | {"minReplicas": "1.5"}, "minReplicas: must be a whole number, 0 or more, got '1.5'"),
         (INLINE | {"minReplicas": "101"}, "minReplicas: must be at most maxReplicas (100), got '101'"),
