@@ -7,7 +7,7 @@ from autoscaler.actuators.floor import hold_floor
 from autoscaler.actuators.floor_plan import choose_owner
 from autoscaler.actuators.note import holder_of, read_note
 from autoscaler.actuators.outcome import Action, ActuatorMemory, Entry, Outcome, OwnerId
-from autoscaler.actuators.restore import failed, release, restore_owner
+from autoscaler.actuators.restore import release, restore_owner
 from autoscaler.actuators.scale import order_replicas
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
@@ -28,8 +28,9 @@ def apply(
     """Write the decision `desired` if it differs from what stands, at most once in 15 s. Never raises.
 
     A write that meets a change made since the snapshot is a CONFLICT: the next tick decides anew. One that fails is
-    tried again by the following ticks, ever less often. Shadow and Scale put back a floor that the object still holds
-    from an earlier mode, and otherwise leave owners alone; Shadow writes nothing else.
+    tried again by the following ticks, ever less often. One whose answer was lost is WAITING, and PATCHED once what it
+    wrote is seen. Shadow and Scale put back a floor that the object still holds from an earlier mode, and otherwise
+    leave owners alone; Shadow writes nothing else.
 
     Args:
         kube: the API.
@@ -40,22 +41,29 @@ def apply(
         memory: of all objects, changed in place.
     """
     entry = memory.of(autoscaler)
+    found = _found_done(autoscaler, target, entry)
     if entry.backs_off(now_s):
-        wait_s = entry.not_before_s - now_s
-        return Outcome(Action.WAITING, "BackingOff", f"tried again in {wait_s:.0f} s: {entry.failure}")
+        return entry.still_failing(now_s)
     try:
         outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, memory=memory)
     except (KubeError, *MALFORMED) as problem:
-        outcome = failed(problem)
-        after_s = problem.retry_after_s if isinstance(problem, KubeError) else 0.0
-        if outcome.action is Action.FAILED:
-            entry.note_failure(now_s, outcome.message, retry_after_s=after_s)
-        return outcome
-    if outcome.action is Action.FAILED:
+        return entry.failed(problem, now_s)
+    if outcome.undone and outcome.action is not Action.CONFLICT:
         entry.note_failure(now_s, outcome.message, retry_after_s=0.0)
     elif outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()
-    return outcome
+    return found if found is not None and outcome.action is Action.NONE else outcome
+
+
+def _found_done(autoscaler: PredictiveAutoscaler, target: Target, entry: Entry) -> Outcome | None:
+    """What a write did whose answer was lost, if that is seen in the mode that it was for."""
+    if autoscaler.spec.mode is not Mode.FLOOR:
+        return entry.found_done({target.replicas})
+    found = entry.found_done({owner.replicas_min for owner in target.owners})
+    if found is not None:
+        # As after a restart: the note beside the floor tells the rest.
+        entry.owner, entry.written, entry.original = None, None, None
+    return found
 
 
 def _apply(

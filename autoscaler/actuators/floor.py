@@ -57,16 +57,18 @@ def hold_floor(
         return Outcome(Action.WAITING, "FloorReverted", message, before, before)
     if plan.note is not None:
         ensure_finalizer(kube, autoscaler)
-    write_plan(kube, owner, plan)
-    entry.note_write(now_s, plan.note.written if plan.note else None)
-    entry.original, entry.owner = plan.original, OwnerId.of(owner) if plan.note else None
-    entry.reverts += int(reverted)
     reason = "FloorWritten" if plan.note else "FloorPutBack"
     message = (
         f"{owner}: {MIN_FIELDS[owner.kind]} {_shown(before)} -> {_shown(plan.value)}, the user's own is"
         f" {_shown(plan.original)}{_limit(owner, plan, desired)}"
     )
-    return Outcome(Action.PATCHED, "LimitedByMax" if plan.limited else reason, message, before, plan.value)
+    moved = Outcome(Action.PATCHED, "LimitedByMax" if plan.limited else reason, message, before, plan.value)
+    with entry.trying(moved, now_s):
+        write_plan(kube, owner, plan)
+    entry.note_write(now_s, plan.note.written if plan.note else None)
+    entry.original, entry.owner = plan.original, OwnerId.of(owner) if plan.note else None
+    entry.reverts += int(reverted)
+    return moved
 
 
 def write_plan(kube: Kube, owner: Owner, plan: Plan) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import Owner, OwnerKind
+from autoscaler.kube.parse import MALFORMED
 
 # HPA's own sync period: whatever is written in between is not looked at.
 WRITE_PERIOD_S = 15.0
@@ -15,6 +18,8 @@ WRITE_PERIOD_S = 15.0
 BACKOFF_S_MAX = 300.0
 # A floor that somebody puts back (GitOps) is written again after 15 s, 30 s, ..., and then every 10 min.
 REVERTED_S_MAX = 600.0
+# The reason of a write whose answer was lost. It hasn't failed: the next look tells whether it was carried out.
+UNANSWERED = "Unanswered"
 
 
 class Action(StrEnum):
@@ -38,6 +43,7 @@ class Outcome:
         message: one line.
         before: the replicas, or the lower bound, before; None where unset or not looked at.
         after: the same afterwards; of a PATCHED outcome what was written.
+        maybe: the same if a write whose answer was lost was carried out; None without one.
     """
 
     action: Action
@@ -45,6 +51,12 @@ class Outcome:
     message: str
     before: int | None = None
     after: int | None = None
+    maybe: int | None = None
+
+    @property
+    def undone(self) -> bool:
+        """Whether what was tried isn't done, as far as it is known, and is to be tried again."""
+        return self.action in {Action.CONFLICT, Action.FAILED} or self.reason == UNANSWERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ class Entry:
         failures: in a row.
         not_before_s: when a failed write may be tried again.
         failure: the last failure's message.
+        unanswered: what a write did whose answer was lost, if it was carried out; None where all were answered since.
     """
 
     wrote_s: float | None = None
@@ -84,6 +97,7 @@ class Entry:
     failures: int = 0
     not_before_s: float = 0.0
     failure: str = ""
+    unanswered: Outcome | None = None
 
     def too_soon(self, now_s: float, period_s: float = WRITE_PERIOD_S) -> bool:
         """Whether the last write is less than a period old. A clock that was set back doesn't block for longer."""
@@ -102,11 +116,59 @@ class Entry:
 
     def note_write(self, now_s: float, written: int | None) -> None:
         """Something was written."""
-        self.wrote_s, self.written = now_s, written
+        self.wrote_s, self.written, self.unanswered = now_s, written, None
 
     def note_success(self) -> None:
         """All is as it should be, whether it had to be written or not: the next failure is the first one in a row."""
-        self.failures, self.failure = 0, ""
+        self.failures, self.failure, self.unanswered = 0, "", None
+
+    @contextmanager
+    def trying(self, outcome: Outcome, now_s: float) -> Iterator[None]:
+        """Around a write: where its answer is lost, `outcome` is remembered as what it may have done."""
+        try:
+            yield
+        except (KubeError, *MALFORMED) as problem:
+            # What can't be read is an answer to a write that was carried out.
+            if not isinstance(problem, KubeError) or problem.may_be_done:
+                self.unanswered, self.wrote_s = outcome, now_s
+            raise
+
+    def found_done(self, standing: Collection[int | None]) -> Outcome | None:
+        """What the write did whose answer was lost, once its number stands; None where it isn't seen to."""
+        if self.unanswered is None or self.unanswered.after not in standing:
+            return None
+        found = replace(self.unanswered, message=f"{self.unanswered.message}, by a write whose answer was lost")
+        self.written = found.after
+        self.note_success()
+        return found
+
+    def still_failing(self, now_s: float) -> Outcome:
+        """What is told while it backs off."""
+        message = f"tried again in {self.not_before_s - now_s:.0f} s: {self.failure}"
+        return Outcome(Action.WAITING, "BackingOff", message, maybe=self._maybe)
+
+    def failed(self, problem: Exception, now_s: float) -> Outcome:
+        """The outcome of an error; unless that is a conflict, what was tried waits until it is tried again."""
+        outcome = outcome_of(problem)
+        if outcome.action is not Action.CONFLICT:
+            after_s = problem.retry_after_s if isinstance(problem, KubeError) else 0.0
+            self.note_failure(now_s, outcome.message, retry_after_s=after_s)
+        return replace(outcome, maybe=self._maybe)
+
+    @property
+    def _maybe(self) -> int | None:
+        return self.unanswered.after if self.unanswered is not None else None
+
+
+def outcome_of(problem: Exception) -> Outcome:
+    """The outcome of an error."""
+    if not isinstance(problem, KubeError):
+        return Outcome(Action.FAILED, "Malformed", f"the API server answered what it shouldn't: {problem!r}")
+    if problem.kind is KubeFailure.CONFLICT:
+        return Outcome(Action.CONFLICT, "Conflict", str(problem))
+    if problem.may_be_done:
+        return Outcome(Action.WAITING, UNANSWERED, str(problem))
+    return Outcome(Action.FAILED, str(problem.kind), str(problem))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoscaler.actuators.outcome import REVERTED_S_MAX, WRITE_PERIOD_S, Action, ActuatorMemory, Entry, Outcome
-from autoscaler.actuators.restore import failed
 from autoscaler.api.node_head_start import PlaceholderKind
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.kube.client import Kube
@@ -54,8 +53,7 @@ def set_placeholders(
     """
     entry = memory.of(autoscaler)
     if entry.backs_off(now_s):
-        wait_s = entry.not_before_s - now_s
-        return Outcome(Action.WAITING, "BackingOff", f"tried again in {wait_s:.0f} s: {entry.failure}")
+        return entry.still_failing(now_s)
     try:
         outcome = _set(kube, autoscaler, placeholders, held=held, now_s=now_s, entry=entry)
     except (KubeError, *MALFORMED) as problem:
@@ -64,11 +62,7 @@ def set_placeholders(
             return Outcome(Action.REFUSED, NOT_FOUND, message)
         if isinstance(problem, KubeError) and problem.kind is KubeFailure.FORBIDDEN:
             return Outcome(Action.REFUSED, FORBIDDEN, str(problem))
-        outcome = failed(problem)
-        if outcome.action is Action.FAILED:
-            after_s = problem.retry_after_s if isinstance(problem, KubeError) else 0.0
-            entry.note_failure(now_s, outcome.message, retry_after_s=after_s)
-        return outcome
+        return entry.failed(problem, now_s)
     if outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()
     return outcome
@@ -85,8 +79,9 @@ def _set(
 ) -> Outcome:
     standing, name = _standing(kube, autoscaler), placeholders_name(autoscaler)
     before = standing.replicas
+    found = entry.found_done({before})
     if before == placeholders:
-        return Outcome(Action.NONE, "InPlace", f"{name} has {before} replicas ordered", before, before)
+        return found or Outcome(Action.NONE, "InPlace", f"{name} has {before} replicas ordered", before, before)
     kept = _kept(autoscaler, before) if held else 0
     if kept is None or placeholders < kept == before:
         message = f"{name} keeps the replicas that are ordered, {_shown(before)}, while too little is known"
@@ -103,12 +98,13 @@ def _set(
             f" after {pause_s:g} s"
         )
         return Outcome(Action.WAITING, REVERTED, message, before, before)
-    standing.order(placeholders)
+    message = f"{name}: replicas {_shown(before)} -> {placeholders}"
+    ordered = Outcome(Action.PATCHED, "PlaceholdersSet", message, before, placeholders)
+    with entry.trying(ordered, now_s):
+        standing.order(placeholders)
     entry.note_write(now_s, placeholders)
     entry.reverts = entry.reverts + 1 if reverted else 0
-    return Outcome(
-        Action.PATCHED, "PlaceholdersSet", f"{name}: replicas {_shown(before)} -> {placeholders}", before, placeholders
-    )
+    return ordered
 
 
 def _kept(autoscaler: PredictiveAutoscaler, before: int | None) -> int | None:

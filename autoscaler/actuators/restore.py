@@ -10,7 +10,7 @@ from autoscaler.actuators.finalizer import remove_finalizer
 from autoscaler.actuators.floor import read_claim, write_plan
 from autoscaler.actuators.floor_plan import Plan
 from autoscaler.actuators.note import holder_of, read_note
-from autoscaler.actuators.outcome import Action, Outcome, OwnerId
+from autoscaler.actuators.outcome import Action, Outcome, OwnerId, outcome_of
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
@@ -74,7 +74,7 @@ def sweep(
     try:
         found = [held for namespace in namespaces for held in find_floors(kube, namespace)]
     except (KubeError, *MALFORMED) as problem:
-        return (failed(problem),)
+        return (outcome_of(problem),)
     left = [held for held in found if held.by not in spared and holders.get(held.by) != held.workload]
     return tuple(_guarded(partial(_restore, kube, [held.owner], held.by)) for held in left)
 
@@ -125,15 +125,6 @@ def restore_owner(kube: Kube, owner_id: OwnerId, holder: str) -> Outcome | None:
     raise AssertionError("the last attempt returns or raises")
 
 
-def failed(problem: Exception) -> Outcome:
-    """The outcome of an error."""
-    if isinstance(problem, KubeError):
-        if problem.kind is KubeFailure.CONFLICT:
-            return Outcome(Action.CONFLICT, "Conflict", str(problem))
-        return Outcome(Action.FAILED, str(problem.kind), str(problem))
-    return Outcome(Action.FAILED, "Malformed", f"the API server answered what it shouldn't: {problem!r}")
-
-
 def _release(kube: Kube, autoscaler: PredictiveAutoscaler, held: Iterable[Held] | None) -> Outcome:
     holder = holder_of(autoscaler)
     if held is None:
@@ -154,7 +145,7 @@ def _guarded(attempt: Callable[[], Outcome]) -> Outcome:
     try:
         return attempt()
     except (KubeError, *MALFORMED) as problem:
-        return failed(problem)
+        return outcome_of(problem)
 
 
 def _target_key(autoscaler: PredictiveAutoscaler) -> TargetKey:

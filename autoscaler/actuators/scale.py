@@ -21,9 +21,11 @@ def order_replicas(kube: Kube, target: Target, desired: int, *, now_s: float, en
     if entry.too_soon(now_s):
         message = f"{target.key} was written less than {WRITE_PERIOD_S:g} s ago"
         return Outcome(Action.WAITING, "TooSoon", message, before, before)
-    _patch(kube, target, desired)
+    ordered = Outcome(Action.PATCHED, "Scaled", f"{target.key}: replicas {before} -> {desired}", before, desired)
+    with entry.trying(ordered, now_s):
+        _patch(kube, target, desired)
     entry.note_write(now_s, desired)
-    return Outcome(Action.PATCHED, "Scaled", f"{target.key}: replicas {before} -> {desired}", before, desired)
+    return ordered
 
 
 def _owned(target: Target) -> Outcome | None:

@@ -102,8 +102,8 @@ class Budgets:
         """As far as it can be known; where the target can't be read, as it was."""
         target = workload.target
         if isinstance(target, Target):
-            written = workload.outcome.after if workload.outcome is not None else None
-            ordered = max(target.replicas, written or 0)
+            written = (workload.outcome.after, workload.outcome.maybe) if workload.outcome is not None else ()
+            ordered = max(target.replicas, *(replicas or 0 for replicas in written), 0)
             pods = [pod for pod in target.pods if not pod.failed]
             deleting = sum(pod.deleting for pod in pods)
             return _Held(ordered, deleting + max(0, len(pods) - deleting - ordered))

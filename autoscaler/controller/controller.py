@@ -24,7 +24,7 @@ from autoscaler.controller.rebuilder import Rebuilder
 from autoscaler.controller.step import Made, decide_between, decide_on
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, key_of, new_workload, target_key
-from autoscaler.controller.writing import Writing, is_undone
+from autoscaler.controller.writing import Writing
 from autoscaler.errors import UsageError
 from autoscaler.kube.facts import Target
 from autoscaler.sources.presets import ResolvedQueries, resolve
@@ -243,7 +243,7 @@ class Controller:
             outcomes = self._actuator.sweep(autoscalers, spared)
             for outcome in outcomes:
                 self._teller.put_back(outcome)
-            self._sweep_due = any(map(is_undone, outcomes))
+            self._sweep_due = any(outcome.undone for outcome in outcomes)
         self._led = leads
         return leads
 

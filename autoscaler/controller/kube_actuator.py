@@ -7,7 +7,7 @@ from typing import Any
 
 from autoscaler.actuators import restore as restoring
 from autoscaler.actuators.apply import apply
-from autoscaler.actuators.outcome import ActuatorMemory, Outcome
+from autoscaler.actuators.outcome import ActuatorMemory, Outcome, outcome_of
 from autoscaler.actuators.placeholders import set_placeholders
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
@@ -47,7 +47,7 @@ class KubeActuator:
         try:
             return list(restoring.find_floors(self._kube, self._namespace))
         except (KubeError, *MALFORMED) as problem:
-            self._log.warning(restoring.failed(problem).message)
+            self._log.warning(outcome_of(problem).message)
             return None
 
     def restore(self, autoscaler: PredictiveAutoscaler, held: Collection[Held] | None = None) -> Outcome:

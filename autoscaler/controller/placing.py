@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.outcome import UNANSWERED, Action, Outcome
 from autoscaler.actuators.placeholders import SHARED, placeholders_name
 from autoscaler.api.v1alpha1 import Mode
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.ports import Actuator, Elector
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
-from autoscaler.controller.writing import NOT_LEADING, Writing, is_old
+from autoscaler.controller.writing import NOT_LEADING, Writing, is_old, needs_telling
 
 _OPEN = {Action.WAITING, Action.CONFLICT, Action.FAILED}
 
@@ -73,9 +73,9 @@ class Placing:
                 f" {told.replicas} are there or ordered"
             )
             self._writing.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
-        elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):
+        elif needs_telling(outcome) and (before is None or before.reason != outcome.reason):
             self._writing.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
-        if outcome.action is Action.FAILED:
+        if outcome.action is Action.FAILED or outcome.reason == UNANSWERED:
             self._writing.failed(outcome.reason)
 
 

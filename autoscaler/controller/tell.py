@@ -115,7 +115,7 @@ class Teller:
         """Log a bound that was put back, or wasn't."""
         if outcome.action is Action.PATCHED:
             self._log.info(outcome.message)
-        elif outcome.action in {Action.CONFLICT, Action.FAILED}:
+        elif outcome.undone:
             self._log.warning(outcome.message)
 
     def ticked(self, workloads: Mapping[ObjectKey, Workload], *, leads: bool) -> None:

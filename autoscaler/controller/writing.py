@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.outcome import UNANSWERED, Action, Outcome
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
@@ -98,9 +98,9 @@ class Writing:
             why = f"; {decision_sentence(workload.spec, workload.decision)}" if workload.decision is not None else ""
             message = f"{outcome.message}{why}"
             self.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
-        elif outcome.action in {Action.REFUSED, Action.FAILED} and (before is None or before.reason != outcome.reason):
+        elif needs_telling(outcome) and (before is None or before.reason != outcome.reason):
             self.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
-        if outcome.action is Action.FAILED:
+        if outcome.action is Action.FAILED or outcome.reason == UNANSWERED:
             self.failed(outcome.reason)
 
     def put_back(
@@ -114,7 +114,7 @@ class Writing:
         outcomes = self.all(lambda one: self._actuator.restore(one, held) if allowed() else NOT_LEADING, floors)
         for outcome in outcomes:
             self._teller.put_back(outcome)
-        return not any(map(is_undone, outcomes))
+        return not any(outcome.undone for outcome in outcomes)
 
     def store_status(self, workloads: Collection[Workload], now_s: float, *, leads: bool) -> None:
         """Store the statuses that are due."""
@@ -171,11 +171,6 @@ class Writing:
         return list(self._writers.map(do, items))
 
 
-def is_undone(outcome: Outcome) -> bool:
-    """Whether a bound wasn't put back, and is to be tried again."""
-    return outcome.action in {Action.CONFLICT, Action.FAILED}
-
-
 def _scaled_by_others(
     workload: Workload, target: Target, decision: Decision, scalers: Collection[str], *, fresh: bool
 ) -> Outcome | None:
@@ -190,6 +185,11 @@ def _scaled_by_others(
         # the leader before wrote it.
         return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
     return None
+
+
+def needs_telling(outcome: Outcome) -> bool:
+    """Whether somebody should look at what is in the way."""
+    return outcome.action in {Action.REFUSED, Action.FAILED} or outcome.reason == UNANSWERED
 
 
 def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:

@@ -42,6 +42,10 @@ _BY_STATUS = {
     504: KubeFailure.TIMEOUT,
 }
 
+_WRITES = frozenset(("create", "update", "patch"))
+# A gateway that lost the server after it had asked it, and a server that ran out of time.
+_LOST = frozenset((502, 504))
+
 _WHAT_TO_DO = {
     KubeFailure.NOT_FOUND: "check that it exists",
     KubeFailure.CONFLICT: "it changed meanwhile; it is read again",
@@ -81,12 +85,16 @@ class KubeError(HeadstartError):
     Attributes:
         kind: why.
         retry_after_s: how long the server asks to wait, 0 where it doesn't say.
+        may_be_done: whether a write may have been carried out all the same: it was sent, and its answer was lost.
     """
 
-    def __init__(self, message: str, *, kind: KubeFailure, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self, message: str, *, kind: KubeFailure, retry_after_s: float = 0.0, may_be_done: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after_s = retry_after_s
+        self.may_be_done = may_be_done
 
 
 def error_of_status(
@@ -102,10 +110,12 @@ def error_of_status(
     after_s = _retry_after_s(headers.get("Retry-After"), asked_s, now=now or datetime.now(UTC))
     said = answer.get("message")
     reason = one_line(said) if isinstance(said, str) and said else f"HTTP {status}"
+    lost = status in _LOST and call.verb in _WRITES
     return KubeError(
-        f"{call}: {status} {kind}: {reason}; {_what_to_do(call, kind)}",
+        f"{call}: {status} {kind}: {reason}{_unknown(lost)}; {_what_to_do(call, kind)}",
         kind=kind,
         retry_after_s=after_s,
+        may_be_done=lost,
     )
 
 
@@ -119,7 +129,16 @@ def error_of_exception(call: Call, cause: Exception) -> KubeError:
         kind = KubeFailure.UNREACHABLE
     # The reason inside says 'connection refused'; the outer text repeats the address of an object in memory.
     said = str(getattr(cause, "reason", None) or cause) or type(cause).__name__
-    return KubeError(f"{call}: {kind}: {one_line(said)}; {_what_to_do(call, kind)}", kind=kind)
+    # Of others nothing was sent: no connection, no certificate.
+    lost = call.verb in _WRITES and isinstance(
+        cause, urllib3.exceptions.ReadTimeoutError | urllib3.exceptions.ProtocolError
+    )
+    message = f"{call}: {kind}: {one_line(said)}{_unknown(lost)}; {_what_to_do(call, kind)}"
+    return KubeError(message, kind=kind, may_be_done=lost)
+
+
+def _unknown(lost: bool) -> str:
+    return "; whether it was carried out isn't known" if lost else ""
 
 
 def _what_to_do(call: Call, kind: KubeFailure) -> str:

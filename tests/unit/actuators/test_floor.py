@@ -290,6 +290,35 @@ def test_a_users_edit_in_between_is_never_overwritten(with_hpa: World) -> None:
     assert with_hpa.owner(HPA) == (4, note(2, 4))
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["the first floor", "another floor before"])
+def test_a_lost_answer_is_found_out_at_the_next_tick_and_blames_nobody(with_hpa: World, known: bool) -> None:
+    if known:
+        with_hpa.apply(3)
+    before = len([write for write in with_hpa.writes() if HPA in write])
+    with with_hpa.api.fault("PATCH", HPA, cut=True, after=True, times=1):
+        lost = with_hpa.apply(5)
+    assert (short(lost), lost.maybe) == ((Action.WAITING, "Unanswered"), 5)
+    assert with_hpa.owner(HPA) == (5, note(1, 5))
+    found = with_hpa.apply(5, after_s=5.0)
+    assert (short(found), found.after) == ((Action.PATCHED, "FloorWritten"), 5)
+    assert found.message.endswith(", by a write whose answer was lost")
+    assert short(with_hpa.apply(5, after_s=1.0)) == (Action.NONE, "InPlace")
+    assert len([write for write in with_hpa.writes() if HPA in write]) == before + 1
+    # It is ours: moved like any other floor, and no tool is said to have put it back.
+    for desired in (4, 6, 4, 6):
+        assert with_hpa.apply(desired, after_s=15.0).after == desired
+    assert short(with_hpa.apply(1, after_s=15.0)) == (Action.PATCHED, "FloorPutBack")
+
+
+def test_a_floor_put_back_without_an_answer_is_told_and_stays_so(with_hpa: World) -> None:
+    with_hpa.apply(5)
+    with with_hpa.api.fault("PATCH", HPA, cut=True, after=True, times=1):
+        assert with_hpa.apply(1).reason == "Unanswered"
+    assert with_hpa.owner(HPA) == (1, None)
+    assert short(with_hpa.apply(1)) == (Action.PATCHED, "FloorPutBack")
+    assert short(with_hpa.apply(1)) == (Action.NONE, "UserMinSuffices")
+
+
 def test_writes_are_15_s_apart(with_hpa: World) -> None:
     with_hpa.apply(5)
     assert short(with_hpa.apply(6, after_s=14.0)) == (Action.WAITING, "TooSoon")

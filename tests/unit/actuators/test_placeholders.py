@@ -10,7 +10,9 @@
 | it changed between reading and writing      | nothing               | Conflict/Conflict               |
 | it, or its kind, doesn't exist              | nothing, no back-off  | Refused/PlaceholdersNotFound    |
 | 403                                         | nothing, no back-off  | Refused/PlaceholdersForbidden   |
-| 500, hang, cut, nonsense                    | nothing; back-off     | Failed/..., Waiting/BackingOff  |
+| 500, nonsense                               | nothing; back-off     | Failed/..., Waiting/BackingOff  |
+| hang, cut                                   | nothing; back-off     | Waiting/Unanswered, BackingOff  |
+| ... and what was tried stands then          | nothing               | Patched/PlaceholdersSet         |
 """
 
 from __future__ import annotations
@@ -154,6 +156,23 @@ def test_failures_are_in_a_row_only_while_nothing_works_in_between(placing: Plac
         with placing.api.fault("GET", "warm", status=500):
             assert placing.set(0).action is Action.FAILED
         assert short(placing.set(0, after_s=15.0)) == (Action.NONE, "InPlace")
+
+
+def test_a_lost_answer_is_found_out_and_blames_nobody(placing: Placing) -> None:
+    placing.set(1)
+    with placing.api.fault("PATCH", "warm", cut=True, after=True, times=1):
+        lost = placing.set(3)
+    assert (short(lost), lost.maybe) == ((Action.WAITING, "Unanswered"), 3)
+    assert "whether it was carried out isn't known" in lost.message
+    found = placing.set(3)
+    assert (short(found), found.before, found.after) == ((Action.PATCHED, "PlaceholdersSet"), 1, 3)
+    assert placing.writes() == 2
+    placing.api.edit(placing.plural, "warm", lambda body: body["spec"].update(replicas=2))
+    placing.set(3)
+    with placing.api.fault("PATCH", "warm", cut=True, after=True, times=1):
+        placing.set(4)
+    # One edit was somebody's; what was lost isn't a second one, after which a write waits for longer.
+    assert short(placing.set(5, after_s=15.0)) == (Action.PATCHED, "PlaceholdersSet")
 
 
 def test_nonsense_is_a_failure(placing: Placing) -> None:

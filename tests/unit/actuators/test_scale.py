@@ -10,7 +10,9 @@
 | within 15 s of the last write          | nothing                  | Waiting/TooSoon                 |
 | only the target's status changed       | r = d, newer version     | Patched/Scaled                  |
 | r changed meanwhile                    | nothing                  | Conflict/Conflict               |
-| 404, 422, 403, 500, hang, cut          | nothing; back-off        | Failed/..., Waiting/BackingOff  |
+| 404, 422, 403, 500                     | nothing; back-off        | Failed/..., Waiting/BackingOff  |
+| hang, cut                              | nothing; back-off        | Waiting/Unanswered, BackingOff  |
+| ... and what was tried stands then     | nothing                  | Patched/Scaled, back-off or not |
 | 429 with Retry-After                   | nothing until then       | Failed/Throttled, ...           |
 | mode: Shadow                           | nothing, ever            | None/Shadow                     |
 """
@@ -23,7 +25,7 @@ from fake_api.server import FakeApi
 from world import World, short
 
 from autoscaler.actuators.apply import apply
-from autoscaler.actuators.outcome import Action, ActuatorMemory
+from autoscaler.actuators.outcome import Action, ActuatorMemory, Outcome
 from autoscaler.kube.client import Kube
 from autoscaler.kube.facts import Target, TargetKey
 from autoscaler.kube.parse import parse_autoscaler
@@ -123,32 +125,34 @@ def test_a_users_order_in_between_is_never_overwritten(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
+    ("fault", "action", "reason"),
     [
-        ({"status": 403}, "Forbidden"),
-        ({"status": 404}, "NotFound"),
-        ({"status": 422}, "Invalid"),
-        ({"status": 500}, "ServerError"),
-        ({"cut": True}, "Unreachable"),
-        ({"hang_s": 2.0}, "Timeout"),
-        ({"status": 200, "body": {"kind": "Scale"}}, "Malformed"),
+        ({"status": 403}, Action.FAILED, "Forbidden"),
+        ({"status": 404}, Action.FAILED, "NotFound"),
+        ({"status": 422}, Action.FAILED, "Invalid"),
+        ({"status": 500}, Action.FAILED, "ServerError"),
+        ({"status": 504}, Action.WAITING, "Unanswered"),
+        ({"cut": True}, Action.WAITING, "Unanswered"),
+        ({"hang_s": 2.0}, Action.WAITING, "Unanswered"),
+        ({"status": 200, "body": {"kind": "Scale"}}, Action.FAILED, "Malformed"),
     ],
 )
 @pytest.mark.parametrize("mode", ["Scale", "Floor"])
 def test_a_failure_is_told_and_tried_again_ever_less_often(
-    world: World, mode: str, fault: dict[str, object], reason: str
+    world: World, mode: str, fault: dict[str, object], action: Action, reason: str
 ) -> None:
     world.set_mode(mode)
     if mode == "Floor":
         world.api.put("horizontalpodautoscalers", hpa())
     with world.api.fault("PATCH", **fault):
         outcome = world.apply(5)
-        assert short(outcome) == (Action.FAILED, reason)
+        assert short(outcome) == (action, reason)
         assert "\n" not in outcome.message
+        assert ("whether it was carried out isn't known" in outcome.message) == (reason == "Unanswered")
         waiting = world.apply(5, after_s=14.0)
         assert short(waiting) == (Action.WAITING, "BackingOff")
         assert outcome.message in waiting.message
-        assert world.apply(5, after_s=1.0).action is Action.FAILED
+        assert world.apply(5, after_s=1.0).action is action
         assert short(world.apply(5, after_s=29.0)) == (Action.WAITING, "BackingOff")
     assert world.replicas() == 3
     assert world.apply(5, after_s=1.0).action is Action.PATCHED
@@ -181,12 +185,49 @@ def test_retry_after_is_respected_within_5_min(world: World, asked: str, waits_s
     assert world.apply(5, after_s=1.0).action is Action.PATCHED
 
 
-def test_a_lost_answer_is_found_out_at_the_next_tick(world: World) -> None:
-    with world.api.fault("PATCH", cut=True, after=True, times=1):
-        assert short(world.apply(5)) == (Action.FAILED, "Unreachable")
+def lose_the_answer(world: World, desired: int) -> Outcome:
+    """Carry out what is applied, and lose the answer."""
+    with world.api.fault("PATCH", "/scale", cut=True, after=True, times=1):
+        return world.apply(desired)
+
+
+@pytest.mark.parametrize("after_s", [5.0, 60.0])
+def test_a_lost_answer_is_found_out_at_the_next_tick_and_told_once(world: World, after_s: float) -> None:
+    lost = lose_the_answer(world, 5)
+    assert (short(lost), lost.after, lost.maybe) == ((Action.WAITING, "Unanswered"), None, 5)
     assert world.replicas() == 5
-    assert short(world.apply(5)) == (Action.NONE, "InPlace")
+    found = world.apply(5, after_s=after_s)
+    assert short(found) == (Action.PATCHED, "Scaled")
+    assert (found.before, found.after) == (3, 5)
+    assert found.message == "Deployment team/llm: replicas 3 -> 5, by a write whose answer was lost"
+    assert short(world.apply(5, after_s=1.0)) == (Action.NONE, "InPlace")
     assert len(world.writes()) == 1
+
+
+def test_what_was_lost_is_not_written_over_while_the_watch_is_behind(world: World) -> None:
+    behind = world.target()
+    lose_the_answer(world, 5)
+    waiting = world.apply(5, after_s=14.0, target=behind)
+    assert (short(waiting), waiting.maybe) == ((Action.WAITING, "BackingOff"), 5)
+    assert world.apply(8, after_s=60.0, target=behind).action is Action.CONFLICT
+    assert world.replicas() == 5
+    assert short(world.apply(5)) == (Action.PATCHED, "Scaled")
+
+
+def test_after_a_lost_answer_a_new_decision_is_written_over_what_is_found(world: World) -> None:
+    lose_the_answer(world, 5)
+    outcome = world.apply(8, after_s=15.0)
+    assert (short(outcome), outcome.before, outcome.after) == ((Action.PATCHED, "Scaled"), 5, 8)
+    assert short(world.apply(8)) == (Action.NONE, "InPlace")
+    assert len(world.writes()) == 2
+
+
+def test_what_was_not_carried_out_is_nobodys_write_later(world: World) -> None:
+    with world.api.fault("PATCH", cut=True, times=1):
+        assert world.apply(5).reason == "Unanswered"
+    assert short(world.apply(3)) == (Action.NONE, "InPlace")
+    world.api.edit("deployments", "llm", lambda body: body["spec"].update(replicas=5))
+    assert short(world.apply(5)) == (Action.NONE, "InPlace")
 
 
 def test_shadow_never_writes(world: World) -> None:

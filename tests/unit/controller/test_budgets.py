@@ -8,6 +8,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.backtest.recorded import make_again
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.controller import Controller
@@ -202,6 +203,34 @@ def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of):
         run.tick()
         assert run.world.replicas("a")[0] + run.world.replicas("b")[1] <= 9
     assert run.world.replicas("a")[0] == held
+
+
+def test_orders_whose_answer_was_lost_take_their_gpus(world_of):
+    steps = [np.where(np.arange(BINS) < first, 0.1, 8.0) for first in (60, 61)]
+    run = Run([world_of("a", steps[0]), world_of("b", steps[1], priority=1)], {"shared": 9})
+    apply, target, shown = run.world.apply, run.world.target, {}
+
+    def lose_the_answer(autoscaler, seen, desired, *, now_s):
+        outcome = apply(autoscaler, seen, desired, now_s=now_s)
+        if autoscaler.metadata.name != "a" or outcome.action is not Action.PATCHED:
+            return outcome
+        return Outcome(Action.WAITING, "Unanswered", "no answer", maybe=outcome.after)
+
+    def a_bin_behind(key):
+        now = target(key)
+        if key.name != "a":
+            return now
+        behind, shown[run.bin] = shown.get(run.bin - 1, now), now
+        return behind
+
+    run.world.apply, run.world.target = lose_the_answer, a_bin_behind
+    most = 0
+    for _ in range(80):
+        run.tick()
+        (ordered, all_a), (_, all_b) = run.world.replicas("a"), run.world.replicas("b")
+        assert all_a + all_b <= 9
+        most = max(most, ordered)
+    assert most > 1
 
 
 class Lines(list):

@@ -373,6 +373,25 @@ def test_what_was_decided_long_ago_is_no_reason_to_release_now(start_run, fallin
     assert not placed
 
 
+@pytest.mark.parametrize("what", ["replicas", "placeholders"])
+def test_a_write_without_an_answer_is_no_failure_and_its_end_is_told_once(start_run, falling, object_of, what):
+    run = start_run(falling, object_of(nodeHeadStart=HEAD_START))
+    run.tick(20)
+    lost = Outcome(Action.WAITING, "Unanswered", "whether it was carried out isn't known", maybe=5)
+    found = Outcome(Action.PATCHED, "Found", "by a write whose answer was lost", 3, 5)
+    stands = Outcome(Action.NONE, "InPlace", "5 are ordered", 5, 5)
+    answers = iter([lost, lost, found, stands, stands])
+    setattr(run.world, {"replicas": "apply", "placeholders": "place"}[what], lambda *_, **__: next(answers))
+    run.world.told.clear()
+    run.tick(1)
+    for _ in range(3):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    told = [reason for reason in run.world.told if reason in {"Unanswered", "Found"}]
+    assert told == ["Unanswered", "Found"]
+    assert 'headstart_api_errors_total{kind="Unanswered",verb="patch"} 2.0' in run.metrics.text().decode()
+
+
 def test_the_loop_outlives_a_tick_that_breaks(start_run, falling, caplog):
     run, stop = start_run(falling), Event()
     fetch, breaks = run.world.fetch, [RuntimeError("no room")] * 2

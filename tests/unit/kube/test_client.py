@@ -205,6 +205,39 @@ def test_a_call_is_sent_once_whatever_happens(
     assert kube.get(PODS, namespace="team", name="p0")["metadata"]["name"] == "p0"
 
 
+@pytest.mark.parametrize(
+    ("fault", "may_be_done"),
+    [
+        ({"hang_s": 2.0}, True),
+        ({"cut": True}, True),
+        ({"status": 504}, True),
+        ({"status": 502}, True),
+        ({"status": 500}, False),
+        ({"status": 409}, False),
+        ({"status": 429}, False),
+    ],
+)
+def test_of_a_write_without_an_answer_it_isnt_known_what_became(
+    api: FakeApi, kube: Kube, fault: dict[str, object], may_be_done: bool
+) -> None:
+    pods(api, 1)
+    with api.fault(**fault):
+        with pytest.raises(KubeError) as attempt:
+            kube.patch(PODS, {}, namespace="team", name="p0", timeout_s=0.3)
+        assert attempt.value.may_be_done is may_be_done
+        assert ("whether it was carried out isn't known" in str(attempt.value)) is may_be_done
+        with pytest.raises(KubeError) as attempt:
+            kube.get(PODS, namespace="team", name="p0", timeout_s=0.3)
+        assert not attempt.value.may_be_done
+
+
+def test_what_was_never_sent_is_not_done(api: FakeApi, kube: Kube) -> None:
+    api.stop()
+    with pytest.raises(KubeError) as attempt:
+        kube.patch(PODS, {}, namespace="team", name="p0")
+    assert not attempt.value.may_be_done
+
+
 def test_a_server_that_is_away_is_unreachable_and_reached_again(api: FakeApi, kube: Kube) -> None:
     pods(api, 1)
     kube.get(PODS, namespace="team", name="p0")

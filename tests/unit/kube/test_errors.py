@@ -52,7 +52,9 @@ def test_without_our_definition_it_is_said_how_to_install_it() -> None:
 def test_what_a_proxy_answers_instead_of_a_status_is_no_traceback() -> None:
     for body in (b"<html>bad gateway</html>", b"", b"[1]", b'{"message": 5, "details": "x"}', b"\xff\xfe"):
         problem = error_of_status(CALL, status=502, body=body, headers={})
-        assert "502 ServerError: HTTP 502; see the API server's log" in str(problem)
+        assert "502 ServerError: HTTP 502; whether it was carried out isn't known; see the API server's log" in str(
+            problem
+        )
 
 
 def test_a_webhook_that_answers_with_pages_is_cut_to_one_line() -> None:
