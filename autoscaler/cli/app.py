@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from autoscaler.cli import (
     validate,
 )
 from autoscaler.cli import run as run_command
-from autoscaler.cli.output import COLUMNS_WITHOUT_TERMINAL
+from autoscaler.cli.plain_help import use_plain_help
 from autoscaler.errors import HeadstartError
 
 INTERRUPTED = 130
@@ -36,8 +35,7 @@ app = typer.Typer(
     help="A predictive GPU autoscaler: forecasts demand one model load ahead.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 app.command("backtest")(backtest.backtest)
 app.command("backtest-group")(backtest_group.backtest_group)
@@ -55,22 +53,12 @@ keda.app.command("serve")(keda_serve.serve)
 app.add_typer(keda.app, name="keda")
 
 
-def _flow(group: typer.Typer) -> None:
-    """Let the commands' help fill the terminal's lines: typer keeps the breaks of all paragraphs but the first."""
-    for command in group.registered_commands:
-        paragraphs = inspect.cleandoc(command.callback.__doc__ or "").split("\n\n") if command.callback else []
-        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
 for each in (app, trace.app, keda.app):
-    _flow(each)
+    use_plain_help(each)
 
 
 def main() -> None:
     """Run the command line that the process was started with, and exit."""
-    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
-        # What typer knows as the width of help: rich takes 80 columns for a pipe, which cuts the names of options.
-        os.environ.setdefault("TERMINAL_WIDTH", str(COLUMNS_WITHOUT_TERMINAL))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -86,8 +74,7 @@ def run(arguments: Sequence[str]) -> int:
     except HeadstartError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        # Without a message it is a missing sub-command, which has been answered with the help already.
-        return _fail(_typing_mistake(error), error.exit_code) if error.format_message() else error.exit_code
+        return _fail(_typing_mistake(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:

@@ -12,7 +12,7 @@ from autoscaler.cli import kube_options
 if TYPE_CHECKING:
     from autoscaler.keda.scaled_object import ScaledObject
 
-app = typer.Typer(help="Be an external scaler for KEDA, and check its triggers.", no_args_is_help=True)
+app = typer.Typer(help="Be an external scaler for KEDA, and check its triggers.")
 
 _ENDPOINT = "Endpoint"
 

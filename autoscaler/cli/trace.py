@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autoscaler.traces.describe import Description
     from autoscaler.traces.trace import Trace
 
-app = typer.Typer(help="Import, describe and generate demand traces.", no_args_is_help=True)
+app = typer.Typer(help="Import, describe and generate demand traces.")
 
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="Where to write: .csv, .csv.gz or .parquet.", show_default=False)

@@ -19,7 +19,7 @@ def validate(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Traces (CSV or Parquet), or PredictiveAutoscalers (.yaml, .yml, or a folder of them).",
             show_default=False,
         ),

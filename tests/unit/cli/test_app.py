@@ -157,7 +157,7 @@ def test_the_help_lists_every_command() -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     commands = ("run", "replay", "explain", "history", "crd", "backtest", "forecast", "trace", "demo", "validate")
     for name in commands:
-        assert f"│ {name}" in shown.stdout
+        assert f"\n  {name} " in shown.stdout
 
 
 def test_an_unknown_command_exits_with_2_and_one_line() -> None:
