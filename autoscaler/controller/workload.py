@@ -138,6 +138,14 @@ class Workload:
         unit = self.request_unit
         return data.backlog_rs(self.spec.capacity_rps[unit]) if unit else None
 
+    def queue_unknown(self, decision: Decision) -> bool:
+        """Whether nothing may be released yet: of a queue that nobody measures, only who saw it grow has an estimate.
+
+        A replica that took over during a queue released 9 of the 19 replicas that were working it off.
+        """
+        measured = self.bin is not None and self.backlog_rs(self.bin) is not None
+        return not measured and decision.now_s < self.queue_unknown_until_s
+
     @property
     def nodes_warm(self) -> bool:
         """Whether replicas find a ready node, as far as it is known: placeholders are written, and can be had."""

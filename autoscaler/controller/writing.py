@@ -198,12 +198,8 @@ def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:
 
 
 def _held_for_queue(workload: Workload, decision: Decision) -> Outcome | None:
-    """Why nothing is released yet: of a queue that nobody measures, only who saw it grow has an estimate.
-
-    A replica that took over during a queue released 9 of the 19 replicas that were working it off.
-    """
-    measured = workload.bin is not None and workload.backlog_rs(workload.bin) is not None
-    if decision.desired >= decision.current or measured or decision.now_s >= workload.queue_unknown_until_s:
+    """Why nothing is released yet."""
+    if decision.desired >= decision.current or not workload.queue_unknown(decision):
         return None
     message = "what was queued before this process began isn't known; nothing is released for one load"
     return Outcome(Action.NONE, "QueueUnknown", message)

@@ -89,7 +89,11 @@ class ExternalScaler:
         unusable = _HOLDS if guest else {Reason.NO_HISTORY}
         usable = not workload.metrics_reason and unusable.isdisjoint(decision.reasons)
         reason = workload.metrics_message or ("" if usable else _UNUSABLE)
-        posted = Posted(decision.desired, workload.spec.bin_s, usable, reason, replicas)
+        desired = decision.desired
+        if not guest and workload.queue_unknown(decision):
+            # The HPA would release on it. How many replicas work off a guest's queue nobody here knows.
+            desired = max(desired, decision.current)
+        posted = Posted(desired, workload.spec.bin_s, usable, reason, replicas)
         self._desk.post(workload.key, posted)
         if guest:
             load_s = workload.spec.load_latency.quantile_s(_LOAD_LEVEL)

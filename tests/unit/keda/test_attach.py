@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.controller import Controller
 from autoscaler.controller.no_cluster import NoCluster
+from autoscaler.controller.ports import Cluster
 from autoscaler.controller.process import Alone
 from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.controller.tell import Teller
@@ -22,6 +24,7 @@ from autoscaler.keda.board import Key, Posted
 from autoscaler.keda.desk import Desk
 from autoscaler.keda.messages import Listening
 from autoscaler.keda.metadata import Inline, read_metadata
+from autoscaler.kube.facts import Pod, Target, TargetKey
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from autoscaler.telemetry.line_writer import LineWriter
 from autoscaler.telemetry.log import Log
@@ -33,6 +36,7 @@ DAY_S = 86_400.0
 START_S = 20 * DAY_S
 MORNING_S = 8 * 3_600.0
 MOST = 60
+LOAD_S = 180.0
 
 
 def day(at_s: FloatArray) -> FloatArray:
@@ -96,13 +100,15 @@ class Demand:
 class Replica:
     """One of Headstart's replicas."""
 
-    def __init__(self, demand: Demand, start_s: float = START_S) -> None:
+    def __init__(self, demand: Demand, start_s: float = START_S, cluster: Cluster | None = None) -> None:
         self.desk = Memory()
+        if cluster is not None:
+            self.desk.there = ()
         self.lines: list[str] = []
         self.clock = VirtualClock(start_s, speed=float("inf"))
         scaler = ExternalScaler(self.desk, self.clock)
         self.controller = Controller(
-            cluster=scaler.cluster(NoCluster()),
+            cluster=scaler.cluster(cluster or NoCluster()),
             source=demand,
             rebuilder=InlineRebuilder(demand),
             actuator=scaler.actuator(NoCluster()),
@@ -131,6 +137,51 @@ class Replica:
     @property
     def posted(self) -> Posted:
         return self.desk.posted[key_of(self.desk.there[0])]
+
+
+class Followed(NoCluster):
+    """The object prod/chat in mode Shadow, and its workload, which an HPA scales by what is posted for it."""
+
+    def __init__(self, **spec: Any) -> None:
+        stated = {
+            "scaleTargetRef": {"name": "chat"},
+            "minReplicas": 0,
+            "maxReplicas": MOST,
+            "history": "48h",
+            "demand": [{"query": "sum(arrivals)", "capacity": 1.0}],
+            "loadLatency": {"prior": f"{LOAD_S:g}s"},
+        }
+        self.object = PredictiveAutoscaler.from_manifest(
+            {
+                "apiVersion": "headstart.dev/v1alpha1",
+                "kind": "PredictiveAutoscaler",
+                "metadata": {"name": "chat", "namespace": "prod", "uid": "1"},
+                "spec": stated | spec,
+            }
+        )
+        self.created_s: list[float] = []
+        self.now_s = START_S
+
+    def objects(self) -> tuple[PredictiveAutoscaler, ...]:
+        return (self.object,)
+
+    def target(self, key: TargetKey) -> Target:
+        pods = tuple(self._pod(f"chat-{k}", created_s) for k, created_s in enumerate(self.created_s))
+        return Target(key, len(pods), "", pods)
+
+    def _pod(self, name: str, created_s: float) -> Pod:
+        ready = created_s + LOAD_S <= self.now_s
+        return Pod(name, name, "", created_s, None, None, ready, created_s + LOAD_S if ready else None, 1, False, False)
+
+    def follow(self, replica: Replica, first_s: float, last_s: float) -> None:
+        """Run a replica of Headstart, and the HPA after it."""
+        for at_s in np.arange(first_s, last_s + 1, 15.0):
+            self.now_s = float(at_s)
+            replica.tick(self.now_s)
+            posted = replica.desk.posted.get(key_of(self.object))
+            if posted is not None:
+                kept = self.created_s[: posted.desired]
+                self.created_s = kept + [self.now_s] * (posted.desired - len(kept))
 
 
 @pytest.fixture
@@ -256,3 +307,30 @@ def test_replicas_agree_within_a_tick_whenever_they_started(demand: Demand) -> N
         young.tick(float(at_s))
         apart += old.posted.desired != young.posted.desired
     assert apart == 0
+
+
+@pytest.mark.parametrize("measured", [False, True], ids=["a queue that nobody measures", "a queue that is measured"])
+def test_after_a_restart_an_object_is_not_answered_lower_than_what_runs_for_one_load(
+    demand: Demand, measured: bool
+) -> None:
+    demand.shape = lambda at_s: np.where((at_s > START_S + 600) & (at_s <= START_S + 840), 30.0, 2.0)
+    engine = {"engine": {"queueLength": "waiting"}} if measured else {}
+    if measured:
+        arrivals = demand.fetch
+        empty = RangeAnswer(np.zeros(1))
+        demand.fetch = lambda requests: {  # type: ignore[method-assign]
+            request: empty if request.query == "waiting" else arrivals([request])[request] for request in requests
+        }
+    cluster = Followed(**engine)
+    before = Replica(demand, cluster=cluster)
+    cluster.follow(before, START_S, START_S + 840)
+    running = len(cluster.created_s)
+    assert running > 10
+    after = Replica(demand, START_S + 855, cluster)
+    cluster.follow(after, START_S + 855, START_S + 840 + LOAD_S - 15)
+    if measured:
+        assert len(cluster.created_s) < running
+        return
+    assert len(cluster.created_s) == running
+    cluster.follow(after, START_S + 840 + LOAD_S, START_S + 3_000)
+    assert len(cluster.created_s) < running
