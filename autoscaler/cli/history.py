@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,8 +133,9 @@ def history(
 ) -> None:
     """Write the past of a Prometheus query as a trace that every command reads.
 
-    The query gives work per second, such as sum(rate(gateway_requests_total[1m])); the trace has work per bin. What the
-    server doesn't know is missing, which is not zero.
+    The query gives work per second, such as sum(rate(gateway_requests_total[1m])); the trace has work per bin, with the
+    fractions that Prometheus extrapolates, and states the bins' width in a column bin_seconds. What the server doesn't
+    know is missing, which is not zero.
 
     Example: headstart history --prometheus http://localhost:9090 --query 'sum(rate(http_requests_total[1m]))' -o d.csv
     """
@@ -159,7 +160,7 @@ def history(
     )
     asked = PastDemand(queries=queries, days=days, bin_s=bin_s, connection=connection)
     found = asked.ask(end_s=end_s)
-    write_trace(found.trace, out)
+    write_trace(replace(found.trace, counted=True), out)
     typer.echo(f"{out}: {said(found)}", err=True)
 
 

@@ -13,7 +13,7 @@ from autoscaler.traces.csv_columns import csv_column_names, read_csv_columns
 from autoscaler.traces.log_columns import name_a_log
 from autoscaler.traces.parquet_columns import parquet_column_names, read_parquet_columns
 from autoscaler.traces.source import Content, sniff, trace_name
-from autoscaler.traces.trace import Trace
+from autoscaler.traces.trace import BIN_SECONDS, Trace
 from forecasting.series import FloatArray
 
 TIME_COLUMN = "timestamp"
@@ -29,7 +29,8 @@ def read_trace(path: Path | str, units: Sequence[str] = ("requests",)) -> Trace:
 
     `timestamp` is the bin's start: ISO-8601 (UTC without an offset) or seconds from some start, to the microsecond.
     An empty cell, 'NaN' and 'null' are missing. The bin width is the most common difference of times; rows that are
-    absent from its grid become missing bins.
+    absent from its grid become missing bins. A column `bin_seconds` that holds that width states that the others are
+    counts per bin.
 
     Raises:
         UsageError: one line that names the file, line and column of the first thing that can't be used.
@@ -37,8 +38,10 @@ def read_trace(path: Path | str, units: Sequence[str] = ("requests",)) -> Trace:
     path = Path(path)
     if not units or TIME_COLUMN in units:
         raise UsageError(f"{path}: a unit must be a column of counts, not '{TIME_COLUMN}'")
-    _refuse_log(path, (TIME_COLUMN, *units))
-    return _trace_of(read_columns(path, TIME_COLUMN, list(dict.fromkeys(units))))
+    wanted, names = list(dict.fromkeys(units)), column_names(path)
+    _refuse_log(path, names, (TIME_COLUMN, *wanted))
+    stated = [BIN_SECONDS] if names.count(BIN_SECONDS) == 1 and BIN_SECONDS not in wanted else []
+    return _trace_of(read_columns(path, TIME_COLUMN, [*wanted, *stated]), wanted)
 
 
 def read_columns(path: Path, time: str, numbers: Sequence[str]) -> Columns:
@@ -62,9 +65,8 @@ def _is_parquet(path: Path) -> bool:
     return content is Content.PARQUET
 
 
-def _refuse_log(path: Path, wanted: Sequence[str]) -> None:
+def _refuse_log(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
     """Raise UsageError for a log of requests; one that has all the `wanted` columns may be tokens per bin as well."""
-    names = column_names(path)
     if name_a_log(names) and not set(names).issuperset(wanted):
         raise UsageError(
             f"{path}: has a row per request ({listed_names(names)}), not counts per bin; make counts of it with"
@@ -72,12 +74,12 @@ def _refuse_log(path: Path, wanted: Sequence[str]) -> None:
         )
 
 
-def _trace_of(columns: Columns) -> Trace:
+def _trace_of(columns: Columns, units: Sequence[str]) -> Trace:
     path, rows = columns.path, len(columns.time_ns)
     if rows < 2:
         raise UsageError(f"{path}: has {rows} row(s) of data; at least 2 are needed to find the bin width")
-    for unit, values in columns.numbers.items():
-        if np.isnan(values).all():
+    for unit in units:
+        if np.isnan(columns.numbers[unit]).all():
             raise UsageError(f"{path}: column '{unit}' is missing in all {rows} rows; there is no demand to work with")
     # Times in floating seconds carry up to 120 ns of noise in 2025; a bin's start does not need nanoseconds.
     time_us = (columns.time_ns + 500) // 1000
@@ -86,8 +88,11 @@ def _trace_of(columns: Columns) -> Trace:
     bins = int(index[-1]) + 1
     if bins > MAX_BINS_PER_ROW * rows:
         _refuse_gap(columns, time_us, bins)
-    demand = {unit: _on_grid(values, index, bins) for unit, values in columns.numbers.items()}
-    return Trace(trace_name(path), int(time_us[0]) / 10**6, bin_us / 10**6, demand, columns.dated)
+    demand = {unit: _on_grid(columns.numbers[unit], index, bins) for unit in units}
+    bin_s = bin_us / 10**6
+    # Where bins were made wider or rows left out, the column keeps the old width, and states nothing of these rows.
+    counted = BIN_SECONDS in columns.numbers and bool((columns.numbers[BIN_SECONDS] == bin_s).all())
+    return Trace(trace_name(path), int(time_us[0]) / 10**6, bin_s, demand, columns.dated, counted)
 
 
 def _bin_width_us(columns: Columns, time_us: IntArray) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from autoscaler.traces.columns import NS_PER_S, time_text
-from autoscaler.traces.trace import Trace
+from autoscaler.traces.trace import BIN_SECONDS, Trace
 from forecasting.series import FloatArray
 
 # Independent counts never fall in 12 steps once in 13! (6e9) traces: below it, a trace that only rises proves nothing.
@@ -19,11 +19,13 @@ def suspicions(trace: Trace) -> list[str]:
     """What looks wrong with the columns of `trace`: a sentence each, without the file's name.
 
     A cumulative counter never falls and rises in most bins; a rate is fractional in most; a counter that broke gives a
-    bin of a thousand times all others. None is an error: a real demand may look like it.
+    bin of a thousand times all others. None is an error: a real demand may look like it. Nothing in the numbers tells
+    a rate from what Prometheus extrapolates to be counts, so a file that states its bins' width is believed.
     """
     found = []
     for unit, values in trace.demand.items():
-        for text in (_suspicion(values[~np.isnan(values)]), _outlier(trace, values)):
+        known = values[~np.isnan(values)]
+        for text in (_cumulative(known) or ("" if trace.counted else _rate(known)), _outlier(trace, values)):
             if text:
                 found.append(f"column '{unit}' {text}")
     return found
@@ -42,16 +44,21 @@ def _outlier(trace: Trace, values: FloatArray) -> str:
     )
 
 
-def _suspicion(known: FloatArray) -> str:
+def _cumulative(known: FloatArray) -> str:
     steps = np.diff(known)
     if len(steps) >= _STEPS_MIN and (steps >= 0).all() and (steps > 0).mean() > 0.5:
         return (
             "never falls, like a cumulative counter: counts per bin are needed; take increase() or the differences of"
             " neighbouring rows"
         )
+    return ""
+
+
+def _rate(known: FloatArray) -> str:
     if len(known) and (known != np.rint(known)).mean() > 0.5:
         return (
             "is mostly fractional, like a rate: counts per bin are needed; multiply a rate by the bin's seconds"
-            " (what increase() or headstart history gives is fractional too, and fine)"
+            f" (what increase() gives is fractional too, and fine: a column '{BIN_SECONDS}' that holds the seconds of a"
+            " bin says so)"
         )
     return ""

@@ -9,6 +9,9 @@ import numpy as np
 
 from forecasting.series import FloatArray
 
+BIN_SECONDS = "bin_seconds"
+"""The column by which a file says how wide its bins are, and so that its other columns are counts per bin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -20,6 +23,8 @@ class Trace:
         bin_s: width of a bin in seconds.
         demand: unit name -> work that arrived in each bin, shape (n,); NaN is missing, which is not zero.
         dated: whether times are wall-clock times, or seconds from some start.
+        counted: whether it is stated that demand is counts per bin: fractional ones are no rate then. A file states it
+            by the column BIN_SECONDS.
     """
 
     name: str
@@ -27,6 +32,7 @@ class Trace:
     bin_s: float
     demand: Mapping[str, FloatArray]
     dated: bool
+    counted: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.demand.values())))

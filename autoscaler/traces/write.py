@@ -14,7 +14,7 @@ import numpy.typing as npt
 from autoscaler.errors import UsageError
 from autoscaler.files import write_aside
 from autoscaler.traces.columns import NS_PER_S, IntArray, time_text
-from autoscaler.traces.trace import Trace
+from autoscaler.traces.trace import BIN_SECONDS, Trace
 
 NumberArray = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
@@ -31,7 +31,9 @@ def write_trace(trace: Trace, path: Path | str) -> None:
     """
     start_us, bin_us = (_whole_us(Path(path), name, getattr(trace, name)) for name in ("start_s", "bin_s"))
     time_ns = (start_us + bin_us * np.arange(len(trace), dtype=np.int64)) * 1000
-    write_columns(Path(path), time_ns, trace.demand, dated=trace.dated)
+    stated = {BIN_SECONDS: np.full(len(trace), trace.bin_s)} if trace.counted else {}
+    # A unit of that name, however strange, keeps its column.
+    write_columns(Path(path), time_ns, {**trace.demand, **stated, **trace.demand}, dated=trace.dated)
 
 
 def write_columns(path: Path, time_ns: IntArray, numbers: Mapping[str, NumberArray], *, dated: bool) -> None:

@@ -67,6 +67,18 @@ def test_history_writes_a_trace_that_reads_back(
     )
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_validate_takes_the_fractions_of_history_for_no_rate(
+    server: FakePrometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    out = tmp_path / f"demand{suffix}"
+    assert run("history", "--prometheus", server.url, "--query", "up", "--end", END, "--days", 1, "-o", out) == 0
+    assert (read_trace(out).demand["requests"] % 1 > 0).mean() > 0.5
+    capsys.readouterr()
+    assert run("validate", out) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_history_takes_several_units_and_its_options_from_the_environment(
     server: FakePrometheus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,23 @@ def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
     assert trace_of(tmp_path, packed, "demand.csv").bin_s == 60
 
 
+@pytest.mark.parametrize(
+    ("content", "counted"),
+    [
+        ("timestamp,requests,bin_seconds\n0,1.5,60\n60,,60\n180,2.5,60\n", True),
+        ("timestamp,requests\n0,1.5\n60,2.5\n", False),
+        ("timestamp,requests,bin_seconds\n0,1.5,60\n300,2.5,60\n", False),
+        ("timestamp,requests,bin_seconds\n0,1.5,60\n60,2.5,\n", False),
+        ("timestamp,requests,bin_seconds,bin_seconds\n0,1.5,60,60\n60,2.5,60,60\n", False),
+    ],
+    ids=["as wide as rows are apart", "not stated", "rows are wider", "missing", "twice"],
+)
+def test_a_column_may_state_the_bins_width(tmp_path: Path, content: str, counted: bool) -> None:
+    trace = trace_of(tmp_path, content)
+    assert trace.counted is counted
+    assert list(trace.demand) == ["requests"]
+
+
 def test_several_units_keep_their_order_and_repeat_nothing(tmp_path: Path) -> None:
     path = tmp_path / "demand.csv"
     path.write_text("a,timestamp,b\n1,0,2\n3,60,4\n")

@@ -38,6 +38,14 @@ def test_a_column_that_is_mostly_fractional_is_like_a_rate():
     assert told([0.5, 1, 2, 0, np.nan]) == ""
 
 
+def test_a_file_that_states_its_bins_width_holds_no_rate_though_it_may_hold_a_counter():
+    def told_stated(values) -> str:
+        return " ".join(suspicions(Trace("t", 0.0, 60.0, {"requests": np.array(values)}, True, counted=True)))
+
+    assert told_stated([0.5, 1.25, 0, 3.1]) == ""
+    assert "like a cumulative counter" in told_stated(np.arange(30) + 0.5)
+
+
 def test_each_unit_is_told_by_its_name():
     values = np.array([0.5, 0.25, 1.5])
     trace = Trace("t", 0.0, 60.0, {"requests": np.arange(3.0), "a": values, "b": values}, True)

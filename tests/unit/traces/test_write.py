@@ -18,6 +18,7 @@ NAN = float("nan")
 
 def assert_same(read: Trace, written: Trace) -> None:
     assert (read.start_s, read.bin_s, read.dated) == (written.start_s, written.bin_s, written.dated)
+    assert read.counted == written.counted
     assert list(read.demand) == list(written.demand)
     for unit, values in written.demand.items():
         np.testing.assert_array_equal(read.demand[unit], values)
@@ -31,14 +32,15 @@ COUNTS = st.one_of(st.just(NAN), st.integers(0, 10**15).map(float), st.floats(0,
     bin_us=st.one_of(st.sampled_from([10**6, 6 * 10**7, 3 * 10**8]), st.integers(1, 10**11)),
     counts=st.lists(COUNTS, min_size=2, max_size=20).filter(lambda c: not all(np.isnan(c))),
     dated=st.booleans(),
+    counted=st.booleans(),
     suffix=st.sampled_from(["csv", "csv.gz", "parquet"]),
 )
 def test_reading_gives_back_exactly_what_was_written(
-    tmp_path_factory, start_us: int, bin_us: int, counts: list[float], dated: bool, suffix: str
+    tmp_path_factory, start_us: int, bin_us: int, counts: list[float], dated: bool, counted: bool, suffix: str
 ) -> None:
     path = tmp_path_factory.mktemp("trace") / f"demand.{suffix}"
     demand = {"requests": np.array(counts), 'odd, "name"': np.arange(len(counts)) / 3}
-    written = Trace("demand", start_us / 10**6, bin_us / 10**6, demand, dated)
+    written = Trace("demand", start_us / 10**6, bin_us / 10**6, demand, dated, counted)
     write_trace(written, path)
     read = read_trace(path, tuple(demand))
     assert read.name == "demand"
@@ -51,6 +53,12 @@ def test_a_csv_is_plain_to_read(tmp_path: Path) -> None:
     assert path.read_text() == (
         "timestamp,requests\n2025-03-01T00:00:00.5Z,1\n2025-03-01T00:01:00.5Z,\n2025-03-01T00:02:00.5Z,0.1\n"
     )
+
+
+def test_a_csv_states_its_bins_width_beside_its_units(tmp_path: Path) -> None:
+    path = tmp_path / "demand.csv"
+    write_trace(Trace("t", 0.0, 60.0, {"requests": np.array([1.5, NAN])}, False, counted=True), path)
+    assert path.read_text() == "timestamp,requests,bin_seconds\n0,1.5,60\n60,,60\n"
 
 
 def test_chunks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
