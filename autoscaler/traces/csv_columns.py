@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ from autoscaler.traces.columns import (
     parse_number,
     parse_time,
 )
-from autoscaler.traces.source import open_bytes
+from autoscaler.traces.source import is_gzip, open_bytes
 from forecasting.series import FloatArray
 
 # Large enough that a row never exceeds a block, small enough that a block's columns don't matter beside the arrays.
@@ -169,31 +170,42 @@ def _read_by_arrow(
     }[layout.clock]
     times: list[IntArray] = []
     values: dict[str, list[FloatArray]] = {name: [] for name in numbers}
-    with open_bytes(path) as stream:
-        try:
-            batches = pacsv.open_csv(
-                stream,
-                read_options=pacsv.ReadOptions(
-                    column_names=keys, skip_rows=layout.header_lines, block_size=_BLOCK_BYTES
-                ),
-                parse_options=pacsv.ParseOptions(newlines_in_values=True),
-                convert_options=pacsv.ConvertOptions(
-                    column_types={time_key: time_type} | dict.fromkeys(number_keys.values(), pa.float64()),
-                    include_columns=list(dict.fromkeys([time_key, *number_keys.values()])),
-                    null_values=["", "nan", "NaN", "NAN", "null", "Null", "NULL"],
-                ),
-            )
-            for batch in batches:
-                time_ns = _time_ns(batch.column(time_key), layout.clock)
-                columns = {name: _numbers(batch.column(key)) for name, key in number_keys.items()}
-                if time_ns is None or any((c < 0).any() or (c > NUMBER_MAX).any() for c in columns.values()):
-                    return None
-                times.append(time_ns)
-                for name, column in columns.items():
-                    values[name].append(column)
-        except pa.ArrowInvalid:
-            return None
+    try:
+        batches = pacsv.open_csv(
+            _arrow_stream(path),
+            read_options=pacsv.ReadOptions(column_names=keys, skip_rows=layout.header_lines, block_size=_BLOCK_BYTES),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types={time_key: time_type} | dict.fromkeys(number_keys.values(), pa.float64()),
+                include_columns=list(dict.fromkeys([time_key, *number_keys.values()])),
+                null_values=["", "nan", "NaN", "NAN", "null", "Null", "NULL"],
+            ),
+        )
+        for batch in batches:
+            time_ns = _time_ns(batch.column(time_key), layout.clock)
+            columns = {name: _numbers(batch.column(key)) for name, key in number_keys.items()}
+            if time_ns is None or any((c < 0).any() or (c > NUMBER_MAX).any() for c in columns.values()):
+                return None
+            times.append(time_ns)
+            for name, column in columns.items():
+                values[name].append(column)
+    except (pa.ArrowInvalid, OSError):
+        return None
     return np.concatenate(times), {name: np.concatenate(parts) for name, parts in values.items()}
+
+
+def _arrow_stream(path: Path) -> Any:
+    """The file's bytes, read by Arrow itself.
+
+    A thread of Arrow reads ahead of the batches that are taken. Through a file of Python's it would need the
+    interpreter: where a bad cell ends the command early, that aborted the process ('terminate called without an active
+    exception') after its line had been printed.
+    """
+    import pyarrow as pa
+
+    # As bytes: Arrow encodes a name itself, and can't where the name is no UTF-8.
+    file = pa.OSFile(os.fsencode(path))
+    return pa.CompressedInputStream(file, "gzip") if is_gzip(path) else file
 
 
 def _time_ns(column: Any, clock: Clock) -> IntArray | None:

@@ -88,6 +88,12 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         raise UsageError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether the file is compressed, by its first bytes."""
+    with path.open("rb") as raw:
+        return raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
 def trace_name(path: Path) -> str:
     """The file's name without its suffixes `.csv`, `.csv.gz`, `.parquet`, `.jsonl`."""
     return Path(path.name.removesuffix(".gz")).stem

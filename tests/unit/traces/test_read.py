@@ -193,6 +193,8 @@ def test_an_ordinary_file_takes_the_fast_reader(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(csv_columns, "_read_by_row", None)
     assert len(trace_of(tmp_path, "timestamp,requests\n2025-03-01T00:00:00Z,1\n2025-03-01T00:01:00Z,\n")) == 2
     assert len(trace_of(tmp_path, "timestamp,requests\n0,1\n60,nan\n")) == 2
+    assert len(trace_of(tmp_path, gzip.compress(b"timestamp,requests\n0,1\n60,nan\n"))) == 2
+    assert len(trace_of(tmp_path, "timestamp,requests\n0,1\n60,nan\n", name="no UTF-8 \udce9.csv")) == 2
 
 
 def test_cells() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -238,3 +240,41 @@ def test_a_csv_called_parquet_is_told_so(tmp_path: Path) -> None:
     path = tmp_path / "demand.parquet"
     path.write_bytes(csv_of(*GOOD))
     assert "is not a Parquet file" in problem_of(path)
+
+
+def test_a_bad_cell_early_in_a_slow_file_ends_the_process_in_order(tmp_path: Path) -> None:
+    """Arrow reads ahead in a thread: one that was in Python while the interpreter ended aborted the process."""
+    path = tmp_path / "demand.csv"
+    path.write_text("timestamp,requests\n0,-1\n" + "".join(f"{60 * i},{i % 7}\n" for i in range(1, 5000)))
+    program = f"""
+import threading, time
+from contextlib import contextmanager
+from pathlib import Path
+from autoscaler.traces import csv_columns
+
+class Slow:
+    def __init__(self, stream):
+        self.stream = stream
+
+    def read(self, size=-1):
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.3)
+        return self.stream.read(size)
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+opened = csv_columns.open_bytes
+
+@contextmanager
+def slowly(path):
+    with opened(path) as stream:
+        yield Slow(stream)
+
+csv_columns.open_bytes = slowly
+csv_columns._BLOCK_BYTES = 4096
+csv_columns.read_csv_columns(Path({str(path)!r}), "timestamp", ["requests"])
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "line 2, column 'requests': '-1' is negative" in ended.stderr
+    assert (ended.returncode, "Fatal Python error" in ended.stderr, "terminate" in ended.stderr) == (1, False, False)
