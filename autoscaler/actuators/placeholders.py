@@ -5,11 +5,19 @@ The count is read and written once per decision, not watched: that needs no righ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from autoscaler.actuators.outcome import REVERTED_S_MAX, WRITE_PERIOD_S, Action, ActuatorMemory, Entry, Outcome
+from autoscaler.actuators.outcome import (
+    REVERTED_S_MAX,
+    WRITE_PERIOD_S,
+    Action,
+    ActuatorMemory,
+    Entry,
+    Outcome,
+    outcome_of,
+)
 from autoscaler.api.node_head_start import PlaceholderKind
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.kube.client import Kube
@@ -57,15 +65,42 @@ def set_placeholders(
     try:
         outcome = _set(kube, autoscaler, placeholders, held=held, now_s=now_s, entry=entry)
     except (KubeError, *MALFORMED) as problem:
-        if isinstance(problem, KubeError) and problem.kind is KubeFailure.NOT_FOUND:
-            message = f"{problem}; create {placeholders_name(autoscaler)}, or correct nodeHeadStart.placeholders"
-            return Outcome(Action.REFUSED, NOT_FOUND, message)
-        if isinstance(problem, KubeError) and problem.kind is KubeFailure.FORBIDDEN:
-            return Outcome(Action.REFUSED, FORBIDDEN, str(problem))
-        return entry.failed(problem, now_s)
+        return _refused(autoscaler, problem) or entry.failed(problem, now_s)
     if outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()
     return outcome
+
+
+def take_away_placeholders(kube: Kube, autoscaler: PredictiveAutoscaler, written: Collection[int]) -> Outcome:
+    """Order 0 of the placeholders that nobody asks for any more. Never raises.
+
+    Args:
+        kube: the API.
+        autoscaler: the object as it was when it asked for them.
+        written: numbers that Headstart has ordered lately: another one is somebody else's, and stays.
+    """
+    name = placeholders_name(autoscaler)
+    try:
+        standing = _standing(kube, autoscaler)
+        before = standing.replicas
+        if not before or before not in written:
+            message = f"{name} keeps the replicas that are ordered, {_shown(before)}"
+            return Outcome(Action.NONE, "NothingToTakeAway", message, before, before)
+        standing.order(0)
+    except (KubeError, *MALFORMED) as problem:
+        return _refused(autoscaler, problem) or outcome_of(problem)
+    message = f"{name}: replicas {before} -> 0, for nobody asks for them any more"
+    return Outcome(Action.PATCHED, "PlaceholdersTakenAway", message, before, 0)
+
+
+def _refused(autoscaler: PredictiveAutoscaler, problem: Exception) -> Outcome | None:
+    """The outcome of what a user has to mend; None for any other error."""
+    if not isinstance(problem, KubeError):
+        return None
+    if problem.kind is KubeFailure.NOT_FOUND:
+        message = f"{problem}; create {placeholders_name(autoscaler)}, or correct nodeHeadStart.placeholders"
+        return Outcome(Action.REFUSED, NOT_FOUND, message)
+    return Outcome(Action.REFUSED, FORBIDDEN, str(problem)) if problem.kind is KubeFailure.FORBIDDEN else None
 
 
 def placeholders_name(autoscaler: PredictiveAutoscaler) -> str:

@@ -30,7 +30,8 @@ class PlaceholdersRef(Model):
     )
     name: PlaceholderName = Field(
         description="Its name. Its pods have the node selector, tolerations and resource requests of one replica."
-        " Headstart writes its spec.replicas and nothing else, in the modes Floor and Scale."
+        " Headstart writes its spec.replicas and nothing else, in the modes Floor and Scale: 0 once they aren't asked"
+        " for any more."
     )
     max_replicas: int = Field(ge=1, le=100_000, description="Most placeholders: what they hold is paid for.")
 

@@ -178,14 +178,18 @@ class Controller:
 
     def _take_in_objects(self) -> None:
         seen: dict[ObjectKey, PredictiveAutoscaler] = {key_of(one): one for one in self._cluster.objects()}
-        gone = [self._workloads.pop(key).autoscaler for key in self._workloads.keys() - seen.keys()]
+        gone = [self._workloads.pop(key) for key in self._workloads.keys() - seen.keys()]
         if self._led:
+            for one in gone:
+                self._placing.leave(one.autoscaler, one)
             # One from the API was let go by its finalizer; one from a file just isn't there any more.
-            floors = [one for one in gone if one.spec.mode is Mode.FLOOR]
+            floors = [one.autoscaler for one in gone if one.autoscaler.spec.mode is Mode.FLOOR]
             self._sweep_due |= not self._writing.put_back(floors, allowed=self._elector.is_leader)
         for key, autoscaler in seen.items():
             workload = self._workloads.get(key)
             if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
+                if workload is not None and self._led:
+                    self._placing.leave(workload.autoscaler, workload)
                 self._add(autoscaler)
             elif workload.seen is not autoscaler:
                 self._take_in_edit(workload, autoscaler)
@@ -201,7 +205,7 @@ class Controller:
 
     def _take_in_edit(self, workload: Workload, autoscaler: PredictiveAutoscaler) -> None:
         """A new spec takes effect now, unless it can't be served; a status is our own, or the leader's."""
-        before = workload.autoscaler.spec
+        was, before = workload.autoscaler, workload.autoscaler.spec
         workload.seen = workload.autoscaler = autoscaler
         if not self._led:
             follow(workload, autoscaler.status)
@@ -216,6 +220,8 @@ class Controller:
         workload.queries, workload.outcome = queries, None
         if autoscaler.spec.scale_target_ref != before.scale_target_ref:
             workload.forget_target()
+        if self._led:
+            self._placing.leave(was, workload)
         if autoscaler.spec.node_head_start != before.node_head_start:
             workload.forget_placeholders()
         workload.retry_s = -math.inf

@@ -8,7 +8,7 @@ from typing import Any
 from autoscaler.actuators import restore as restoring
 from autoscaler.actuators.apply import apply
 from autoscaler.actuators.outcome import ActuatorMemory, Outcome, outcome_of
-from autoscaler.actuators.placeholders import set_placeholders
+from autoscaler.actuators.placeholders import set_placeholders, take_away_placeholders
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import API_VERSION, KIND, PredictiveAutoscaler
@@ -41,6 +41,11 @@ class KubeActuator:
         """See ports.Actuator."""
         memory = self._placeholder_memory
         return set_placeholders(self._kube, autoscaler, placeholders, held=held, now_s=now_s, memory=memory)
+
+    def take_away(self, autoscaler: PredictiveAutoscaler, written: Collection[int]) -> Outcome:
+        """See ports.Actuator."""
+        self._placeholder_memory.forget(autoscaler)
+        return take_away_placeholders(self._kube, autoscaler, written)
 
     def held(self) -> Collection[Held] | None:
         """See ports.Actuator."""

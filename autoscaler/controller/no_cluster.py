@@ -45,6 +45,10 @@ class NoCluster:
         """Nothing."""
         return _NOTHING
 
+    def take_away(self, autoscaler: PredictiveAutoscaler, written: Collection[int]) -> Outcome:
+        """Nothing."""
+        return _NOTHING
+
     def held(self) -> Collection[Held]:
         """None."""
         return ()

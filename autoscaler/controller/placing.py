@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from autoscaler.actuators.outcome import UNANSWERED, Action, Outcome
 from autoscaler.actuators.placeholders import SHARED, placeholders_name
-from autoscaler.api.v1alpha1 import Mode
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.ports import Actuator, Elector
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
@@ -23,6 +23,14 @@ class Placing:
         self._actuator = actuator
         self._elector = elector
         self._writing = writing
+        # Placeholders that nobody may ask for any more -> the object that did, and what was ordered for it.
+        self._left: dict[str, tuple[PredictiveAutoscaler, frozenset[int]]] = {}
+
+    def leave(self, autoscaler: PredictiveAutoscaler, workload: Workload) -> None:
+        """The object was so, and is edited or gone: what it asked for goes, unless it is still asked for."""
+        written = workload.placeholders_written()
+        if autoscaler.spec.node_head_start is not None and autoscaler.spec.mode is not Mode.SHADOW and written:
+            self._left[placeholders_name(autoscaler)] = (autoscaler, written)
 
     def place(
         self, workloads: Mapping[ObjectKey, Workload], fresh: Collection[ObjectKey], now_s: float, *, leads: bool
@@ -30,10 +38,12 @@ class Placing:
         """Write the placeholders just decided, for the objects in `fresh`, and try again what wasn't done before."""
         asking = [workload for workload in workloads.values() if _asks(workload)]
         if not leads:
+            self._left.clear()
             for workload in asking:
                 workload.placed = NOT_LEADING
             return
         users = _users(workloads.values())
+        self._take_away(users)
         busy = [workload for workload in asking if workload.key in fresh or _is_open(workload, now_s)]
 
         def carry_out(workload: Workload) -> Outcome:
@@ -46,6 +56,22 @@ class Placing:
             self._take_in(workload, outcome)
             if outcome.action is Action.PATCHED and workload.key not in fresh:
                 self._writing.tell_later(workload, outcome, now_s, placeholders=True)
+
+    def _take_away(self, users: Collection[str]) -> None:
+        """Take away what nobody asks for any more: it would hold GPUs for nothing. What fails is tried again."""
+        self._left = {name: left for name, left in self._left.items() if name not in users}
+
+        def take(left: tuple[PredictiveAutoscaler, frozenset[int]]) -> Outcome:
+            return self._actuator.take_away(*left) if self._elector.is_leader() else NOT_LEADING
+
+        outcomes = self._writing.all(take, list(self._left.values()))
+        for (name, (autoscaler, _)), outcome in zip(list(self._left.items()), outcomes, strict=True):
+            if outcome.undone:
+                self._writing.log(outcome)
+                continue
+            if outcome.action is Action.PATCHED:
+                self._writing.tell(autoscaler, warning=False, reason=outcome.reason, message=outcome.message)
+            del self._left[name]
 
     def _carry_out(self, workload: Workload, users: Mapping[str, list[str]], now_s: float) -> Outcome:
         if not self._elector.is_leader():

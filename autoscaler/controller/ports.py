@@ -61,6 +61,10 @@ class Actuator(Protocol):
         """Have so many placeholders keep nodes warm, at least so many where `held`; the object asks for some."""
         ...
 
+    def take_away(self, autoscaler: PredictiveAutoscaler, written: Collection[int]) -> Outcome:
+        """Have no placeholders where nobody asks for them any more, unless others stand than were `written`."""
+        ...
+
     def held(self) -> Collection[Held] | None:
         """The bounds that objects hold now, for whoever restores many; None where that can't be looked up."""
         ...

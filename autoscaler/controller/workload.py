@@ -229,6 +229,15 @@ class Workload:
         stored = self.status.placeholder_replicas if self.status is not None else None
         return stored or 0
 
+    def placeholders_written(self) -> frozenset[int]:
+        """Numbers of placeholders that Headstart has ordered lately, as far as it is known; none where it can't."""
+        if self.unplaced:
+            return frozenset()
+        decided = self.placeholders.desired if self.placeholders is not None else None
+        stored = self.status.placeholder_replicas if self.status is not None else None
+        stood = (self.placed.before, self.placed.after, self.placed.maybe) if self.placed is not None else ()
+        return frozenset(count for count in (decided, stored, *stood) if count)
+
     def forget_placeholders(self) -> None:
         """Others are asked for from now on, or none."""
         self.placeholders, self.placed, self.unplaced = None, None, False

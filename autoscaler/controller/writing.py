@@ -113,7 +113,7 @@ class Writing:
         """Put back the bounds under floors, each if that is still `allowed` then; whether none is left to be tried."""
         outcomes = self.all(lambda one: self._actuator.restore(one, held) if allowed() else NOT_LEADING, floors)
         for outcome in outcomes:
-            self._teller.put_back(outcome)
+            self.log(outcome)
         return not any(outcome.undone for outcome in outcomes)
 
     def store_status(self, workloads: Collection[Workload], now_s: float, *, leads: bool) -> None:
@@ -154,6 +154,10 @@ class Writing:
                 self.tell(about, warning=True, reason="InvalidSpec", message=workload.problem)
             if workload.metrics_reason:
                 self.tell(about, warning=True, reason=workload.metrics_reason, message=workload.metrics_message)
+
+    def log(self, outcome: Outcome) -> None:
+        """Log what became of something that no object holds any more."""
+        self._teller.put_back(outcome)
 
     def failed(self, reason: str) -> None:
         """Count one write that failed."""

@@ -168,6 +168,10 @@ class _ActuatorWithGuests:
         """The cluster's: a trigger describes none."""
         return self._inner.place(autoscaler, placeholders, held=held, now_s=now_s)
 
+    def take_away(self, autoscaler: PredictiveAutoscaler, written: Collection[int]) -> Outcome:
+        """The cluster's."""
+        return self._inner.take_away(autoscaler, written)
+
     def held(self) -> Collection[Held] | None:
         """The cluster's."""
         return self._inner.held()

@@ -160,6 +160,15 @@ def test_placeholders_are_ordered_one_node_ahead_and_make_room_for_replicas(
     wait_until(lambda: warm.replicas() == 0, timeout_s=60, what="placeholders to make room")
     wait_until(lambda: live.status("chat")["placeholderReplicas"] == 0, timeout_s=30, what="the status to say so")
     assert len(live.events("chat", "PlaceholdersSet")) >= 1
+
+    # Room for a second launch, which nobody asks for any more.
+    due_s = time.time() + NODE_S + LOAD_S + 8
+    event |= {"at": datetime.fromtimestamp(due_s, UTC).isoformat(timespec="seconds"), "atLeast": 2 * AT_LEAST}
+    edit(api, live.namespace, "chat", {"schedule": [event]})
+    wait_until(warm.replicas, timeout_s=60, what="room for the second launch")
+    edit(api, live.namespace, "chat", {"nodeHeadStart": None, "schedule": None})
+    wait_until(lambda: live.events("chat", "PlaceholdersTakenAway"), timeout_s=30, what="placeholders to be taken away")
+    assert warm.replicas() == 0
     assert controller.end() == 0
 
     told = [each for each in controller.decisions() if each.placeholders is not None]

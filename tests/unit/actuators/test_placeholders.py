@@ -10,6 +10,8 @@
 | it changed between reading and writing      | nothing               | Conflict/Conflict               |
 | it, or its kind, doesn't exist              | nothing, no back-off  | Refused/PlaceholdersNotFound    |
 | 403                                         | nothing, no back-off  | Refused/PlaceholdersForbidden   |
+| nobody asks any more, and ours stand        | 0                     | Patched/PlaceholdersTakenAway   |
+| ... others, or none, stand                  | nothing               | None/NothingToTakeAway          |
 | 500, nonsense                               | nothing; back-off     | Failed/..., Waiting/BackingOff  |
 | hang, cut                                   | nothing; back-off     | Waiting/Unanswered, BackingOff  |
 | ... and what was tried stands then          | nothing               | Patched/PlaceholdersSet         |
@@ -25,7 +27,7 @@ from fake_api.server import FakeApi, Kind
 from world import T0_S, short
 
 from autoscaler.actuators.outcome import Action, ActuatorMemory, Outcome
-from autoscaler.actuators.placeholders import set_placeholders
+from autoscaler.actuators.placeholders import set_placeholders, take_away_placeholders
 from autoscaler.kube.client import Kube
 from autoscaler.kube.parse import parse_autoscaler
 
@@ -56,6 +58,9 @@ class Placing:
     def set(self, count: int, *, after_s: float = 60.0, held: bool = False) -> Outcome:
         self.now_s += after_s
         return set_placeholders(self.kube, self.object, count, held=held, now_s=self.now_s, memory=self.memory)
+
+    def take_away(self, *written: int) -> Outcome:
+        return take_away_placeholders(self.kube, self.object, written)
 
     def replicas(self) -> int | None:
         value: int | None = self.api.read(self.plural, "warm")["spec"].get("replicas")
@@ -212,3 +217,38 @@ def test_the_older_version_of_capacity_buffers_will_do(api: FakeApi, kube: Kube)
     outcome = placing.set(2)
     assert outcome.message == "CapacityBuffer team/warm: replicas unset -> 2"
     assert placing.replicas() == 2
+
+
+def test_what_nobody_asks_for_any_more_goes_to_0(placing: Placing) -> None:
+    placing.set(3)
+    outcome = placing.take_away(2, 3)
+    assert short(outcome) == (Action.PATCHED, "PlaceholdersTakenAway")
+    assert outcome.message.endswith("team/warm: replicas 3 -> 0, for nobody asks for them any more")
+    assert placing.replicas() == 0
+    assert short(placing.take_away(2, 3)) == (Action.NONE, "NothingToTakeAway")
+    assert placing.writes() == 2
+
+
+def test_a_number_that_somebody_else_ordered_is_not_taken_away(placing: Placing) -> None:
+    placing.set(3)
+    placing.api.edit(placing.plural, "warm", lambda body: body["spec"].update(replicas=7))
+    assert short(placing.take_away(3)) == (Action.NONE, "NothingToTakeAway")
+    assert placing.replicas() == 7
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ({"status": 404}, (Action.REFUSED, "PlaceholdersNotFound")),
+        ({"status": 403}, (Action.REFUSED, "PlaceholdersForbidden")),
+        ({"status": 409}, (Action.CONFLICT, "Conflict")),
+        ({"status": 500}, (Action.FAILED, "ServerError")),
+        ({"cut": True}, (Action.WAITING, "Unanswered")),
+    ],
+)
+def test_what_is_in_the_way_of_taking_away_is_an_outcome(
+    placing: Placing, fault: dict[str, Any], outcome: tuple[Action, str]
+) -> None:
+    placing.set(3)
+    with placing.api.fault("PATCH", "warm", **fault):
+        assert short(placing.take_away(3)) == outcome

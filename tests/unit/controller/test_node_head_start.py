@@ -34,12 +34,17 @@ class Placeholders:
     def __init__(self) -> None:
         self.counts: list[int] = []
         self.held: list[bool] = []
+        self.taken: list[tuple[str, frozenset[int]]] = []
         self.fault: Outcome | None = None
 
     def place(self, autoscaler, placeholders, *, held, now_s):
         self.counts.append(placeholders)
         self.held.append(held)
         return self.fault or Outcome(Action.PATCHED, "PlaceholdersSet", "set", None, placeholders)
+
+    def take_away(self, autoscaler, written):
+        self.taken.append((autoscaler.spec.node_head_start.placeholders.name, written))
+        return self.fault or Outcome(Action.PATCHED, "PlaceholdersTakenAway", "taken away", 3, 0)
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def run_of(object_of, start_run, head_start):
         stated = {"loadLatency": {"prior": f"{BIN_S:g}s"}, "nodeHeadStart": head_start}
         run = start_run(np.array(demand), object_of(**(stated | spec)), load_s=BIN_S)
         run.placed = Placeholders()
-        run.world.place = run.placed.place
+        run.world.place, run.world.take_away = run.placed.place, run.placed.take_away
         return run
 
     return make
@@ -194,15 +199,52 @@ def test_placeholders_of_two_objects_are_written_by_neither(run_of, object_of, h
     assert condition(run.workload) == ("False", SHARED)
 
 
-def test_taken_out_of_the_object_they_are_left_alone(run_of, object_of):
+@pytest.mark.parametrize(
+    "why", ["nodeHeadStart", "another name", "Shadow", "deleted", "made anew without", "a standby", "put back"]
+)
+def test_what_nobody_asks_for_any_more_is_taken_away_unless_somebody_else_wrote_it(run_of, object_of, head_start, why):
+    run = run_of(DAY * 5)
+    run.tick(144 * 4 + 98)
+    written, stands = len(run.placed.counts), run.placed.counts[-1]
+    assert stands >= 4
+    stated = {"loadLatency": {"prior": f"{BIN_S:g}s"}, "nodeHeadStart": head_start}
+    other = {"nodeHeadStart": head_start | {"placeholders": {"name": "other", "maxReplicas": MOST}}}
+    edits = {"another name": other, "Shadow": {"mode": "Shadow"}, "made anew without": {"nodeHeadStart": None}}
+    run.world.given = object_of(**(stated | edits.get(why, {"nodeHeadStart": None})), uid="2" if "anew" in why else "1")
+    if why == "deleted":
+        run.world.objects = lambda: ()
+    run.world.leads = why != "a standby"
+    run.workload.unplaced = why == "put back"
+    run.tick(5)
+    assert len(run.placed.counts) == written + (5 if why == "another name" else 0)
+    if why in {"a standby", "put back"}:
+        assert run.placed.taken == []
+        return
+    assert [(name, stands in numbers, 0 in numbers) for name, numbers in run.placed.taken] == [("warm", True, False)]
+    assert run.world.told.count("PlaceholdersTakenAway") == 1
+    if why == "nodeHeadStart":
+        assert (run.workload.ahead, condition(run.workload)) == (None, None)
+
+
+def test_what_another_object_asks_for_or_scales_is_not_taken_away(run_of, object_of, head_start):
     run = run_of(DAY)
     run.tick(10)
-    written = len(run.placed.counts)
-    without = object_of(loadLatency={"prior": f"{BIN_S:g}s"})
-    run.world.given = without.model_copy(update={"metadata": without.metadata.model_copy(update={"generation": 2})})
-    run.tick(5)
-    assert len(run.placed.counts) == written
-    assert (run.workload.ahead, condition(run.workload)) == (None, None)
+    run.world.others = [object_of(name="other", uid="2", scaleTargetRef={"name": "warm"})]
+    run.world.given = object_of()
+    run.tick(3)
+    assert run.placed.taken == []
+
+
+def test_what_cannot_be_taken_away_yet_is_tried_again(run_of, object_of):
+    run = run_of(DAY * 5)
+    run.tick(144 * 4 + 98)
+    run.placed.fault = Outcome(Action.FAILED, "Timeout", "no answer")
+    run.world.given = object_of()
+    run.tick(3)
+    run.placed.fault = None
+    run.tick(3)
+    assert len(run.placed.taken) == 4
+    assert sum("no answer" in line for line in run.logged) == 3
 
 
 def test_an_object_that_comes_to_ask_for_them_gets_them(run_of, object_of, head_start):
