@@ -218,6 +218,7 @@ class Controller:
             workload.autoscaler = autoscaler.model_copy(update={"spec": before})
             return
         workload.queries, workload.outcome = queries, None
+        workload.edited = workload.edited or autoscaler.spec != before.model_copy(update={"mode": autoscaler.spec.mode})
         if autoscaler.spec.scale_target_ref != before.scale_target_ref:
             workload.forget_target()
         if self._led:

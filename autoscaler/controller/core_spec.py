@@ -110,6 +110,18 @@ def _surges(spec: Spec) -> tuple[Event, ...]:
     return tuple(event for event in spec.schedule if event.expect > 1.0)
 
 
+def without_new_forecast(current: Spec, wanted: Spec) -> Spec:
+    """What of `wanted` counts at once, on a state that was made for `current`: all but what is forecast anew."""
+    asking = (event for event in wanted.schedule if event.expect == 1.0)
+    return replace(
+        current,
+        objective=wanted.objective,
+        replicas_min=wanted.replicas_min,
+        replicas_max=wanted.replicas_max,
+        schedule=(*_surges(current), *asking),
+    )
+
+
 def forecasts_alike(one: Spec, other: Spec) -> bool:
     """Whether a state made for one spec serves the other; if not, it is forecast from history anew."""
     return (

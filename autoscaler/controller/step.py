@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from autoscaler.controller.bin_data import BinData, saturated_bin
-from autoscaler.controller.core_spec import Plan, ahead_spec, forecasts_alike, learned_spec
+from autoscaler.controller.core_spec import Plan, ahead_spec, forecasts_alike, learned_spec, without_new_forecast
 from autoscaler.controller.fleet import Fleet, fleet_of
 from autoscaler.controller.pull import Pulled
 from autoscaler.controller.workload import Workload
@@ -73,18 +73,18 @@ def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
 
 
 def wants_rebuild(workload: Workload) -> Plan | None:
-    """What is to be planned with, where that needs a forecast from history anew; else it is taken on."""
+    """What is to be planned with, where that needs a forecast from history anew; what doesn't is taken on."""
     plan = _plan(workload)
     alike = forecasts_alike(plan.spec, workload.spec)
-    if alike:
-        workload.spec = plan.spec
+    # A history may take long to read, or can't be: a raised minReplicas doesn't wait for it.
+    workload.spec = plan.spec if alike else without_new_forecast(workload.spec, plan.spec)
     if plan.ahead is None or workload.ahead is None:
         workload.ahead = None
         return None if alike and plan.ahead is None else plan
-    if not forecasts_alike(plan.ahead, workload.ahead.spec):
-        return plan
-    workload.ahead = replace(workload.ahead, spec=plan.ahead)
-    return None if alike else plan
+    ahead_alike = forecasts_alike(plan.ahead, workload.ahead.spec)
+    ahead = plan.ahead if ahead_alike else without_new_forecast(workload.ahead.spec, plan.ahead)
+    workload.ahead = replace(workload.ahead, spec=ahead)
+    return None if alike and ahead_alike else plan
 
 
 def _plan(workload: Workload) -> Plan:

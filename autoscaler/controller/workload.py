@@ -71,6 +71,7 @@ class Workload:
         defects: step of the tick -> what went wrong in it by a defect of Headstart.
         rebuilding: whether a history is on its way.
         history_missing: whether the last one failed or was empty and is to be asked for again, not before `retry_s`.
+        edited: whether the object was edited since the last decision, in more than its mode.
         history_edited: whether what is asked, where, or how far back was edited since the state's history was read.
         loads, capacities, lateness: what was learned, of bins that end up to `taught_s`.
         target: the workload as last read.
@@ -98,6 +99,7 @@ class Workload:
     defects: dict[str, str] = field(default_factory=dict)
     rebuilding: bool = False
     history_missing: bool = False
+    edited: bool = False
     history_edited: bool = False
     retry_s: float = -math.inf
     loads: LoadTimes = field(default_factory=LoadTimes)
@@ -192,7 +194,7 @@ class Workload:
 
     def take(self, decision: Decision) -> None:
         """The newest decision. What is held for lack of data is what HPA has added too, and no floor of ours."""
-        self.decision = decision
+        self.decision, self.edited = decision, False
         if _KNOWS_NOTHING.isdisjoint(decision.reasons):
             self.floor = decision.desired
         elif decision.desired > decision.current:

@@ -84,6 +84,8 @@ class Writing:
         desired = workload.floor if autoscaler.spec.mode is Mode.FLOOR else decision.desired
         if desired is None:
             return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
+        if _decided_for_another(workload, target, desired):
+            others = Outcome(Action.WAITING, "DecidedAnew", "the object was edited since the last decision")
         return (
             others
             or _held_for_queue(workload, decision)
@@ -194,6 +196,16 @@ def _scaled_by_others(
 def needs_telling(outcome: Outcome) -> bool:
     """Whether somebody should look at what is in the way."""
     return outcome.action in {Action.REFUSED, Action.FAILED} or outcome.reason == UNANSWERED
+
+
+def _decided_for_another(workload: Workload, target: Target, desired: int) -> bool:
+    """Whether what would be written was decided for the object as it was before an edit."""
+    spec = workload.autoscaler.spec
+    if not workload.edited or spec.mode is Mode.SHADOW:
+        return False
+    if spec.mode is Mode.FLOOR:
+        return not spec.min_replicas <= desired <= spec.max_replicas
+    return desired != target.replicas
 
 
 def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:

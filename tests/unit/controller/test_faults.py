@@ -95,6 +95,57 @@ def test_bounds_edited_while_a_history_is_read_are_those_of_now(late_run, object
     assert late_run.replicas[-1] == 3
 
 
+@pytest.mark.parametrize(
+    ("edit", "least"),
+    [
+        ({"minReplicas": 40}, 40),
+        ({"schedule": [{"name": "launch", "cron": "* * * * *", "duration": "1h", "atLeast": 40}]}, 40),
+        ({"maxReplicas": 5}, 5),
+    ],
+)
+def test_bounds_count_at_once_beside_an_edit_whose_history_cannot_be_read_yet(late_run, object_of, edit, least):
+    late_run.world.given = object_of(loadLatency=LONGER, **edit)
+    late_run.tick(20)
+    assert late_run.rebuilder.jobs
+    assert set(late_run.replicas[-10:]) == {least}
+    late_run.rebuilder.held = False
+    late_run.tick(20)
+    assert late_run.workload.state.lead_bins == 5
+    assert set(late_run.replicas[-10:]) == {least}
+
+
+@pytest.mark.parametrize(
+    ("edit", "written"),
+    [
+        ({"minReplicas": 29}, 0),
+        ({"objective": {"maxWait": "1s"}}, 0),
+        ({"mode": "Floor", "minReplicas": 29}, 0),
+        ({"mode": "Floor", "minReplicas": 1}, 1),
+        ({}, 1),
+    ],
+)
+def test_what_was_decided_before_an_edit_is_not_written_after_it(start_run, falling, object_of, edit, written):
+    run = start_run(falling)
+    run.tick(60)
+    apply = run.world.apply
+    run.world.apply = lambda *_, **__: Outcome(Action.WAITING, "RollingUpdate", "its rolling update isn't done")
+    for _ in range(20):
+        run.tick(1)
+        if run.workload.decision.desired < run.workload.decision.current:
+            break
+    assert run.workload.decision.desired < 29
+    asked = []
+    run.world.apply = lambda *given, now_s: asked.append(given[-1]) or apply(*given, now_s=now_s)
+    run.world.given = object_of(**edit)
+    run.clock._jumped_s += 15.0
+    run.controller.tick()
+    assert len(asked) == written
+    assert (run.workload.outcome.reason == "DecidedAnew") == (not written)
+    run.tick(1)
+    assert len(asked) == written + 1
+    assert asked[-1] >= edit.get("minReplicas", 0)
+
+
 @pytest.mark.parametrize("edit", [{"history": "48h"}, {"prometheus": {"serverAddress": "http://other:9090"}}])
 def test_where_and_how_far_back_to_look_is_looked_up_anew(late_run, object_of, edit):
     late_run.world.given = object_of(**edit)
