@@ -35,7 +35,7 @@ help:
 	@echo "make benchmark-speed  time the backtest, a decision and forecasts, MSTL beside them (ten minutes)"
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (ten minutes)"
 	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
-	@echo "make benchmark-forecasts  compare forecasts with other libraries' (TRACES=folder; half an hour to hours)"
+	@echo "make benchmark-forecasts  compare forecasts with other libraries', as policies too (TRACES=folder; hours)"
 	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
 	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
 	@echo "make wheel            build dist/*.whl"

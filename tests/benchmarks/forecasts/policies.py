@@ -193,8 +193,9 @@ def _pooled(costs: pd.DataFrame) -> pd.DataFrame:
     keys = ["forecast", "late_budget", "trace"]
     logs = np.log(costs.set_index(keys)["cost"]).unstack("trace")
     logs -= logs.xs(HEADSTART, level="forecast").reindex(logs.index, level="late_budget")
-    means = np.exp(logs.mean(axis=1)).unstack("late_budget").rename(columns=lambda late: f"{late:.0%} late")
-    means["never so seldom late"] = logs.isna().sum(axis=1).groupby("forecast").sum()
+    means = np.exp(logs.mean(axis=1)).unstack("late_budget")[list(LATE_BUDGETS)]
+    means = means.rename(columns=lambda late: f"{late:.0%} late")
+    means["never so seldom late"] = logs.isna().sum(axis=1).groupby("forecast").sum().astype(object)
     return means.reindex(costs["forecast"].unique())
 
 
