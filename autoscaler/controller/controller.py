@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.budgets import Budgets
+from autoscaler.controller.edit import take_edit
 from autoscaler.controller.follow import follow
 from autoscaler.controller.histories import Histories
 from autoscaler.controller.isolation import each
@@ -40,8 +41,6 @@ _HAND_OVER_S = 5.0
 _PAUSES_PER_TICK = 4.0
 # Ticks fall so long after the clock's even times: a bin's last scrape has arrived by then.
 SETTLE_S = 1.0
-# What another history is read for.
-_OF_HISTORY = ("demand", "history", "prometheus")
 
 
 def _resolved(autoscaler: PredictiveAutoscaler) -> tuple[ResolvedQueries | None, str]:
@@ -79,6 +78,8 @@ class Controller:
         self._tick_s = tick_s
         self._settle_s = settle_s
         self._workloads: dict[ObjectKey, Workload] = {}
+        # Objects that a defect kept from being taken in: they hold what they hold.
+        self._unread: set[ObjectKey] = set()
         self._led = False
         # Of the last tick, and of any; the first one is what finds the objects.
         self._settled = self._was_settled = False
@@ -185,16 +186,24 @@ class Controller:
             # One from the API was let go by its finalizer; one from a file just isn't there any more.
             floors = [one.autoscaler for one in gone if one.autoscaler.spec.mode is Mode.FLOOR]
             self._sweep_due |= not self._writing.put_back(floors, allowed=self._elector.is_leader)
+        self._unread.clear()
         for key, autoscaler in seen.items():
-            workload = self._workloads.get(key)
-            if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
-                if workload is not None and self._led:
-                    self._placing.leave(workload.autoscaler, workload)
-                self._add(autoscaler)
-            elif workload.seen is not autoscaler:
-                self._take_in_edit(workload, autoscaler)
+            try:
+                self._take_in(autoscaler, self._workloads.get(key))
+            except Exception:
+                self._unread.add(key)
+                # Its former self stays, if there was one, and the others are looked after.
+                log.exception("%s: a defect of Headstart as the object was read", key)
         # What another leader wrote meanwhile would pass for somebody's edit.
         self._actuator.keep(seen.values() if self._led else ())
+
+    def _take_in(self, autoscaler: PredictiveAutoscaler, workload: Workload | None) -> None:
+        if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
+            if workload is not None and self._led:
+                self._placing.leave(workload.autoscaler, workload)
+            self._add(autoscaler)
+        elif workload.seen is not autoscaler:
+            self._take_in_edit(workload, autoscaler)
 
     def _add(self, autoscaler: PredictiveAutoscaler) -> None:
         queries, problem = _resolved(autoscaler)
@@ -217,17 +226,9 @@ class Controller:
         if queries is None:
             workload.autoscaler = autoscaler.model_copy(update={"spec": before})
             return
-        workload.queries, workload.outcome = queries, None
-        workload.edited = workload.edited or autoscaler.spec != before.model_copy(update={"mode": autoscaler.spec.mode})
-        if autoscaler.spec.scale_target_ref != before.scale_target_ref:
-            workload.forget_target()
         if self._led:
             self._placing.leave(was, workload)
-        if autoscaler.spec.node_head_start != before.node_head_start:
-            workload.forget_placeholders()
-        workload.retry_s = -math.inf
-        if any(getattr(autoscaler.spec, name) != getattr(before, name) for name in _OF_HISTORY):
-            workload.history_missing = workload.history_edited = True
+        take_edit(workload, before, queries)
 
     def _note_problem(self, workload: Workload, problem: str) -> bool:
         """Whether it is a new one."""
@@ -245,7 +246,7 @@ class Controller:
         self._sweep_due = leads and (self._sweep_due or not self._led)
         # An object that isn't listed yet claims its floor none the less.
         if self._sweep_due and self._cluster.synced() and not self._cluster.errors():
-            spared = {f"{namespace}/{name}" for namespace, name in self._cluster.problems()}
+            spared = {f"{namespace}/{name}" for namespace, name in (*self._cluster.problems(), *self._unread)}
             autoscalers = [workload.autoscaler for workload in self._workloads.values()]
             outcomes = self._actuator.sweep(autoscalers, spared)
             for outcome in outcomes:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from autoscaler.controller.core_spec import Plan, forecasts_alike
-from autoscaler.controller.isolation import each
+from autoscaler.controller.isolation import each, note_defect
 from autoscaler.controller.rebuild import Job, Rebuilt, job_for
 from autoscaler.controller.rebuilder import Rebuilder
 from autoscaler.controller.step import wants_rebuild
@@ -40,8 +40,15 @@ class Histories:
     def _join_finished(self, workloads: Mapping[ObjectKey, Workload], now_s: float) -> None:
         for rebuilt in self._rebuilder.finished():
             workload = workloads.get(rebuilt.job.key)
-            if workload is not None:
+            if workload is None:
+                continue
+            try:
                 self._join(workload, rebuilt, now_s)
+            except Exception as problem:
+                # The others came with it, and won't come again.
+                note_defect("join", workload, problem)
+            else:
+                workload.defects.pop("join", None)
 
     def _join(self, workload: Workload, rebuilt: Rebuilt, now_s: float) -> None:
         workload.rebuilding = False

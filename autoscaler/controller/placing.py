@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from autoscaler.actuators.outcome import UNANSWERED, Action, Outcome
 from autoscaler.actuators.placeholders import SHARED, placeholders_name
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
-from autoscaler.controller.isolation import note_defect
+from autoscaler.controller.isolation import each, note_defect
 from autoscaler.controller.ports import Actuator, Elector
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
 from autoscaler.controller.writing import NOT_LEADING, Writing, is_old, needs_telling
@@ -52,10 +52,15 @@ class Placing:
             except Exception as problem:
                 return Outcome(Action.FAILED, "InternalError", note_defect("place", workload, problem))
 
-        for workload, outcome in zip(busy, self._writing.all(carry_out, busy), strict=True):
+        outcomes = {one.key: outcome for one, outcome in zip(busy, self._writing.all(carry_out, busy), strict=True)}
+
+        def take_in(workload: Workload) -> None:
+            outcome = outcomes[workload.key]
             self._take_in(workload, outcome)
             if outcome.action is Action.PATCHED and workload.key not in fresh:
                 self._writing.tell_later(workload, outcome, now_s, placeholders=True)
+
+        each("placed", busy, take_in)
 
     def _take_away(self, users: Collection[str]) -> None:
         """Take away what nobody asks for any more: it would hold GPUs for nothing. What fails is tried again."""

@@ -59,10 +59,15 @@ class Writing:
             except Exception as problem:
                 return Outcome(Action.FAILED, "InternalError", note_defect("write", workload, problem))
 
-        for workload, outcome in zip(busy, self.all(carry_out, busy), strict=True):
+        outcomes = {one.key: outcome for one, outcome in zip(busy, self.all(carry_out, busy), strict=True)}
+
+        def take_in(workload: Workload) -> None:
+            outcome = outcomes[workload.key]
             self._take_in_outcome(workload, outcome)
             if outcome.action is Action.PATCHED and workload.key not in fresh:
                 self.tell_later(workload, outcome, now_s)
+
+        each("outcome", busy, take_in)
 
     def _carry_out(
         self, workload: Workload, scalers: Mapping[TargetKey, list[str]], now_s: float, *, fresh: bool

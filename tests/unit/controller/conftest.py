@@ -74,6 +74,7 @@ class FaultyWorld(SimulatedWorld):
         self.told: list[str] = []  # reasons of Events
         self.restored: list[str] = []
         self.swept: list[list[str]] = []  # names that were said to hold floors, of each sweep
+        self.spared: set[str] = set()
         self.sweep_fails = False
         self.statuses = 0
 
@@ -108,6 +109,7 @@ class FaultyWorld(SimulatedWorld):
 
     def sweep(self, autoscalers, spared):
         self.swept.append([each.metadata.name for each in autoscalers])
+        self.spared = set(spared)
         return [Outcome(Action.FAILED, "Timeout", "no answer")] if self.sweep_fails else []
 
     def write_status(self, autoscaler, status):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.controller import controller as controller_module
 from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.sources.ranges import Failure, RangeAnswer
@@ -392,6 +393,42 @@ def test_a_defect_goes_with_the_step_that_it_was_in(start_run, falling, object_o
     run.world.given = object_of()
     run.tick(2)
     assert ready(run).reason == "Deciding"
+
+
+@pytest.mark.parametrize("step", ["read", "join", "outcome", "placed"])
+def test_a_defect_that_one_object_brings_to_light_stops_no_other(start_run, falling, object_of, monkeypatch, step):
+    run = start_run(falling, object_of(nodeHeadStart=HEAD_START))
+    # The first in each step.
+    bad = object_of(
+        name="bad",
+        uid="2",
+        scaleTargetRef={"name": "bad"},
+        nodeHeadStart={**HEAD_START, "placeholders": {"name": "cold", "maxReplicas": 5}},
+    )
+    objects = run.world.objects
+    run.world.objects = lambda: (bad, *objects())
+    run.broken = True
+    histories, writing, placing = run.controller._histories, run.controller._writing, run.controller._placing
+    where = {
+        "read": (controller_module, "resolve", lambda spec: spec.scale_target_ref.name),
+        "join": (histories, "_join", lambda workload, *_: workload.key.name),
+        "outcome": (writing, "_take_in_outcome", lambda workload, _: workload.key.name),
+        "placed": (placing, "_take_in", lambda workload, _: workload.key.name),
+    }
+    owner, name, name_of = where[step]
+    real = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *given: breaks() if name_of(*given) == "bad" else real(*given))
+    run.tick(20)
+    good = next(each for each in run.controller.workloads if each.key.name == "chat")
+    assert good.state is not None
+    assert good.decision is not None
+    assert good.outcome is not None
+    assert good.placed is not None
+    assert good.status is not None
+    assert not good.defects
+    assert run.replicas[-1] > 0
+    # Nobody's floor is put back for it.
+    assert run.world.spared == ({"llm/bad"} if step == "read" else set())
 
 
 @pytest.mark.parametrize("why", ["a defect", "a sleep"])
