@@ -67,6 +67,8 @@ class Budgets:
                 member.defects.pop("divide", None)
                 if member.key in fresh:
                     divided[member.key] = _given(member, made[member.key], replicas)
+                if not divided.get(member.key):
+                    _cut_open(member, max(replicas, self._held[member.key].ordered))
         return divided
 
     def _divide(self, name: str, members: Sequence[Workload]) -> list[int]:
@@ -135,6 +137,19 @@ def _given(workload: Workload, made: list[Made], replicas: int) -> list[Made]:
         workload.state = state_after(workload.state, decision)
     workload.take(decision)
     return [*made[:-1], replace(newest, decision=decision)]
+
+
+def _cut_open(workload: Workload, most: int) -> None:
+    """Cut what was decided in an earlier tick and isn't ordered yet: its GPUs may be another's from now on."""
+    decision, edited = workload.decision, workload.edited
+    if decision is None or decision.desired <= most:
+        return
+    less = cut(decision, most)
+    if decision.cut_from is not None:
+        # Once more: what was wanted is what the first cut was from.
+        less = replace(less, cut_from=decision.cut_from, reasons=less.reasons[1:])
+    workload.take(less)
+    workload.edited = edited
 
 
 def _note_problem(name: str, gpus: int | None, members: Sequence[Workload], claims: Sequence[Claim]) -> None:

@@ -21,6 +21,7 @@ from autoscaler.core.decision import Reason
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.kube.facts import Unavailable
 from autoscaler.report.explanation import explain
+from autoscaler.sources.ranges import RangeAnswer
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.traces.trace import Trace
@@ -203,6 +204,43 @@ def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of):
         run.tick()
         assert run.world.replicas("a")[0] + run.world.replicas("b")[1] <= 9
     assert run.world.replicas("a")[0] == held
+
+
+def test_an_order_that_waits_loses_its_gpus_to_one_that_comes_first(world_of):
+    run = Run([world_of("a", np.full(BINS, 0.1)), world_of("b", np.full(BINS, 0.1), priority=1)], {"shared": 9})
+    run.controller._tick_s = tick_s = BIN_S / 4
+    rises_s = {"a": 60 * BIN_S + 1, "b": 60 * BIN_S + 2 * tick_s + 1}
+    apply, waits = run.world.apply, []
+
+    def rates_now(requests):
+        answers = {}
+        for request in requests:
+            at_s = request.start_s + request.step_s * np.arange(request.points)
+            rates = np.where(at_s >= rises_s[request.query], 8.0, 0.1)
+            answers[request] = RangeAnswer(np.where(at_s < 0, np.nan, rates))
+        return answers
+
+    def wait(autoscaler, target, desired, *, now_s):
+        if autoscaler.metadata.name == "a" and rises_s["a"] < now_s < rises_s["b"]:
+            waits.append(desired)
+            return Outcome(Action.CONFLICT, "Conflict", "it changed meanwhile")
+        return apply(autoscaler, target, desired, now_s=now_s)
+
+    run.world.fetch, run.world.apply = rates_now, wait
+    for quarter in range(4 * 64):
+        run.clock.wait_until(quarter * tick_s, Event())
+        for world in run.world.worlds.values():
+            world._now_s = quarter * tick_s
+        run.controller.tick()
+        (_, all_a), (_, all_b) = run.world.replicas("a"), run.world.replicas("b")
+        assert all_a + all_b <= 9
+        for workload in run.controller.workloads:
+            reasons = workload.decision.reasons if workload.decision is not None else ()
+            assert reasons.count(Reason.GPU_BUDGET) == (
+                workload.decision is not None and bool(workload.decision.cut_from)
+            )
+    assert max(waits) >= 8
+    assert run.world.replicas("b")[0] >= 8
 
 
 def test_orders_whose_answer_was_lost_take_their_gpus(world_of):
