@@ -66,7 +66,8 @@ class Histories:
         if workload.state is not None and not lapsed and (failed or (alike and rebuilt.adds_nothing)):
             return
         if lapsed:
-            workload.taught_s = -math.inf
+            # Whoever slept is like whoever begins: the queue that it knew is worked off, and another may have grown.
+            workload.taught_s, workload.state = -math.inf, None
         workload.history_edited = failed and workload.history_edited
         workload.go_on_with(rebuilt.job.spec, rebuilt.state, rebuilt.ahead)
         # Bounds and objective are those of now, whatever they were when the job began.

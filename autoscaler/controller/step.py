@@ -20,6 +20,8 @@ from autoscaler.core.spec import Spec
 from autoscaler.kube.facts import Target
 
 DOUBTED = "GpuBusyWithoutDemand"
+# A slow tick may find as many bins over.
+_LATE_BINS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Made:
 def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
     """Decide on each bin that ended, and remember what it taught."""
     made = []
+    lead_bins = workload.state.lead_bins if workload.state is not None else 0
+    if len(pulled.bins) > max(_LATE_BINS, lead_bins):
+        # Longer ago than a load: what served in between, and what was queued, was seen by nobody here.
+        workload.queue_unknown_until_s = pulled.bins[-1].end_s + lead_bins * workload.spec.bin_s
     for data in pulled.bins:
         fleet = _fleet(workload, data.end_s)
         believed = _believed(workload, data, fleet)

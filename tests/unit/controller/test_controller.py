@@ -174,17 +174,21 @@ def test_engine_queries_without_a_value_are_told(start_run, daily, object_of):
 
 
 @pytest.mark.parametrize("mode", ["Scale", "Floor"])
-def test_a_process_that_begins_releases_nothing_for_a_load_since_it_has_not_seen_the_queue_grow(
-    start_run, object_of, mode
-):
+@pytest.mark.parametrize("which", ["begins", "slept", "slept for a shorter time"])
+def test_a_process_that_has_not_seen_the_queue_grow_releases_nothing_for_a_load(start_run, object_of, mode, which):
     demand = np.full(400, 2.0)
     demand[300:304] = 30.0
     run = start_run(demand, object_of(mode=mode))
-    run.tick(306)
+    awake = 270 if "shorter" in which else 150
+    run.tick(awake)
+    slept = run.controller
+    run.restart()
+    run.tick(306 - awake)
     queued = run.workload.decision
     assert queued.backlog_rs > 0
     assert queued.current > 2 * queued.high_at_lead
     run.restart()
+    run.controller = slept if "slept" in which else run.controller
     run.tick(3)
     assert run.replicas[-3:] == [run.replicas[305]] * 3
     assert run.workload.outcome.reason == "QueueUnknown"
