@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from autoscaler.backtest.setting import Setting
     from autoscaler.core.event import Event
     from autoscaler.traces.trace import Trace
+
+# Less of the scored part hardly moves a share of late work or GPU-hours.
+_MISSING_TOLD = 0.1
 
 
 def backtest(
@@ -156,7 +160,7 @@ def backtest(
         interval_s=interval_s,
         warm_nodes=warm_nodes,
     )
-    compared = POLICIES if against is None else tuple(name for name in against if name != "none")
+    compared = POLICIES if against is None else options.policies_against(against)
     if past is not None:
         read = past.read(tuple(capacity_rps), quiet=as_json)
         setting = setting_of(read, scenario)
@@ -196,9 +200,23 @@ def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Con
     from autoscaler.backtest.from_trace import remarks, with_schedule
 
     scheduled = with_schedule(setting, schedule, dated=dated)
-    for remark in remarks(scheduled, interval_given=is_typed(context, "interval_s")):
+    for remark in (*remarks(scheduled, interval_given=is_typed(context, "interval_s")), *_gaps(scheduled)):
         typer.echo(f"warning: {remark}", err=True)
     return scheduled
+
+
+def _gaps(setting: Setting) -> Iterator[str]:
+    """A remark where much of what is scored is not known."""
+    import numpy as np
+
+    from autoscaler.report.words import share
+
+    missing = float(np.isnan(setting.observed_replicas[setting.score_from_bin :]).mean())
+    if missing > _MISSING_TOLD:
+        yield (
+            f"{share(missing)} of the scored bins are missing in {setting.trace_name}; they are filled linearly, and"
+            " what is told of them is a guess"
+        )
 
 
 def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path) -> None:

@@ -252,6 +252,15 @@ def with_nodes(
     return node_and_load(node, load), None if placeholders is None else WarmNodes(node, load, placeholders)
 
 
+def policies_against(names: list[str]) -> tuple[str, ...]:
+    """The policies to compare with; none for 'none'. Raises UsageError where 'none' has company."""
+    if "none" not in names:
+        return tuple(names)
+    if set(names) != {"none"}:
+        raise UsageError("--against: 'none' leaves all others out; give either it or names of policies")
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
     """What the command line says of a replica's work: by `capacity` in the fluid fidelity, by speeds per request."""

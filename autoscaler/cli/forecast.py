@@ -98,6 +98,7 @@ def forecast(
     with progress(f"reading {trace.name}", quiet=as_json):
         whole = read_trace(trace, (unit,))
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))
+    _check_scored(demand, unit, score_from)
     steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
     drawn_step = _steps(drawn, demand.bin_s)
     models = _models(model, demand.bin_s, steps, lead_s=drawn, horizon_s=max(horizons_s))
@@ -114,6 +115,19 @@ def forecast(
         stdout_console().print(_table(report, horizon))
     if png is not None:
         stderr_console().print(f"wrote {png}")
+
+
+def _check_scored(demand: Trace, unit: str, score_from: float) -> None:
+    """Raise UsageError where there is nothing to score against."""
+    import numpy as np
+
+    from autoscaler.errors import UsageError
+
+    if np.isnan(demand.demand[unit][round(score_from * len(demand)) :]).all():
+        raise UsageError(
+            f"--score-from: all bins that are scored of {demand.name} are missing; score from earlier, or use more"
+            " --days"
+        )
 
 
 def _horizons_s(text: str) -> list[float]:
@@ -187,7 +201,8 @@ def _table(report: AccuracyReport, horizon: int) -> Table:
     best = report.best_at(horizon)
     for index, (name, row) in enumerate(rows):
         against = NOTHING if name == _REFERENCE else _against(row)
-        cells = [name, share(row.wape), against, f"{row.mae:,.4g}", f"{row.pinball:,.4g}"]
+        errors = (f"{error:,.4g}" if math.isfinite(error) else NOTHING for error in (row.mae, row.pinball))
+        cells = [name, share(row.wape), against, *errors]
         cells += [share(row.coverage[interval]) if interval in row.coverage else NOTHING for interval in intervals]
         table.add_row(*cells, style="bold" if index == best else "")
     return table

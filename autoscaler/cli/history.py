@@ -147,6 +147,8 @@ def history(
     if not query:
         raise UsageError("--query: is missing; give PromQL for work per second, such as sum(rate(requests_total[1m]))")
     queries = options.queries_by_unit(query, unit)
+    if end_s is not None and end_s > time.time() + bin_s:
+        raise UsageError("--end: lies in the future; leave it out to end with now")
     connection = options.connection_to(
         prometheus,
         timeout_s=prometheus_timeout,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoscaler.sources.connection import Connection
 
 PANEL = "Prometheus"
+_TAKEN_COLUMNS = {"timestamp": "the column of times", "bin_seconds": "the column of the bins' width"}
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_DAYS = 14.0
 DEFAULT_BIN_S = 60.0
@@ -64,8 +65,10 @@ def queries_by_unit(queries: list[Query], unit: str) -> dict[str, str]:
         name = unit if query.unit is None else query.unit
         if name in by_unit:
             raise UsageError(f"--query: {name} has two queries; write those of other units as UNIT=QUERY")
-        if name == "timestamp":
-            raise UsageError("--unit: a unit must not be called 'timestamp', which is the column of times")
+        if not name.strip():
+            raise UsageError("--unit: is empty; give the name of the column, such as requests")
+        if name in _TAKEN_COLUMNS:
+            raise UsageError(f"--unit: a unit must not be called '{name}', which is {_TAKEN_COLUMNS[name]}")
         by_unit[name] = query.promql
     return by_unit
 

@@ -15,7 +15,11 @@ def is_yaml(path: Path) -> bool:
     """Whether a path is to be read as objects: a YAML file, or a folder."""
     from autoscaler.api.yaml_file import SUFFIXES
 
-    return path.suffix in SUFFIXES or path.is_dir()
+    try:
+        return path.suffix in SUFFIXES or path.is_dir()
+    except OSError:
+        # A folder above may not be looked into, or the name is too long: who reads the file says so.
+        return False
 
 
 def object_facts(path: Path) -> Iterator[dict[str, Any]]:

@@ -159,14 +159,26 @@ def check_names(path: Path, place: str, names: Sequence[str], time: str, numbers
     for wanted in (time, *numbers):
         count = names.count(wanted)
         if count == 0:
-            separator = next((s for s in (";", "\t") if len(names) == 1 and s in names[0]), None)
-            advice = f"; separate columns by ',' instead of {separator!r}" if separator else ""
-            # Bytes that are no UTF-8 are read as halves of surrogate pairs.
-            if any("\udc80" <= character <= "\udcff" for character in "".join(names)):
-                advice += "; save the file as UTF-8"
-            raise UsageError(f"{path}: {place} names no column '{wanted}'; there are: {listed}{advice}")
+            raise UsageError(f"{path}: {place} names no column '{wanted}'; there are: {listed}{_advice(names, wanted)}")
         if count > 1:
             raise UsageError(f"{path}: {place} names column '{wanted}' {count} times; keep one of them")
+
+
+def _advice(names: Sequence[str], wanted: str) -> str:
+    """What to do about a column that is absent from `names`, where that can be told."""
+    advice = ""
+    separator = next((s for s in (";", "\t") if len(names) == 1 and s in names[0]), None)
+    alike = next((name for name in names if name.strip().lower() == wanted.strip().lower()), None)
+    if separator:
+        advice = f"; separate columns by ',' instead of {separator!r}"
+    elif alike is not None:
+        advice = f"; write {shown(alike)} as {shown(wanted)}"
+    elif names and (names[0].startswith("#") or _NUMBER.fullmatch(names[0]) or _DATE.fullmatch(names[0])):
+        advice = "; the first line must name the columns"
+    # Bytes that are no UTF-8 are read as halves of surrogate pairs.
+    if any("\udc80" <= character <= "\udcff" for character in "".join(names)):
+        advice += "; save the file as UTF-8"
+    return advice
 
 
 def listed_names(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from autoscaler.errors import UsageError
 from autoscaler.traces.columns import (
+    NUMBER_MAX,
     CellError,
     Clock,
     Columns,
@@ -118,7 +119,7 @@ def rebin(trace: Trace, bin_s: float) -> Trace:
             f"{trace.name}: lasts {trace.duration_s:g} s, less than 2 bins of {bin_s:g} s; take narrower bins"
         )
     demand = {unit: values[: bins * factor].reshape(bins, factor).sum(axis=1) for unit, values in trace.demand.items()}
-    return Trace(trace.name, trace.start_s, bin_s, demand, trace.dated)
+    return Trace(trace.name, trace.start_s, bin_s, demand, trace.dated, trace.counted)
 
 
 def _reader(name: str) -> Callable[[Path], RequestLog]:
@@ -137,6 +138,8 @@ def _read_burstgpt(path: Path) -> RequestLog:
 
 def _read_table(path: Path, names: tuple[str, str, str]) -> RequestLog:
     time, prompt, output = names
+    if sniff(path) is Content.JSON:
+        raise UsageError(f"{path}: is JSON lines, not a table of {', '.join(names)}; try the format 'auto'")
     return log_of(read_columns(path, time, (prompt, output)), prompt, output)
 
 
@@ -181,7 +184,7 @@ def _json_row(path: Path, line: int, text: bytes) -> Mapping[str, Any]:
 
 def _json_number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise CellError(f"{shown(json.dumps(value))} is not a number")
+        raise CellError(f"{shown(json.dumps(value))} is not a number; allowed are numbers from 0 to {NUMBER_MAX:g}")
     check_number(value, str(value))
     return float(value)
 

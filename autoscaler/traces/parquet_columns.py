@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from autoscaler.traces.columns import (
 from forecasting.series import FloatArray
 
 _BATCH_ROWS = 1 << 18
+_TICKS_PER_S = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def parquet_column_names(path: Path) -> list[str]:
@@ -63,8 +65,9 @@ def _open(path: Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        # Without a buffer of a whole row group, whose size is the writer's choice.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        # Without a buffer of a whole row group, whose size is the writer's choice. The name as bytes, since Arrow can't
+        # encode one that is no UTF-8.
+        with pq.ParquetFile(pa.OSFile(os.fsencode(path)), pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
@@ -94,7 +97,7 @@ class _Reader:
     def add(self, batch: Any) -> None:
         self._times.append(self._read_times(batch.column(self._time)))
         for name, parts in self._numbers.items():
-            values = np.array(batch.column(name).cast("float64").to_numpy(zero_copy_only=False), dtype=np.float64)
+            values = _floats(batch.column(name))
             bad = np.flatnonzero((values < 0) | (values > NUMBER_MAX))
             if len(bad):
                 self._check(int(bad[0]), name, check_number, float(values[bad[0]]), str(values[bad[0]]))
@@ -123,17 +126,31 @@ class _Reader:
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return self._read_text_times(column)
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            self._clock = Clock.OFFSET if getattr(kind, "tz", None) else Clock.NAIVE
-            nanoseconds: IntArray = column.cast(pa.timestamp("ns", getattr(kind, "tz", None))).cast("int64").to_numpy()
-            return nanoseconds
+            return self._read_dates(column)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             self._clock = Clock.SECONDS
-            seconds: FloatArray = np.array(column.cast("float64").to_numpy(zero_copy_only=False))
+            seconds = _floats(column)
             bad = np.flatnonzero(~(np.abs(seconds) < SECONDS_LIMIT))
             if len(bad):
                 self._check(int(bad[0]), self._time, seconds_to_ns, float(seconds[bad[0]]))
             return np.rint(seconds * NS_PER_S).astype(np.int64)
         raise UsageError(f"{self._path}: column '{self._time}' holds {kind}; {TIME_ALLOWED}")
+
+    def _read_dates(self, column: Any) -> IntArray:
+        import pyarrow as pa
+
+        zone = getattr(column.type, "tz", None)
+        self._clock = Clock.OFFSET if zone else Clock.NAIVE
+        if pa.types.is_date(column.type):
+            column = column.cast(pa.timestamp("ms"))
+        # In the file's own unit, which reaches further than nanoseconds.
+        ticks, ticks_per_s = column.cast("int64").to_numpy(), _TICKS_PER_S[column.type.unit]
+        seconds = ticks / ticks_per_s
+        bad = np.flatnonzero(~(np.abs(seconds) < SECONDS_LIMIT))
+        if len(bad):
+            self._check(int(bad[0]), self._time, seconds_to_ns, float(seconds[bad[0]]))
+        nanoseconds: IntArray = column.cast(pa.timestamp("ns", zone)).cast("int64").to_numpy()
+        return nanoseconds
 
     def _read_text_times(self, column: Any) -> IntArray:
         times = np.empty(len(column), dtype=np.int64)
@@ -142,3 +159,8 @@ class _Reader:
             self._clock = self._clock or clock
             self._check(row, self._time, check_clock, clock, self._clock, text)
         return times
+
+
+def _floats(column: Any) -> FloatArray:
+    """A column of numbers as an array; null becomes NaN. Whole numbers beyond 2^53 are rounded, not refused here."""
+    return np.array(column.cast("float64", safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)

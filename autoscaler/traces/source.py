@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import re
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 # Enough to see what a file is; a CSV's header and first rows fit in it.
 _SNIFFED_BYTES = 4096
+_WANTED = "give a CSV or Parquet file with a 'timestamp' column"
+# As a path writes it: of 'http://' one slash is left.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]+:/")
 
 
 class Content(Enum):
@@ -32,33 +37,42 @@ def sniff(path: Path) -> Content:
     Raises:
         UsageError: it is missing, a directory, empty, or holds no trace (HTML, an archive, other binary data).
     """
-    if not path.exists():
-        raise UsageError(f"{path}: no such file; give a CSV or Parquet file with a 'timestamp' column")
-    if not path.is_file():
-        kind = "a directory" if path.is_dir() else "not a regular file"
-        raise UsageError(f"{path}: is {kind}; give a CSV or Parquet file with a 'timestamp' column")
+    _check_is_file(path)
     with open_bytes(path) as stream:
         head = stream.read(_SNIFFED_BYTES)
     if head.startswith(_PARQUET_MAGIC):
         return Content.PARQUET
     if not head.strip():
-        raise UsageError(f"{path}: is empty; give a CSV or Parquet file with a 'timestamp' column")
+        raise UsageError(f"{path}: is empty; {_WANTED}")
     if path.suffix == ".parquet":
         raise UsageError(f"{path}: is not a Parquet file (it does not start with 'PAR1'); rename it if it is a CSV")
     return _text_content(path, head)
 
 
+def _check_is_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if _ADDRESS.match(str(path)):
+            raise UsageError(f"{path}: is an address, and only files are read; download it and give the file") from None
+        raise UsageError(f"{path}: no such file; {_WANTED}") from None
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+        raise UsageError(f"{path}: is {kind}; {_WANTED}")
+
+
 def _text_content(path: Path, head: bytes) -> Content:
-    wanted = "give a CSV or Parquet file with a 'timestamp' column"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UsageError(f"{path}: is UTF-16 text; save it as UTF-8")
     if head.startswith(b"PK\x03\x04"):
         raise UsageError(f"{path}: is a zip archive or a spreadsheet; export it as CSV")
     if b"\0" in head:
-        raise UsageError(f"{path}: is binary data, not CSV or Parquet; {wanted}")
+        raise UsageError(f"{path}: is binary data, not CSV or Parquet; {_WANTED}")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
-        raise UsageError(f"{path}: is HTML or XML, perhaps the page around a download; {wanted}")
+        raise UsageError(f"{path}: is HTML or XML, perhaps the page around a download; {_WANTED}")
     return Content.JSON if text.startswith((b"{", b"[")) else Content.CSV
 
 

@@ -20,15 +20,22 @@ NumberArray = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 # Rows that are text at one time: some megabytes, whatever the length of the trace.
 _CHUNK_ROWS = 1 << 16
+# Where rows are read back, the width of a bin is the difference of two rows' times.
+_BINS_MIN = 2
 
 
 def write_trace(trace: Trace, path: Path | str) -> None:
     """Write `trace` to `path`: Parquet for the suffix `.parquet`, else CSV (`.csv`, `.csv.gz` or no suffix).
 
     Raises:
-        UsageError: the suffix is another, the directory can't be written to, or the trace's start or bin width is not a
-            whole number of microseconds, which the file's times are.
+        UsageError: the suffix is another, the directory can't be written to, the trace's start or bin width is not a
+            whole number of microseconds, which the file's times are, or it has one bin only.
     """
+    if len(trace) < _BINS_MIN:
+        raise UsageError(
+            f"{path}: would hold 1 bin of {trace.bin_s:g} s, and its width is read off the next one; take narrower bins"
+            " or a longer time"
+        )
     start_us, bin_us = (_whole_us(Path(path), name, getattr(trace, name)) for name in ("start_s", "bin_s"))
     time_ns = (start_us + bin_us * np.arange(len(trace), dtype=np.int64)) * 1000
     stated = {BIN_SECONDS: np.full(len(trace), trace.bin_s)} if trace.counted else {}

@@ -160,6 +160,21 @@ def test_the_help_lists_every_command() -> None:
         assert f"\n  {name} " in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "see"),
+    [
+        (["validat"], "headstart --help"),
+        (["validate", "--uni", "x", "t.csv"], "headstart validate --help"),
+        (["trace", "describe", "t.csv", "u.csv"], "headstart trace describe --help"),
+    ],
+)
+def test_a_mistyped_command_line_names_the_help_that_tells_more(
+    arguments: list[str], see: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.run(arguments) == 2
+    assert capsys.readouterr().err.endswith(f"; see {see}\n")
+
+
 def test_an_unknown_command_exits_with_2_and_one_line() -> None:
     shown = headstart("backtset")
     assert (shown.returncode, shown.stdout) == (2, "")

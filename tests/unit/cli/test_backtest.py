@@ -373,6 +373,7 @@ BAD_OPTIONS = {
     "failures 100 %": (["--start-failures", "100%"], "--start-failures: '100%' is out of range"),
     "unknown policy": (["--policy", "hpaa"], "'hpaa'"),
     "unknown rival": (["--against", "hpaa"], "'hpaa'"),
+    "none and a rival": (["--against", "none", "--against", "hpa"], "--against: 'none' leaves all others out"),
     "unknown unit": (["--unit", "prompts"], "prompts"),
     "unknown option": (["--capacitty", "3"], "No such option: --capacitty"),
 }
@@ -457,6 +458,18 @@ def test_it_runs_as_a_program_without_a_warning(trace, tmp_path):
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["command"].startswith("headstart backtest ")
     assert [line for line in shown.stderr.splitlines() if not line.startswith("wrote ")] == []
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [(300, "warning: 63 % of the scored bins are missing in demand;"), (420, "")]
+)
+def test_what_is_scored_and_mostly_missing_is_one_remark(known, told, tmp_path, capsys):
+    counts = [count if t < known else None for t, count in enumerate(make_counts())]
+    path = write_csv(tmp_path / "demand.csv", counts)
+    assert run(path, *OPTIONS, "--policy", "hpa", "--against", "none") == 0
+    error = capsys.readouterr().err
+    assert error.startswith(told)
+    assert bool(error) == bool(told)
 
 
 def test_a_suspicious_column_is_one_remark_and_leaves_the_json_alone(tmp_path, capsys):

@@ -185,6 +185,21 @@ def test_a_mistake_is_one_line(ramp, arguments, message, capsys):
     assert printed.err.count("\n") == 1
 
 
+def test_nothing_to_score_against_is_refused(tmp_path, capsys):
+    path = tmp_path / "gone.csv"
+    path.write_text("timestamp,requests\n" + "".join(f"{60 * i},{i if i < 90 else ''}\n" for i in range(200)))
+    assert run(path, "--horizons", "1m") == 2
+    assert capsys.readouterr().err.startswith("headstart: --score-from: all bins that are scored of gone are missing;")
+
+
+def test_a_horizon_without_outcomes_has_no_figures(tmp_path, capsys):
+    path = tmp_path / "gaps.csv"
+    known = {*range(100), 101}
+    path.write_text("timestamp,requests\n" + "".join(f"{60 * i},{i if i in known else ''}\n" for i in range(200)))
+    assert run(path, "--horizons", "1m,1h", "--model", "last-value") == 0
+    assert "nan" not in capsys.readouterr().out
+
+
 def test_a_trace_that_is_all_missing_is_refused(tmp_path, capsys):
     path = tmp_path / "gone.csv"
     path.write_text("timestamp,requests\n0,\n60,\n120,\n180,\n")

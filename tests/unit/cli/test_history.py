@@ -123,6 +123,9 @@ def test_a_query_may_be_named_and_equality_in_it_is_no_name() -> None:
             ["-o", "x.csv", "--query", "up", "--unit", "timestamp", "--prometheus", "http://h"],
             "--unit: a unit must not",
         ),
+        (["-o", "x.csv", "--query", "up", "--unit", "bin_seconds"], "--unit: a unit must not be called 'bin_seconds'"),
+        (["-o", "x.csv", "--query", "up", "--unit", " "], "--unit: is empty"),
+        (["-o", "x.csv", "--query", "up", "--end", "2199-01-01"], "--end: lies in the future"),
     ],
 )
 def test_what_is_wrong_with_the_command_line_is_one_line(

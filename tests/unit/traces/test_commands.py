@@ -47,6 +47,7 @@ def test_import_keeps_requests(log: Path, tmp_path: Path) -> None:
         (["--requests", "--unit", "requests"], "--requests: keeps each request as it is"),
         (["--format", "csb"], "the format 'csb' is unknown; allowed are auto, "),
         (["--bin", "0s"], "--bin: '0s' is no time at all"),
+        (["--bin", "1h"], "out.csv: would hold 1 bin of 3600 s"),
         (["--unit", "tokens"], "has no unit 'tokens'; there are: requests"),
     ],
 )

@@ -139,6 +139,13 @@ def test_parquet_times_of_every_kind(tmp_path: Path, times: pa.Array, dated: boo
     np.testing.assert_array_equal(trace.demand["requests"], [1, NAN])
 
 
+def test_a_parquet_files_name_needs_to_be_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "no UTF-8 \udce9.parquet"
+    pq.write_table(pa.table({"timestamp": [0, 60], "requests": [1, 2]}), tmp_path / "plain.parquet")
+    (tmp_path / "plain.parquet").rename(path)
+    assert len(read_trace(path)) == 2
+
+
 def test_parquet_rows_are_counted_across_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autoscaler.traces.parquet_columns._BATCH_ROWS", 10)
     path = tmp_path / "demand.parquet"

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from autoscaler.cli.validate_objects import is_yaml, object_facts
 from autoscaler.errors import UsageError
 from autoscaler.traces.read import read_trace
 
@@ -48,7 +49,10 @@ BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
     "spreadsheet": (b"PK\x03\x04" + b"\x00" * 50, ["spreadsheet", "export it as CSV"]),
     "utf-16": ("timestamp,requests\n0,1\n".encode("utf-16"), ["UTF-16", "UTF-8"]),
     "no time column": (b"time,requests\n0,1\n", ["line 1", "no column 'timestamp'", "time, requests"]),
-    "no header": (b"0,1\n60,2\n", ["line 1", "no column 'timestamp'", "there are: 0, 1"]),
+    "no header": (b"0,1\n60,2\n", ["line 1", "no column 'timestamp'", "there are: 0, 1; the first line must name the"]),
+    "dates for a header": (b"2025-03-01T00:00:00Z,1\n", ["the first line must name the columns"]),
+    "remark for a header": (b"# of grafana\ntimestamp,requests\n0,1\n", ["the first line must name the columns"]),
+    "capitals": (b"Timestamp,requests\n0,1\n", ["there are: Timestamp, requests; write 'Timestamp' as 'timestamp'"]),
     "unknown unit": (b"timestamp,prompts,vms\n0,1,2\n", ["line 1", "'requests'", "there are: timestamp, prompts, vms"]),
     "line break in a name": (b'timestamp,"re\nquests"\n0,1\n', ["there are: timestamp, re\\nquests"]),
     "latin-1": (
@@ -184,6 +188,22 @@ def test_a_file_that_is_not_there_or_no_file(tmp_path: Path) -> None:
     assert problem_of(tmp_path).startswith("is a directory")
 
 
+def test_an_address_is_told_from_a_file() -> None:
+    assert problem_of(Path("https://example.com/demand.csv")).startswith("is an address, and only files are read")
+
+
+@pytest.mark.parametrize(
+    "read", [read_trace, lambda path: list(object_facts(path)) if is_yaml(path) else read_trace(path)]
+)
+def test_what_the_system_refuses_to_look_at_is_one_line(tmp_path: Path, read) -> None:
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    for path, reason in ((loop, "Too many levels of symbolic links"), (tmp_path / ("a" * 300), "File name too long")):
+        with pytest.raises(UsageError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: can't be read: {reason}"
+
+
 def test_the_time_column_is_no_unit(tmp_path: Path) -> None:
     assert "must be a column of counts" in problem_of(tmp_path / "any.csv", ("timestamp",))
 
@@ -218,6 +238,19 @@ BAD_PARQUET = {
     "mixed text": ({"timestamp": ["0", "2025-03-01"], "requests": [1, 2]}, ["row 2", TIMES, "starts with seconds"]),
     "unsorted": ({"timestamp": [60, 0], "requests": [1, 2]}, ["row 2", TIMES, "0 is earlier"]),
     "all missing": ({"timestamp": [0, 60], "requests": pa.array([None, None], "f8")}, ["missing in all 2 rows"]),
+    "far date": (
+        {"timestamp": pa.array([0, 253402300800], pa.timestamp("s")), "requests": [1, 2]},
+        ["row 2", TIMES, "is out of range"],
+    ),
+    "far day": (
+        {"timestamp": pa.array([0, 2932896], pa.date32()), "requests": [1, 2]},
+        ["row 2", TIMES, "is out of range"],
+    ),
+    "huge time": (
+        {"timestamp": [0, 2**60 + 1], "requests": [1, 2]},
+        ["row 2", TIMES, "is out of range", "divided by 1000"],
+    ),
+    "huge count": ({"timestamp": [0, 60], "requests": [1, 2**60 + 1]}, ["row 2", COUNTS, "is too large"]),
     "no rows": ({"timestamp": pa.array([], NS), "requests": pa.array([], "f8")}, ["has 0 row(s)"]),
 }
 

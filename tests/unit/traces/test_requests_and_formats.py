@@ -14,6 +14,7 @@ from autoscaler.traces.formats import detect_format, import_requests, import_tra
 from autoscaler.traces.read import read_trace
 from autoscaler.traces.requests import RequestLog, bin_requests, read_requests, write_requests
 from autoscaler.traces.trace import Trace
+from autoscaler.traces.write import write_trace
 
 UNITS = ("requests", "prompt_tokens", "output_tokens")
 
@@ -97,7 +98,7 @@ BAD = {
     "json key": ('{"timestamp": 1, "input_length": 2}\n', "line 1: has no 'output_length'"),
     "json text": (MOONCAKE.replace("490", '"490"'), "line 3, column 'output_length': '\"490\"' is not a number"),
     "json negative": (MOONCAKE.replace("7322", "-7"), "line 3, column 'input_length': '-7' is negative"),
-    "json null": (MOONCAKE.replace("3000", "null"), "line 3, column 'timestamp': 'null' is not a number"),
+    "json null": (MOONCAKE.replace("3000", "null"), "line 3, column 'timestamp': 'null' is not a number; allowed are"),
     "json fraction": (MOONCAKE.replace("7322", "7.5"), "line 3, column 'input_length': is 7.5"),
     "json true": (MOONCAKE.replace("490", "true"), "line 3, column 'output_length': 'true' is not a number"),
     "json nan": (MOONCAKE.replace("3000", "NaN"), "line 3, column 'timestamp'"),
@@ -122,6 +123,8 @@ def test_a_wrong_or_unknown_format_is_refused(tmp_path: Path) -> None:
         import_requests(path, "mooncake")
     with pytest.raises(UsageError, match="no column 'TIMESTAMP'"):
         import_requests(path, "azure-llm")
+    with pytest.raises(UsageError, match="is JSON lines, not a table of Timestamp, .*; try the format 'auto'"):
+        import_requests(written(tmp_path, MOONCAKE, "log.jsonl"), "burstgpt")
 
 
 def log_of(arrival_s: list[float], **changes: object) -> RequestLog:
@@ -185,6 +188,13 @@ def test_counts_per_bin_are_imported_as_they_are_or_summed(tmp_path: Path) -> No
     assert summed.bin_s == 120
     np.testing.assert_array_equal(summed.demand["requests"], [np.nan, 7])
     np.testing.assert_array_equal(summed.demand["prompt_tokens"], [18, 18])
+
+
+def test_summed_counts_state_their_new_width(tmp_path: Path) -> None:
+    path = written(tmp_path, "timestamp,requests,bin_seconds\n0,1.5,60\n60,2.5,60\n120,3,60\n180,4,60\n")
+    assert import_trace(path, bin_s=120).counted
+    write_trace(import_trace(path, bin_s=120), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "timestamp,requests,bin_seconds\n0,4,120\n120,7,120\n"
 
 
 def test_only_whole_multiples_can_be_summed() -> None:

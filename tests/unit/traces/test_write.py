@@ -76,6 +76,13 @@ def test_another_suffix_is_refused_and_nothing_written(tmp_path: Path, name: str
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["demand.csv", "demand.parquet"])
+def test_a_single_bin_could_not_be_read_back_and_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="would hold 1 bin of 60 s"):
+        write_trace(Trace("t", 0.0, 60.0, {"requests": np.ones(1)}, False), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_times_that_the_file_cannot_hold_are_refused(tmp_path: Path) -> None:
     trace = Trace("t", 0.0, 1 / 3, {"requests": np.ones(2)}, False)
     with pytest.raises(UsageError, match="bin_s 0.333.* is not a whole number of microseconds"):
