@@ -10,6 +10,9 @@ from autoscaler.controller.bin_data import BinData, EngineBin
 from autoscaler.controller.workload import Workload
 from autoscaler.sources.ranges import RangeAnswer, RangeRequest, SourceError
 
+# The reason where the server answered that there is no value.
+NO_DATA = "NoData"
+
 Answers = Mapping[RangeRequest, RangeAnswer | SourceError]
 
 
@@ -41,7 +44,7 @@ class Pulled:
 
     Attributes:
         bins: one per bin asked for, oldest first.
-        reason: why the newest bin's demand is unknown: a Failure, or 'NoData'; '' where it is known.
+        reason: why the newest bin's demand is unknown: a Failure, or NO_DATA; '' where it is known.
         message: the same in one line.
         early: as in Pull.
     """
@@ -97,7 +100,7 @@ def read(pull: Pull, answers: Answers) -> Pulled:
         if math.isnan(answer.values[-1]):
             warned = "; ".join(answer.warnings)
             message = warned or f"the query for {unit} has no value now: {request.query}"
-            return Pulled(bins, "NoData", message, pull.early)
+            return Pulled(bins, NO_DATA, message, pull.early)
     return Pulled(bins, "", "", pull.early)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autoscaler.controller.bin_data import BinData, saturated_bin
 from autoscaler.controller.core_spec import Plan, ahead_spec, forecasts_alike, learned_spec, without_new_forecast
 from autoscaler.controller.fleet import Fleet, fleet_of
-from autoscaler.controller.pull import Pulled
+from autoscaler.controller.pull import NO_DATA, Pulled
 from autoscaler.controller.workload import Workload
 from autoscaler.core.decide import decide, decide_early, outlook_of
 from autoscaler.core.decision import Decision
@@ -46,10 +46,7 @@ class Made:
 def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
     """Decide on each bin that ended, and remember what it taught."""
     made = []
-    lead_bins = workload.state.lead_bins if workload.state is not None else 0
-    if len(pulled.bins) > max(_LATE_BINS, lead_bins):
-        # Longer ago than a load: what served in between, and what was queued, was seen by nobody here.
-        workload.queue_unknown_until_s = pulled.bins[-1].end_s + lead_bins * workload.spec.bin_s
+    _note_unseen_queue(workload, pulled)
     for data in pulled.bins:
         fleet = _fleet(workload, data.end_s)
         believed = _believed(workload, data, fleet)
@@ -58,6 +55,20 @@ def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
         workload.fleet, workload.bin = fleet, believed
     _note_metrics(workload, pulled)
     return made
+
+
+def _note_unseen_queue(workload: Workload, pulled: Pulled) -> None:
+    """Release nothing for one load after a gap longer than that: what was queued in it was seen by nobody here.
+
+    A surge within an outage left a queue, and the first known demand after it let go 8 of the 11 replicas that worked
+    it off. Bins that a server that answered had no value for are gaps in the history itself, as traces have them: there
+    the core goes on by the usual demand.
+    """
+    lead_bins = workload.state.lead_bins if workload.state is not None else 0
+    newest, unanswered = pulled.bins[-1], workload.metrics_reason not in {"", NO_DATA}
+    gap_bins = max(len(pulled.bins), workload.outage_bins if newest.known and unanswered else 0)
+    if gap_bins > max(_LATE_BINS, lead_bins):
+        workload.queue_unknown_until_s = newest.end_s + lead_bins * workload.spec.bin_s
 
 
 def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:

@@ -87,8 +87,8 @@ class Workload:
         unplaced: whether it is known that placeholders can't be had: a load then includes a node's time.
         floor: what mode Floor writes: the last decision that stands on data; None before one.
         status: as last stored; `status_stored_s` is when.
-        queue_unknown_until_s: until when it isn't known what was queued when this process began, or woke, unless it is
-            measured.
+        queue_unknown_until_s: until when it isn't known what was queued before this process began, while it slept or in
+            an outage, unless it is measured.
     """
 
     autoscaler: PredictiveAutoscaler

@@ -222,7 +222,9 @@ def _held_for_queue(workload: Workload, decision: Decision) -> Outcome | None:
     """Why nothing is released yet."""
     if decision.desired >= decision.current or not workload.queue_unknown(decision):
         return None
-    message = "what was queued before this process began or woke isn't known; nothing is released for one load"
+    message = (
+        "what was queued before this process began, or unseen by it, isn't known; nothing is released for one load"
+    )
     return Outcome(Action.NONE, "QueueUnknown", message)
 
 

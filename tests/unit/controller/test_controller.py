@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoscaler.core.decision import Reason
-from autoscaler.sources.ranges import Failure
+from autoscaler.sources.ranges import Failure, RangeAnswer
 
 DAY = 144
 
@@ -171,6 +171,32 @@ def test_engine_queries_without_a_value_are_told(start_run, daily, object_of):
     metrics = condition(run, "MetricsAvailable")
     assert metrics.status == "True"
     assert "no value now for queue_length" in metrics.message
+
+
+@pytest.mark.parametrize("measured", [False, True], ids=["a queue that nobody measures", "a queue that is measured"])
+@pytest.mark.parametrize("how", [Failure.TIMEOUT, Failure.UNREACHABLE])
+def test_after_an_outage_nothing_is_released_for_a_load_since_a_queue_may_have_grown(
+    start_run, object_of, how, measured
+):
+    demand = np.full(400, 10.0)
+    demand[300:316], demand[316:] = 60.0, 2.0
+    run = start_run(demand, object_of(**({"engine": {"queueLength": "waiting"}} if measured else {})))
+    fetch = run.world.fetch
+    empty = RangeAnswer(np.zeros(1))
+    run.world.fetch = lambda requests: {
+        **fetch([each for each in requests if each.query != "waiting"]),
+        **{each: empty for each in requests if each.query == "waiting"},
+    }
+    run.tick(299)
+    break_it(run, how)
+    run.tick(20)
+    before = run.replicas[-1]
+    mend_it(run)
+    run.tick(3)
+    assert (min(run.replicas[-3:]) < before) == measured
+    assert (run.workload.outcome.reason == "QueueUnknown") != measured
+    run.tick(1)
+    assert run.replicas[-1] < before
 
 
 @pytest.mark.parametrize("mode", ["Scale", "Floor"])
