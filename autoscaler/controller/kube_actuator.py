@@ -7,7 +7,7 @@ from typing import Any
 
 from autoscaler.actuators import restore as restoring
 from autoscaler.actuators.apply import apply
-from autoscaler.actuators.outcome import ActuatorMemory, Outcome, outcome_of
+from autoscaler.actuators.outcome import UNANSWERED, ActuatorMemory, Outcome, outcome_of
 from autoscaler.actuators.placeholders import set_placeholders, take_away_placeholders
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
@@ -81,7 +81,8 @@ class KubeActuator:
         except KubeError as problem:
             if problem.kind is KubeFailure.NOT_FOUND:
                 return True
-            self._metrics.api_failed("patch", str(problem.kind))
+            # Written again with the next tick, whatever became of it: the same once more changes nothing.
+            self._metrics.api_failed("patch", UNANSWERED if problem.may_be_done else str(problem.kind))
             self._log.warning(str(problem))
             return False
         return True

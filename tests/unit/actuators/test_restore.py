@@ -155,3 +155,12 @@ def test_a_sweep_that_cannot_look_says_so_and_changes_nothing(world: World) -> N
         (outcome,) = sweep(world.kube, [])
     assert short(outcome) == (Action.FAILED, "Timeout")
     assert world.owner(HPA)[0] == 5
+
+
+def test_a_bound_put_back_without_an_answer_is_looked_for_again(world: World) -> None:
+    with world.api.fault("PATCH", f"/{HPA}/", cut=True, after=True, times=1):
+        lost = release(world.kube, world.object())
+    assert (short(lost), lost.undone) == ((Action.WAITING, "Unanswered"), True)
+    assert world.owner(HPA) == (2, None)
+    assert short(release(world.kube, world.object())) == (Action.PATCHED, "Released")
+    assert world.finalizers() == []

@@ -1,0 +1,66 @@
+"""The controller's own writes whose answers are lost: statuses, placeholders that are taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fake_api.objects import autoscaler, deployment
+from fake_api.server import FakeApi
+from world import World, short
+
+from autoscaler.actuators.outcome import Action
+from autoscaler.api.status import PredictiveAutoscalerStatus
+from autoscaler.controller.kube_actuator import KubeActuator
+from autoscaler.kube.client import Kube
+from autoscaler.kube.events import EventRecorder
+from autoscaler.kube.parse import parse_autoscaler
+from autoscaler.telemetry.log import Log
+from autoscaler.telemetry.metrics import Metrics
+
+HEAD_START = {"placeholders": {"name": "warm", "maxReplicas": 9}}
+
+
+class Watched:
+    """The actuator of a world, with what it logs and counts."""
+
+    def __init__(self, world: World, events: EventRecorder) -> None:
+        self.logged: list[str] = []
+        self.metrics = Metrics(version="0", now_s=lambda: 0.0)
+        self.actuator = KubeActuator(world.kube, events, Log(self.logged.append), self.metrics, namespace=None)
+
+
+@pytest.fixture
+def world(api: FakeApi, kube: Kube) -> World:
+    return World(api, kube, mode="Scale")
+
+
+@pytest.fixture
+def watched(world: World) -> Iterator[Watched]:
+    events = EventRecorder(world.kube, instance="test")
+    yield Watched(world, events)
+    events.stop()
+
+
+def test_a_status_without_an_answer_is_said_to_be_unknown_and_stored_again_without_a_change(
+    world: World, watched: Watched
+) -> None:
+    status = PredictiveAutoscalerStatus(desired_replicas=5)
+    with world.api.fault("PATCH", "/status", cut=True, after=True, times=1):
+        assert not watched.actuator.write_status(world.object(), status)
+    assert "whether it was carried out isn't known" in watched.logged[0]
+    assert 'headstart_api_errors_total{kind="Unanswered",verb="patch"} 1.0' in watched.metrics.text().decode()
+    stored = world.api.read("predictiveautoscalers", "llm")
+    assert stored["status"]["desiredReplicas"] == 5
+    assert watched.actuator.write_status(world.object(), status)
+    assert world.api.read("predictiveautoscalers", "llm") == stored
+
+
+def test_placeholders_taken_away_without_an_answer_stay_away(world: World, watched: Watched) -> None:
+    world.api.put("deployments", deployment("warm", replicas=3))
+    asked = parse_autoscaler(world.api.put("predictiveautoscalers", autoscaler(nodeHeadStart=HEAD_START)))
+    with world.api.fault("PATCH", "/scale", cut=True, after=True, times=1):
+        lost = watched.actuator.take_away(asked, {3})
+    assert (short(lost), lost.undone) == ((Action.WAITING, "Unanswered"), True)
+    assert short(watched.actuator.take_away(asked, {3})) == (Action.NONE, "NothingToTakeAway")
+    assert world.api.read("deployments", "warm")["spec"]["replicas"] == 0
