@@ -19,7 +19,7 @@ from autoscaler.api.status import (
 from autoscaler.controller.conditions import conditions_of
 from autoscaler.controller.sentence import decision_sentence
 from autoscaler.controller.workload import Workload
-from autoscaler.core.decision import Decision, Reason
+from autoscaler.core.decision import UNKNOWING, Decision
 
 # What moves every minute is stored this often at most: a thousand objects would be 17 writes a second otherwise. So are
 # messages, which count seconds: 'nothing was heard for 65 s'; a new reason is stored at once.
@@ -32,7 +32,6 @@ _VOLATILE: Any = {
     "capacity": True,
     "conditions": {"__all__": {"message": True}},
 }
-_UNKNOWN = {Reason.DEMAND_MISSING, Reason.HISTORY_MISSING, Reason.NO_HISTORY}
 
 
 def status_of(workload: Workload, now_s: float) -> PredictiveAutoscalerStatus:
@@ -161,7 +160,7 @@ def _last_decision(
 
 def _knows(reasons: Collection[str]) -> bool:
     """Whether a decision stands on data: an outage, and its end, are told though the number stays."""
-    return _UNKNOWN.isdisjoint(reasons)
+    return UNKNOWING.isdisjoint(reasons)
 
 
 def _rounded(share: float) -> float | None:

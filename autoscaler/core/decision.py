@@ -28,6 +28,10 @@ class Reason(StrEnum):
     GPU_BUDGET = "GpuBudget"
 
 
+# By each of these nothing is released: too little is known.
+UNKNOWING = frozenset({Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING})
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Replicas wanted from now on.

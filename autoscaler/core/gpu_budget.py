@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoscaler.core.decide import serving_after
-from autoscaler.core.decision import Decision, Reason
+from autoscaler.core.decision import UNKNOWING, Decision, Reason
 from autoscaler.core.gpu_kernels import best_replicas
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.risk import LEVELS
@@ -182,7 +182,7 @@ def claim_of(
         leaving=leaving,
         use=ahead,
         use_running=np.maximum(ahead, until),
-        held=not {Reason.DEMAND_MISSING, Reason.HISTORY_MISSING, Reason.NO_HISTORY}.isdisjoint(decision.reasons),
+        held=not UNKNOWING.isdisjoint(decision.reasons),
     )
 
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoscaler.core.decide import decide
-from autoscaler.core.decision import Decision, Reason
+from autoscaler.core.decision import UNKNOWING, Decision
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.observation import Observation
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
-
-_KNOWS_TOO_LITTLE = {Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def decide_placeholders(
     # What isn't wanted and stands all the same, as where an HPA holds it, has its node.
     replicas = max(decision.desired, decision.current)
     desired = max(0, then.desired - replicas)
-    held = not _KNOWS_TOO_LITTLE.isdisjoint(then.reasons)
+    held = not UNKNOWING.isdisjoint(then.reasons)
     if held:
         desired = max(desired, ahead.placeholders)
     desired = min(desired, most)

@@ -15,7 +15,7 @@ from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.ports import Actuator, Clock, Cluster
 from autoscaler.controller.workload import ObjectKey, Workload, key_of, target_key
-from autoscaler.core.decision import Reason
+from autoscaler.core.decision import UNKNOWING, Reason
 from autoscaler.errors import HeadstartError
 from autoscaler.keda.board import Posted
 from autoscaler.keda.desk import Desk
@@ -26,8 +26,6 @@ from autoscaler.telemetry.metrics import Metrics
 _LOAD_LEVEL = 0.5
 # With 1,000 objects the tick, the process that answers and KEDA want more than two cores give; the tick can wait.
 _TICK_NICENESS = 19
-# Decisions that hold what is there. Of a guest that is a guess, and held it could be fewer than there are.
-_HOLDS = {Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING}
 _UNUSABLE = "its demand isn't known, or its history can't be read"
 _FOLLOWED = Outcome(Action.NONE, "External", "KEDA's HPA scales: it asks for the decision")
 
@@ -86,7 +84,8 @@ class ExternalScaler:
         # A guest's fleet is a guess: the HPA may have followed another trigger, or not have synced since.
         target = None if guest else workload.target
         replicas = target.replicas if isinstance(target, Target) else None
-        unusable = _HOLDS if guest else {Reason.NO_HISTORY}
+        # They hold what is there. Of a guest that is a guess, and held it could be fewer than there are.
+        unusable = UNKNOWING if guest else {Reason.NO_HISTORY}
         usable = not workload.metrics_reason and unusable.isdisjoint(decision.reasons)
         reason = workload.metrics_message or ("" if usable else _UNUSABLE)
         desired = decision.desired
