@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,8 +38,21 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
 
 def check_writable(path: Path) -> None:
     """Raise UsageError where `path` can't be written to: commands call it before the work whose result goes there."""
+    try:
+        _check_place(path)
+    except OSError as error:
+        # The name is too long, links go round in a circle, a directory above may not be looked into.
+        raise UsageError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _check_place(path: Path) -> None:
     directory = path.parent
-    if path.is_dir():
+    try:
+        # Not is_dir(), which takes a circle of links for nothing at all.
+        is_directory = stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_directory = False
+    if is_directory:
         raise UsageError(f"{path}: is a directory; name a file in it")
     if not directory.exists():
         raise UsageError(f"{path}: the directory {directory} does not exist; create it first")
@@ -55,14 +69,15 @@ def check_outputs(outputs: Mapping[str, Path | None], *, source: Path | None) ->
         outputs: option name -> path; None where it is not asked for.
         source: what is read; None where it is no file.
     """
-    taken = {} if source is None else {source.resolve(): "the input"}
+    # Not resolve(), which raises for a circle of links: whoever reads the input says what is wrong with it.
+    taken = {} if source is None else {os.path.realpath(source): "the input"}
     for option, path in outputs.items():
         if path is None:
             continue
         check_writable(path)
         if _is_device(path):
             continue
-        other = taken.setdefault(path.resolve(), option)
+        other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
             raise UsageError(f"{option} and {other} are the same file, {path}; give each a name of its own")
 

@@ -59,6 +59,10 @@ def test_a_full_disk_is_one_line_that_names_the_users_file(tmp_path: Path) -> No
         ("absent/plan.csv", "the directory .*/absent does not exist; create it first"),
         ("file/plan.csv", ".*/file is not a directory"),
         ("folder", "is a directory; name a file in it"),
+        ("loop", "/loop: can't be written: Too many levels of symbolic links"),
+        ("loop/plan.csv", "/loop/plan.csv: can't be written: Too many levels of symbolic links"),
+        ("n" * 256, "n: can't be written: File name too long"),
+        ("n" * 256 + "/plan.csv", "n/plan.csv: can't be written: File name too long"),
     ],
 )
 def test_a_place_that_can_not_hold_the_file_is_named_before_anything_is_written(
@@ -66,6 +70,7 @@ def test_a_place_that_can_not_hold_the_file_is_named_before_anything_is_written(
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(UsageError, match=message):
         write_aside(tmp_path / name, lambda _: pytest.fail("the writer was called"))
 
@@ -108,6 +113,13 @@ def test_an_output_replaces_neither_the_trace_nor_another_output(tmp_path: Path)
         check_outputs({"--plan-out": plan, "--html-out": tmp_path / "." / "plan.csv"}, source=trace)
     with pytest.raises(UsageError, match="^--plan-out and the input are the same file"):
         check_outputs({"--plan-out": tmp_path / "link.csv"}, source=trace)
+
+
+def test_an_input_that_is_a_circle_of_links_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    check_outputs({"--out": tmp_path / "out.csv"}, source=tmp_path / "loop")
+    with pytest.raises(UsageError, match="can't be written: Too many levels of symbolic links$"):
+        check_outputs({"--out": tmp_path / "loop"}, source=tmp_path / "loop")
 
 
 def test_several_outputs_may_go_to_one_device(tmp_path: Path) -> None:
