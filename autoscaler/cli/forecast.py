@@ -98,7 +98,6 @@ def forecast(
     with progress(f"reading {trace.name}", quiet=as_json):
         whole = read_trace(trace, (unit,))
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))
-    _check_scored(demand, unit, score_from)
     steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
     drawn_step = _steps(drawn, demand.bin_s)
     models = _models(model, demand.bin_s, steps, lead_s=drawn, horizon_s=max(horizons_s))
@@ -115,19 +114,6 @@ def forecast(
         stdout_console().print(_table(report, horizon))
     if png is not None:
         stderr_console().print(f"wrote {png}")
-
-
-def _check_scored(demand: Trace, unit: str, score_from: float) -> None:
-    """Raise UsageError where there is nothing to score against."""
-    import numpy as np
-
-    from autoscaler.errors import UsageError
-
-    if np.isnan(demand.demand[unit][round(score_from * len(demand)) :]).all():
-        raise UsageError(
-            f"--score-from: all bins that are scored of {demand.name} are missing; score from earlier, or use more"
-            " --days"
-        )
 
 
 def _horizons_s(text: str) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def latest(trace: Trace, bins: int) -> Trace:
     """The last `bins` bins of `trace`, or all where it has fewer."""
     skipped = max(0, len(trace) - bins)
     demand = {unit: values[skipped:] for unit, values in trace.demand.items()}
-    return Trace(trace.name, trace.start_s + skipped * trace.bin_s, trace.bin_s, demand, trace.dated)
+    return replace(trace, start_s=trace.start_s + skipped * trace.bin_s, demand=demand)
 
 
 def series_of(trace: Trace, unit: str) -> Series:
@@ -87,7 +87,7 @@ def measure(
     """Walk every model over the part of the trace after `score_from` (a share) and score it at `horizons` (bins).
 
     `on_progress` is called with the origins done and those in all. Raises UsageError where that part is shorter than a
-    horizon.
+    horizon, or none of its bins is known.
     """
     series = series_of(trace, unit)
     first = round(score_from * len(series))
@@ -96,6 +96,11 @@ def measure(
         raise UsageError(
             f"--horizons: {max(horizons) * trace.bin_s:g}s is longer than the scored part of {trace.name}, "
             f"{scored * trace.bin_s:g}s; ask for a shorter horizon, score from earlier or use more --days"
+        )
+    if np.isnan(trace.demand[unit][first:]).all():
+        raise UsageError(
+            f"--score-from: all bins that are scored of {trace.name} are missing; score from earlier, or use more"
+            " --days"
         )
     every = math.ceil(scored / _ORIGINS_MAX)
     refit_every = math.ceil(scored / _FITS)

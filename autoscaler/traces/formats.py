@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def import_trace(
         if unit not in trace.demand:
             raise UsageError(f"{path}: has no unit '{unit}'; there are: {', '.join(trace.demand)}")
     kept = {unit: trace.demand[unit] for unit in units or trace.demand}
-    return Trace(trace.name, trace.start_s, trace.bin_s, kept, trace.dated)
+    return replace(trace, demand=kept)
 
 
 def detect_format(path: Path | str) -> str:
@@ -119,7 +120,7 @@ def rebin(trace: Trace, bin_s: float) -> Trace:
             f"{trace.name}: lasts {trace.duration_s:g} s, less than 2 bins of {bin_s:g} s; take narrower bins"
         )
     demand = {unit: values[: bins * factor].reshape(bins, factor).sum(axis=1) for unit, values in trace.demand.items()}
-    return Trace(trace.name, trace.start_s, bin_s, demand, trace.dated, trace.counted)
+    return replace(trace, bin_s=bin_s, demand=demand)
 
 
 def _reader(name: str) -> Callable[[Path], RequestLog]:

@@ -67,7 +67,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         # Without a buffer of a whole row group, whose size is the writer's choice. The name as bytes, since Arrow can't
         # encode one that is no UTF-8.
-        with pq.ParquetFile(pa.OSFile(os.fsencode(path)), pre_buffer=False) as file:
+        with pa.OSFile(os.fsencode(path)) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
@@ -130,9 +130,7 @@ class _Reader:
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             self._clock = Clock.SECONDS
             seconds = _floats(column)
-            bad = np.flatnonzero(~(np.abs(seconds) < SECONDS_LIMIT))
-            if len(bad):
-                self._check(int(bad[0]), self._time, seconds_to_ns, float(seconds[bad[0]]))
+            self._check_seconds(seconds)
             return np.rint(seconds * NS_PER_S).astype(np.int64)
         raise UsageError(f"{self._path}: column '{self._time}' holds {kind}; {TIME_ALLOWED}")
 
@@ -145,12 +143,14 @@ class _Reader:
             column = column.cast(pa.timestamp("ms"))
         # In the file's own unit, which reaches further than nanoseconds.
         ticks, ticks_per_s = column.cast("int64").to_numpy(), _TICKS_PER_S[column.type.unit]
-        seconds = ticks / ticks_per_s
+        self._check_seconds(ticks / ticks_per_s)
+        nanoseconds: IntArray = column.cast(pa.timestamp("ns", zone)).cast("int64").to_numpy()
+        return nanoseconds
+
+    def _check_seconds(self, seconds: FloatArray) -> None:
         bad = np.flatnonzero(~(np.abs(seconds) < SECONDS_LIMIT))
         if len(bad):
             self._check(int(bad[0]), self._time, seconds_to_ns, float(seconds[bad[0]]))
-        nanoseconds: IntArray = column.cast(pa.timestamp("ns", zone)).cast("int64").to_numpy()
-        return nanoseconds
 
     def _read_text_times(self, column: Any) -> IntArray:
         times = np.empty(len(column), dtype=np.int64)

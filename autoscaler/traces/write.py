@@ -38,9 +38,11 @@ def write_trace(trace: Trace, path: Path | str) -> None:
         )
     start_us, bin_us = (_whole_us(Path(path), name, getattr(trace, name)) for name in ("start_s", "bin_s"))
     time_ns = (start_us + bin_us * np.arange(len(trace), dtype=np.int64)) * 1000
-    stated = {BIN_SECONDS: np.full(len(trace), trace.bin_s)} if trace.counted else {}
-    # A unit of that name, however strange, keeps its column.
-    write_columns(Path(path), time_ns, {**trace.demand, **stated, **trace.demand}, dated=trace.dated)
+    columns = dict(trace.demand)
+    if trace.counted:
+        # A unit of that name, however strange, keeps its column.
+        columns.setdefault(BIN_SECONDS, np.full(len(trace), trace.bin_s))
+    write_columns(Path(path), time_ns, columns, dated=trace.dated)
 
 
 def write_columns(path: Path, time_ns: IntArray, numbers: Mapping[str, NumberArray], *, dated: bool) -> None:
