@@ -101,8 +101,8 @@ def test_missing_demand_releases_nothing():
 
 
 def test_a_demand_that_is_not_believed_is_not_called_absent():
-    steps = told(make_record(outlook=make_outlook(missing=True), demand_rps={"requests": 1e300}))
-    assert "is unknown: its value is not believed." in steps["data"]
+    steps = told(make_record(outlook=make_outlook(missing=True), demand_rps={"requests": 0.0}))
+    assert "is unknown: 0 requests/s isn't believed after what was before." in steps["data"]
 
 
 def test_before_any_demand():
