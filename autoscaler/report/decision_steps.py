@@ -37,10 +37,11 @@ class ToldSteps:
             return f"{bin_} is known; {late}."
         rates = {unit: self._observation.demand_rps.get(unit, math.nan) for unit in self._spec.capacity_rps}
         unusable = [unit for unit, rate in rates.items() if not (math.isfinite(rate) and rate >= 0)]
-        said = ", ".join(f"{_rate(rate)} {unit}/s" for unit, rate in rates.items())
-        why = (
-            f"no usable value for {', '.join(unusable)}" if unusable else f"{said} isn't believed after what was before"
-        )
+        if unusable:
+            why = f"no usable value for {', '.join(unusable)}"
+        else:
+            said = ", ".join(f"{_rate(rate)} {unit}/s" for unit, rate in rates.items())
+            why = f"{said} isn't believed after what was before"
         return f"{bin_} is unknown: {why}. Nothing is released on that; {late}."
 
     def demand(self) -> str:
