@@ -14,7 +14,7 @@ from types import MappingProxyType
 from autoscaler.backtest.cluster import SimulatedCluster
 from autoscaler.backtest.headstart import ReportProgress, no_progress, spec_of
 from autoscaler.backtest.rhythm import Rhythm
-from autoscaler.backtest.setting import Setting
+from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.core.decide import decide, outlook_of
 from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
 from autoscaler.core.state import State
@@ -134,10 +134,9 @@ def run_group(group: Group, name: str, report: ReportProgress = no_progress) -> 
     claims: list[Claim] = []
     given: Sequence[int] = []
     for t in range(len(setting)):
-        for run in runs:
-            run.begin_bin()
+        fleets = [run.cluster.begin_bin() for run in runs]
         if rhythm.is_interval(t):
-            claims = [run.decide(t) for run in runs]
+            claims = [run.decide(t, *fleet) for run, fleet in zip(runs, fleets, strict=True)]
             given = DIVISIONS[name](group.gpus, claims)
             for run, claim, replicas in zip(runs, claims, given, strict=True):
                 run.give(t, claim, replicas)
@@ -165,16 +164,12 @@ class _Run:
         self._spec = spec_of(model.setting)
         self._state = State.start(self._spec, start_s=model.setting.start_s)
         self._rhythm = Rhythm(model.setting)
-        self._cluster = SimulatedCluster(model.setting)
+        self.cluster = SimulatedCluster(model.setting)
         self._cut_bins = self._gpus_taken = 0
 
-    def begin_bin(self) -> None:
-        """What has loaded by now serves."""
-        self._ready, self._due_bins = self._cluster.begin_bin()
-
-    def decide(self, t: int) -> Claim:
-        """What the model wants from bin t on, known bins before it only."""
-        observation = self._rhythm.observation(t, self._ready, self._due_bins)
+    def decide(self, t: int, ready: int, due_bins: IntArray) -> Claim:
+        """What the model wants from bin t on, known bins before it only, with the fleet as its bin begins."""
+        observation = self._rhythm.observation(t, ready, due_bins)
         self._decision, self._state = decide(self._spec, self._state, observation)
         return claim_of(
             self._decision,
@@ -182,7 +177,7 @@ class _Run:
             gpus_per_replica=self._model.gpus_per_replica,
             priority=self._model.priority,
             minimum=self._setting.replicas_min,
-            leaving=self._cluster.draining,
+            leaving=self.cluster.draining,
         )
 
     def give(self, t: int, claim: Claim, replicas: int) -> None:
@@ -193,13 +188,13 @@ class _Run:
 
     def serve(self, t: int, claim: Claim, replicas: int) -> None:
         """Serve bin t with what it was given."""
-        self._cluster.scale_and_serve(replicas)
+        self.cluster.scale_and_serve(replicas)
         if t >= self._setting.score_from_bin:
             self._cut_bins += replicas < claim.desired
 
     def outcome(self) -> ModelOutcome:
         """What it came to."""
-        outcome = self._cluster.outcome()
+        outcome = self.cluster.outcome()
         scored = self._setting.arrivals_rs[self._setting.score_from_bin :]
         arrived_gpu_hours = float(scored.sum()) * self._model.gpus_per_replica / 3600.0
         return ModelOutcome(
