@@ -44,7 +44,8 @@ class Pulled:
 
     Attributes:
         bins: one per bin asked for, oldest first.
-        reason: why the newest bin's demand is unknown: a Failure, or NO_DATA; '' where it is known.
+        reason: why the newest bin's demand is unknown: a Failure, or NO_DATA where all was answered; '' where it is
+            known.
         message: the same in one line.
         early: as in Pull.
     """
@@ -90,18 +91,24 @@ def read(pull: Pull, answers: Answers) -> Pulled:
         )
         for k, end_s in enumerate(pull.ends_s)
     )
-    for unit, request in pull.demand.items():
-        if request is None:
-            message = f"there is no query for {unit} any more; the history of what is asked now is being read"
-            return Pulled(bins, "DemandEdited", message, pull.early)
-        answer = answers[request]
-        if isinstance(answer, SourceError):
-            return Pulled(bins, str(answer.failure), str(answer), pull.early)
-        if math.isnan(answer.values[-1]):
-            warned = "; ".join(answer.warnings)
-            message = warned or f"the query for {unit} has no value now: {request.query}"
-            return Pulled(bins, NO_DATA, message, pull.early)
-    return Pulled(bins, "", "", pull.early)
+    unknown = [told for unit, request in pull.demand.items() if (told := _why_unknown(unit, request, answers))]
+    # Of an outage it matters whether all was answered.
+    reason, message = min(unknown, key=lambda told: told[0] == NO_DATA, default=("", ""))
+    return Pulled(bins, reason, message, pull.early)
+
+
+def _why_unknown(unit: str, request: RangeRequest | None, answers: Answers) -> tuple[str, str] | None:
+    """Reason and message, where the newest bin's demand in `unit` is unknown."""
+    if request is None:
+        message = f"there is no query for {unit} any more; the history of what is asked now is being read"
+        return "DemandEdited", message
+    answer = answers[request]
+    if isinstance(answer, SourceError):
+        return str(answer.failure), str(answer)
+    if math.isnan(answer.values[-1]):
+        warned = "; ".join(answer.warnings)
+        return NO_DATA, warned or f"the query for {unit} has no value now: {request.query}"
+    return None
 
 
 def _value(answers: Answers, request: RangeRequest | None, k: int) -> float:

@@ -61,12 +61,13 @@ def _note_unseen_queue(workload: Workload, pulled: Pulled) -> None:
     """Release nothing for one load after a gap longer than that: what was queued in it was seen by nobody here.
 
     A surge within an outage left a queue, and the first known demand after it let go 8 of the 11 replicas that worked
-    it off. Bins that a server that answered had no value for are gaps in the history itself, as traces have them: there
+    it off. Gaps of which each bin was answered, by no value, are gaps in the history itself, as traces have them: there
     the core goes on by the usual demand.
     """
     lead_bins = workload.state.lead_bins if workload.state is not None else 0
-    newest, unanswered = pulled.bins[-1], workload.metrics_reason not in {"", NO_DATA}
-    gap_bins = max(len(pulled.bins), workload.outage_bins if newest.known and unanswered else 0)
+    newest, gap_bins = pulled.bins[-1], len(pulled.bins)
+    if newest.known and workload.outage_unanswered:
+        gap_bins = max(gap_bins, workload.outage_bins + sum(not data.known for data in pulled.bins))
     if gap_bins > max(_LATE_BINS, lead_bins):
         workload.queue_unknown_until_s = newest.end_s + lead_bins * workload.spec.bin_s
 
@@ -204,4 +205,9 @@ def _note_metrics(workload: Workload, pulled: Pulled) -> None:
             f"GPU utilisation is {workload.bin.engine.gpu_utilization:.0%} and demand next to nothing: the demand query"
             " seems to miss traffic, so nothing is released"
         )
-    workload.outage_bins = 0 if workload.bin.known else workload.outage_bins + len(pulled.bins)
+    if workload.bin.known:
+        workload.outage_bins, workload.outage_unanswered = 0, False
+        return
+    workload.outage_bins += len(pulled.bins)
+    # A Prometheus that starts again answers at first, for one bin or two, that rates have no value.
+    workload.outage_unanswered = workload.outage_unanswered or workload.metrics_reason != NO_DATA

@@ -79,6 +79,7 @@ class Workload:
         bin: the last bin's data.
         looked_s: when demand was last looked at before a bin was over.
         outage_bins: bins in a row without known demand.
+        outage_unanswered: whether one of them at least wasn't answered, or not believed.
         budget_problem: reason and message, where its GPU budget itself is at fault.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
@@ -112,6 +113,7 @@ class Workload:
     bin: BinData | None = None
     looked_s: float = math.nan
     outage_bins: int = 0
+    outage_unanswered: bool = False
     budget_problem: tuple[str, str] | None = None
     metrics_reason: str = ""
     metrics_message: str = ""

@@ -174,9 +174,18 @@ def test_engine_queries_without_a_value_are_told(start_run, daily, object_of):
 
 
 @pytest.mark.parametrize("measured", [False, True], ids=["a queue that nobody measures", "a queue that is measured"])
-@pytest.mark.parametrize("how", [Failure.TIMEOUT, Failure.UNREACHABLE])
+@pytest.mark.parametrize(
+    ("how", "answered"),
+    [
+        (Failure.TIMEOUT, ()),
+        (Failure.UNREACHABLE, ()),
+        (Failure.UNREACHABLE, (19,)),
+        (Failure.UNREACHABLE, (0, 18, 19)),
+    ],
+    ids=["timeouts", "unreachable", "the last is answered without a value", "so are the first and the last two"],
+)
 def test_after_an_outage_nothing_is_released_for_a_load_since_a_queue_may_have_grown(
-    start_run, object_of, how, measured
+    start_run, object_of, how, answered, measured
 ):
     demand = np.full(400, 10.0)
     demand[300:316], demand[316:] = 60.0, 2.0
@@ -188,8 +197,10 @@ def test_after_an_outage_nothing_is_released_for_a_load_since_a_queue_may_have_g
         **{each: empty for each in requests if each.query == "waiting"},
     }
     run.tick(299)
-    break_it(run, how)
-    run.tick(20)
+    for bad in range(20):
+        mend_it(run)
+        break_it(run, "empty" if bad in answered else how)
+        run.tick(1)
     before = run.replicas[-1]
     mend_it(run)
     run.tick(3)
@@ -197,6 +208,25 @@ def test_after_an_outage_nothing_is_released_for_a_load_since_a_queue_may_have_g
     assert (run.workload.outcome.reason == "QueueUnknown") != measured
     run.tick(1)
     assert run.replicas[-1] < before
+
+
+@pytest.mark.parametrize(
+    ("failed", "unknown", "held"),
+    [(2, 2, False), (3, 3, True), (4, 5, True)],
+    ids=["a load long", "longer with its last bin", "known for a bin between"],
+)
+def test_an_outage_that_ends_as_two_bins_are_caught_up_with_is_as_long(start_run, failed, unknown, held):
+    demand = np.full(400, 10.0)
+    demand[300:], demand[299 + unknown] = 2.0, np.nan
+    run = start_run(demand)
+    run.tick(300)
+    break_it(run, Failure.UNREACHABLE)
+    run.tick(failed)
+    mend_it(run)
+    run.next_bin += 1  # a slow tick
+    run.tick(1 + unknown - failed)
+    assert (run.workload.outcome.reason == "QueueUnknown") == held
+    assert (run.replicas[-1] == run.replicas[299]) == held
 
 
 @pytest.mark.parametrize("mode", ["Scale", "Floor"])

@@ -66,6 +66,12 @@ def test_why_the_newest_bin_is_unknown(workload, tokens, reason, message):
     assert pulled.bins[1].demand_rps["requests"] == 2.0
 
 
+def test_what_was_not_answered_is_told_before_what_has_no_value(workload):
+    pull = pull_for(workload, (600.0,))
+    pulled = read(pull, answered(pull, requests=[math.nan], tokens=SourceError(Failure.TIMEOUT, "too long")))
+    assert (pulled.reason, pulled.message) == ("Timeout", "too long")
+
+
 def test_an_older_bin_that_is_unknown_is_no_trouble_now(workload):
     pull = pull_for(workload, (600.0, 1_200.0))
     pulled = read(pull, answered(pull, requests=[math.nan, 2.0], tokens=[math.nan, 200.0]))
