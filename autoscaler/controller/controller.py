@@ -17,7 +17,7 @@ from autoscaler.controller.budgets import Budgets
 from autoscaler.controller.edit import take_edit
 from autoscaler.controller.follow import follow
 from autoscaler.controller.histories import Histories
-from autoscaler.controller.isolation import each
+from autoscaler.controller.isolation import each, note_defect
 from autoscaler.controller.placing import Placing
 from autoscaler.controller.ports import Actuator, Clock, Cluster, Elector
 from autoscaler.controller.pull import Pull, Pulled, pull_for, read
@@ -182,28 +182,36 @@ class Controller:
         gone = [self._workloads.pop(key) for key in self._workloads.keys() - seen.keys()]
         if self._led:
             for one in gone:
-                self._placing.leave(one.autoscaler, one)
+                self._placing.leave(one)
             # One from the API was let go by its finalizer; one from a file just isn't there any more.
             floors = [one.autoscaler for one in gone if one.autoscaler.spec.mode is Mode.FLOOR]
             self._sweep_due |= not self._writing.put_back(floors, allowed=self._elector.is_leader)
         self._unread.clear()
         for key, autoscaler in seen.items():
+            workload = self._workloads.get(key)
             try:
-                self._take_in(autoscaler, self._workloads.get(key))
-            except Exception:
+                self._take_in(autoscaler, workload)
+            except Exception as problem:
                 self._unread.add(key)
                 # Its former self stays, if there was one, and the others are looked after.
-                log.exception("%s: a defect of Headstart as the object was read", key)
+                if workload is None:
+                    log.exception("%s: a defect of Headstart as the object was read", key)
+                else:
+                    note_defect("objects", workload, problem)
+            else:
+                self._workloads[key].defects.pop("objects", None)
         # What another leader wrote meanwhile would pass for somebody's edit.
         self._actuator.keep(seen.values() if self._led else ())
 
     def _take_in(self, autoscaler: PredictiveAutoscaler, workload: Workload | None) -> None:
         if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
             if workload is not None and self._led:
-                self._placing.leave(workload.autoscaler, workload)
+                self._placing.leave(workload)
             self._add(autoscaler)
         elif workload.seen is not autoscaler:
             self._take_in_edit(workload, autoscaler)
+            # Last: an edit that met a defect is tried again.
+            workload.seen = autoscaler
 
     def _add(self, autoscaler: PredictiveAutoscaler) -> None:
         queries, problem = _resolved(autoscaler)
@@ -214,21 +222,20 @@ class Controller:
 
     def _take_in_edit(self, workload: Workload, autoscaler: PredictiveAutoscaler) -> None:
         """A new spec takes effect now, unless it can't be served; a status is our own, or the leader's."""
-        was, before = workload.autoscaler, workload.autoscaler.spec
-        workload.seen = workload.autoscaler = autoscaler
+        in_force = workload.autoscaler.spec
+        workload.autoscaler = autoscaler.model_copy(update={"spec": in_force})
         if not self._led:
             follow(workload, autoscaler.status)
-        if autoscaler.spec == before:
+        if autoscaler.spec == in_force and not workload.problem:
             return
         queries, problem = _resolved(autoscaler)
         if self._note_problem(workload, problem) and self._led:
             self._writing.tell(autoscaler, warning=True, reason="InvalidSpec", message=problem)
         if queries is None:
-            workload.autoscaler = autoscaler.model_copy(update={"spec": before})
             return
         if self._led:
-            self._placing.leave(was, workload)
-        take_edit(workload, before, queries)
+            self._placing.leave(workload)
+        take_edit(workload, autoscaler, queries)
 
     def _note_problem(self, workload: Workload, problem: str) -> bool:
         """Whether it is a new one."""

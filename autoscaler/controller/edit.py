@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autoscaler.api.v1alpha1 import PredictiveAutoscalerSpec
+from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.workload import Workload
 from autoscaler.sources.presets import ResolvedQueries
 
@@ -12,15 +12,17 @@ from autoscaler.sources.presets import ResolvedQueries
 _OF_HISTORY = ("demand", "history", "prometheus")
 
 
-def take_edit(workload: Workload, before: PredictiveAutoscalerSpec, queries: ResolvedQueries) -> None:
-    """Go by the spec that the workload's object has now, with its queries, instead of `before`."""
-    spec = workload.autoscaler.spec
-    workload.queries, workload.outcome = queries, None
-    workload.edited = workload.edited or spec != before.model_copy(update={"mode": spec.mode})
+def take_edit(workload: Workload, autoscaler: PredictiveAutoscaler, queries: ResolvedQueries) -> None:
+    """Go by the object as edited, with its queries; the former spec stays in force if this breaks off."""
+    before, spec = workload.autoscaler.spec, autoscaler.spec
+    edited = spec != before.model_copy(update={"mode": spec.mode})
+    asks_another = any(getattr(spec, name) != getattr(before, name) for name in _OF_HISTORY)
     if spec.scale_target_ref != before.scale_target_ref:
         workload.forget_target()
     if spec.node_head_start != before.node_head_start:
         workload.forget_placeholders()
-    workload.retry_s = -math.inf
-    if any(getattr(spec, name) != getattr(before, name) for name in _OF_HISTORY):
-        workload.history_missing = workload.history_edited = True
+    workload.edited = workload.edited or edited
+    workload.history_missing = workload.history_missing or asks_another
+    workload.history_edited = workload.history_edited or asks_another
+    workload.queries, workload.outcome, workload.retry_s = queries, None, -math.inf
+    workload.autoscaler = autoscaler

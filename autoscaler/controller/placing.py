@@ -26,9 +26,9 @@ class Placing:
         # Placeholders that nobody may ask for any more -> the object that did, and what was ordered for it.
         self._left: dict[str, tuple[PredictiveAutoscaler, frozenset[int]]] = {}
 
-    def leave(self, autoscaler: PredictiveAutoscaler, workload: Workload) -> None:
-        """The object was so, and is edited or gone: what it asked for goes, unless it is still asked for."""
-        written = workload.placeholders_written()
+    def leave(self, workload: Workload) -> None:
+        """The object is edited or gone: what it asked for before goes, unless it is still asked for."""
+        autoscaler, written = workload.autoscaler, workload.placeholders_written()
         if autoscaler.spec.node_head_start is not None and autoscaler.spec.mode is not Mode.SHADOW and written:
             self._left[placeholders_name(autoscaler)] = (autoscaler, written)
 

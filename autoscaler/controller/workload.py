@@ -63,7 +63,7 @@ class Workload:
 
     Attributes:
         autoscaler: the object as last read; where its spec can't be served, with the last one that could.
-        seen: the object as last read.
+        seen: the object as last read without a defect.
         queries: what is asked of Prometheus for it.
         spec: what the core plans with: what was stated, and what was learned.
         state: the core's; None until the first history was asked for.

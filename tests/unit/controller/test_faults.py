@@ -10,6 +10,7 @@ import pytest
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.controller import controller as controller_module
 from autoscaler.controller.rebuilder import InlineRebuilder
+from autoscaler.controller.workload import Workload
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.sources.ranges import Failure, RangeAnswer
 
@@ -122,6 +123,7 @@ def test_bounds_count_at_once_beside_an_edit_whose_history_cannot_be_read_yet(la
         ({"objective": {"maxWait": "1s"}}, 0),
         ({"mode": "Floor", "minReplicas": 29}, 0),
         ({"mode": "Floor", "minReplicas": 1}, 1),
+        (({"minReplicas": 29}, {"minReplicas": 29, "mode": "Floor"}), 0),
         ({}, 1),
     ],
 )
@@ -137,14 +139,15 @@ def test_what_was_decided_before_an_edit_is_not_written_after_it(start_run, fall
     assert run.workload.decision.desired < 29
     asked = []
     run.world.apply = lambda *given, now_s: asked.append(given[-1]) or apply(*given, now_s=now_s)
-    run.world.given = object_of(**edit)
-    run.clock._jumped_s += 15.0
-    run.controller.tick()
+    for edited in edit if isinstance(edit, tuple) else (edit,):
+        run.world.given = object_of(**edited)
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
     assert len(asked) == written
     assert (run.workload.outcome.reason == "DecidedAnew") == (not written)
     run.tick(1)
     assert len(asked) == written + 1
-    assert asked[-1] >= edit.get("minReplicas", 0)
+    assert asked[-1] >= run.workload.autoscaler.spec.min_replicas
 
 
 @pytest.mark.parametrize("edit", [{"history": "48h"}, {"prometheus": {"serverAddress": "http://other:9090"}}])
@@ -203,6 +206,17 @@ def test_an_edit_into_nonsense_is_told_and_what_was_before_stays_in_force(start_
     run.tick(1)
     assert ready(run).status == "True"
     assert run.replicas[-1] == 50
+
+
+def test_an_edit_into_nonsense_that_is_taken_back_is_no_problem_any_more(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(60)
+    run.world.given = object_of(**NONSENSE)
+    run.tick(1)
+    assert ready(run).reason == "InvalidSpec"
+    run.world.given = object_of()
+    run.tick(1)
+    assert ready(run).status == "True"
 
 
 def test_an_object_that_cannot_be_served_is_told_and_served_once_it_is_mended(start_run, falling, object_of):
@@ -429,6 +443,42 @@ def test_a_defect_that_one_object_brings_to_light_stops_no_other(start_run, fall
     assert run.replicas[-1] > 0
     # Nobody's floor is put back for it.
     assert run.world.spared == ({"llm/bad"} if step == "read" else set())
+
+
+@pytest.mark.parametrize("where", ["resolve", "take_edit", "forget_placeholders"])
+def test_an_edit_that_meets_a_defect_is_told_and_tried_again(start_run, falling, object_of, monkeypatch, where):
+    run = start_run(falling, object_of(nodeHeadStart=HEAD_START))
+    run.tick(60)
+    spec, queries = run.workload.autoscaler.spec, run.workload.queries
+    edited = object_of(demand=[{"query": "tokens", "capacity": 0.25}], minReplicas=40)
+    run.world._units["tokens"] = "requests"
+    run.broken, run.world.given = True, edited
+    with monkeypatch.context() as patch:
+        patch.setattr(Workload if where == "forget_placeholders" else controller_module, where, breaks)
+        run.tick(2)
+        assert (run.workload.autoscaler.spec, run.workload.queries) == (spec, queries)
+        assert run.replicas[-1] < 40
+        assert ready(run).reason == "InternalError"
+        assert "ZeroDivisionError" in ready(run).message
+    run.broken = False
+    run.tick(1)
+    assert run.workload.autoscaler.spec == edited.spec
+    assert run.workload.queries.demand["requests"] == "tokens"
+    assert ready(run).status == "True"
+    assert run.replicas[-1] >= 40
+
+
+def test_an_object_that_was_not_read_once_is_spared_until_it_is(start_run, falling, object_of, monkeypatch):
+    run = start_run(falling)
+    run.world.others = [object_of(name="bad", uid="2", mode="Shadow")]
+    real = controller_module.resolve
+    run.world.sweep_fails = True
+    with monkeypatch.context() as patch:
+        patch.setattr(controller_module, "resolve", lambda spec: breaks() if spec.mode == "Shadow" else real(spec))
+        run.tick(2)
+    assert run.world.spared == {"llm/bad"}
+    run.tick(1)
+    assert run.world.spared == set()
 
 
 @pytest.mark.parametrize("why", ["a defect", "a sleep"])
