@@ -1,7 +1,8 @@
 """GPU budgets, live: after all have decided, what each gets of the GPUs that it shares with others.
 
-Counted is what exists: replicas ordered, pods that are being deleted, pods beyond the order in a rolling update, and
-orders of ours that the watch hasn't shown yet. So a budget holds at every moment; GPUs are given on once they are free.
+Counted is what exists: replicas ordered, pods that are being deleted, pods beyond the order in a rolling update, floors
+that stand, and orders of ours that the watch hasn't shown yet. So a budget holds at every moment; GPUs are given on
+once they are free.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autoscaler.actuators.note import read_note
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload
@@ -67,8 +69,10 @@ class Budgets:
                 member.defects.pop("divide", None)
                 if member.key in fresh:
                     divided[member.key] = _given(member, made[member.key], replicas)
+                most = max(replicas, self._held[member.key].ordered)
                 if not divided.get(member.key):
-                    _cut_open(member, max(replicas, self._held[member.key].ordered))
+                    _cut_open(member, most)
+                _bound_floor(member, most)
         return divided
 
     def _divide(self, name: str, members: Sequence[Workload]) -> list[int]:
@@ -105,7 +109,7 @@ class Budgets:
         target = workload.target
         if isinstance(target, Target):
             written = (workload.outcome.after, workload.outcome.maybe) if workload.outcome is not None else ()
-            ordered = max(target.replicas, *(replicas or 0 for replicas in written), 0)
+            ordered = max(target.replicas, *(replicas or 0 for replicas in written), *_floors(target), 0)
             pods = [pod for pod in target.pods if not pod.failed]
             deleting = sum(pod.deleting for pod in pods)
             return _Held(ordered, deleting + max(0, len(pods) - deleting - ordered))
@@ -116,6 +120,14 @@ class Budgets:
         status = workload.status
         known = status.current_replicas if status is not None else None
         return _Held(workload.spec.replicas_min if known is None else known, 0)
+
+
+def _floors(target: Target) -> Iterable[int]:
+    """Floors that stand: the owner follows at its next sync, whoever wrote them, and whatever the last outcome was."""
+    for owner in target.owners:
+        note = read_note(owner)
+        if note is not None and note.written == owner.replicas_min:
+            yield note.written
 
 
 def _members(workloads: Iterable[Workload]) -> dict[str, list[Workload]]:
@@ -150,6 +162,19 @@ def _cut_open(workload: Workload, most: int) -> None:
         less = replace(less, cut_from=decision.cut_from, reasons=less.reasons[1:])
     workload.take(less)
     workload.edited = edited
+
+
+def _bound_floor(workload: Workload, most: int) -> None:
+    """Cut a floor of an earlier decision, kept while demand is missing, to what the budget counts for it now.
+
+    The decision made meanwhile may want less, so that what isn't ordered of the floor is another's. What is ordered
+    stays, also where the owner hasn't followed yet.
+    """
+    decision = workload.decision
+    if decision is not None and decision.cut_from is not None:
+        most = decision.desired
+    if workload.floor is not None:
+        workload.floor = min(workload.floor, most)
 
 
 def _note_problem(name: str, gpus: int | None, members: Sequence[Workload], claims: Sequence[Claim]) -> None:

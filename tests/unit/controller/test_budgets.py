@@ -8,6 +8,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from autoscaler.actuators.note import ANNOTATION, Note
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.backtest.recorded import make_again
 from autoscaler.controller.clock import VirtualClock
@@ -19,7 +20,7 @@ from autoscaler.controller.status import status_of
 from autoscaler.controller.tell import Teller
 from autoscaler.core.decision import Reason
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.kube.facts import Unavailable
+from autoscaler.kube.facts import Owner, OwnerKind, Unavailable
 from autoscaler.report.explanation import explain
 from autoscaler.sources.ranges import RangeAnswer
 from autoscaler.telemetry.log import Log
@@ -110,9 +111,10 @@ class Run:
 
 @pytest.fixture
 def world_of(object_of):
-    def make(name, demand, *, gpus=1, priority=0, minimum=0, budget="shared"):
+    def make(name, demand, *, gpus=1, priority=0, minimum=0, budget="shared", mode="Scale"):
         autoscaler = object_of(
             name=name,
+            mode=mode,
             uid=name,
             scaleTargetRef={"name": name},
             minReplicas=minimum,
@@ -124,6 +126,11 @@ def world_of(object_of):
         return SimulatedWorld(autoscaler, trace, LoadLatency.constant(3 * BIN_S))
 
     return make
+
+
+def edit(world, **spec):
+    edited = world._autoscaler.spec.model_copy(update=spec)
+    world._autoscaler = world._autoscaler.model_copy(update={"spec": edited})
 
 
 def wave(level, phase):
@@ -206,32 +213,50 @@ def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of):
     assert run.world.replicas("a")[0] == held
 
 
-def test_an_order_that_waits_loses_its_gpus_to_one_that_comes_first(world_of):
-    run = Run([world_of("a", np.full(BINS, 0.1)), world_of("b", np.full(BINS, 0.1), priority=1)], {"shared": 9})
-    run.controller._tick_s = tick_s = BIN_S / 4
-    rises_s = {"a": 60 * BIN_S + 1, "b": 60 * BIN_S + 2 * tick_s + 1}
-    apply, waits = run.world.apply, []
+TICK_S = BIN_S / 4
+RISES_S = {"a": 60 * BIN_S + 1, "b": 60 * BIN_S + 2 * TICK_S + 1}
 
-    def rates_now(requests):
-        answers = {}
-        for request in requests:
-            at_s = request.start_s + request.step_s * np.arange(request.points)
-            rates = np.where(at_s >= rises_s[request.query], 8.0, 0.1)
-            answers[request] = RangeAnswer(np.where(at_s < 0, np.nan, rates))
-        return answers
 
-    def wait(autoscaler, target, desired, *, now_s):
-        if autoscaler.metadata.name == "a" and rises_s["a"] < now_s < rises_s["b"]:
-            waits.append(desired)
-            return Outcome(Action.CONFLICT, "Conflict", "it changed meanwhile")
-        return apply(autoscaler, target, desired, now_s=now_s)
+def rates_at(name, at_s):
+    """Demand of a surge, a's first, which is seen before its bin is over."""
+    return np.where(at_s < 0, np.nan, np.where(at_s >= RISES_S[name], 8.0, 0.1))
 
-    run.world.fetch, run.world.apply = rates_now, wait
+
+@pytest.fixture
+def surge(world_of):
+    def start(gpus, rates=rates_at):
+        run = Run([world_of("a", np.full(BINS, 0.1)), world_of("b", np.full(BINS, 0.1), priority=1)], {"shared": gpus})
+        run.controller._tick_s = TICK_S
+        apply, run.waits = run.world.apply, []
+
+        def rates_now(requests):
+            points = {request: request.start_s + request.step_s * np.arange(request.points) for request in requests}
+            return {request: RangeAnswer(rates(request.query, at_s)) for request, at_s in points.items()}
+
+        def wait(autoscaler, target, desired, *, now_s):
+            if autoscaler.metadata.name == "a" and RISES_S["a"] < now_s < RISES_S["b"]:
+                run.waits.append(desired)
+                return Outcome(Action.CONFLICT, "Conflict", "it changed meanwhile")
+            return apply(autoscaler, target, desired, now_s=now_s)
+
+        run.world.fetch, run.world.apply = rates_now, wait
+        return run
+
+    return start
+
+
+def tick_within(run, quarter):
+    """Tick at a quarter of a bin."""
+    run.clock.wait_until(quarter * TICK_S, Event())
+    for world in run.world.worlds.values():
+        world._now_s = quarter * TICK_S
+    run.controller.tick()
+
+
+def test_an_order_that_waits_loses_its_gpus_to_one_that_comes_first(surge):
+    run = surge(9)
     for quarter in range(4 * 64):
-        run.clock.wait_until(quarter * tick_s, Event())
-        for world in run.world.worlds.values():
-            world._now_s = quarter * tick_s
-        run.controller.tick()
+        tick_within(run, quarter)
         (_, all_a), (_, all_b) = run.world.replicas("a"), run.world.replicas("b")
         assert all_a + all_b <= 9
         for workload in run.controller.workloads:
@@ -239,8 +264,86 @@ def test_an_order_that_waits_loses_its_gpus_to_one_that_comes_first(world_of):
             assert reasons.count(Reason.GPU_BUDGET) == (
                 workload.decision is not None and bool(workload.decision.cut_from)
             )
+    assert max(run.waits) >= 8
+    assert run.world.replicas("b")[0] >= 8
+
+
+def test_an_order_that_waits_is_not_written_for_an_edited_object_though_it_is_cut(surge):
+    # Nothing is decided for a after its edit, for its demand is lost then.
+    run = surge(24, lambda name, at_s: np.where((name == "a") & (at_s > RISES_S["b"]), np.nan, rates_at(name, at_s)))
+    for quarter in range(243):
+        tick_within(run, quarter)
+    edit(run.world.worlds["a"], max_replicas=900)
+    tick_within(run, 243)
+    waiting = next(workload for workload in run.controller.workloads if workload.key.name == "a")
+    assert run.world.replicas("a")[0] < waiting.decision.desired < waiting.decision.cut_from
+    assert waiting.outcome.reason == "DecidedAnew"
+
+
+@pytest.mark.parametrize("mode", ["Scale", "Floor"])
+def test_an_order_that_waits_while_demand_is_lost_loses_its_gpus_too(world_of, mode):
+    at = np.arange(BINS)
+    lost = np.where(at < 60, 0.1, np.where(at < 62, 8.0, np.nan))
+    run = Run(
+        [world_of("a", lost, mode=mode), world_of("b", np.where(at < 62, 0.1, 8.0), priority=1, mode=mode)],
+        {"shared": 9},
+    )
+    apply, waits = run.world.apply, []
+
+    def wait(autoscaler, target, desired, *, now_s):
+        if autoscaler.metadata.name == "a" and 60 <= now_s / BIN_S < 64:
+            waits.append(desired)
+            return Outcome(Action.CONFLICT, "Conflict", "it changed meanwhile")
+        return apply(autoscaler, target, desired, now_s=now_s)
+
+    run.world.apply = wait
+    for _ in range(80):
+        run.tick()
+        (_, all_a), (_, all_b) = run.world.replicas("a"), run.world.replicas("b")
+        assert all_a + all_b <= 9
     assert max(waits) >= 8
     assert run.world.replicas("b")[0] >= 8
+
+
+def test_a_floor_that_its_owner_has_not_followed_yet_is_counted_and_stays_while_demand_is_lost(world_of):
+    at = np.arange(BINS)
+    slow = world_of("a", np.where(at < 62, 0.1, np.nan), minimum=6, mode="Floor")
+    run = Run([slow, world_of("b", np.where(at < 62, 0.1, 8.0), priority=1)], {"shared": 9})
+    apply, target, floors = run.world.apply, run.world.target, [0]
+
+    def write_a_floor(autoscaler, seen, desired, *, now_s):
+        if autoscaler.metadata.name == "b":
+            return apply(autoscaler, seen, desired, now_s=now_s)
+        before, moved = floors[-1], Action.PATCHED if desired != floors[-1] else Action.NONE
+        floors.append(desired)
+        return Outcome(moved, "FloorWritten", "written", before, desired)
+
+    def with_owner(key):
+        note = {ANNOTATION: Note(1, floors[-1], "llm/a").dump()}
+        owner = Owner(OwnerKind.HPA, "llm", "a", floors[-1], 50, "", note, "1")
+        return replace(target(key), owners=(owner,)) if key.name == "a" else target(key)
+
+    run.world.apply, run.world.target = write_a_floor, with_owner
+    for _ in range(80):
+        if run.bin == 63:
+            edit(slow, min_replicas=0)
+        run.tick()
+    assert run.world.replicas("a") == (0, 0)
+    assert floors[-1] == 6
+    assert run.world.replicas("b")[0] == 3
+
+
+@pytest.mark.parametrize("mode", ["Scale", "Floor"])
+def test_a_minimum_of_higher_priority_takes_what_runs_without_known_demand(world_of, mode):
+    first = world_of("b", np.full(BINS, 0.1), priority=1, mode=mode)
+    run = Run([world_of("a", np.where(np.arange(BINS) < 62, 3.0, np.nan), mode=mode), first], {"shared": 6})
+    for _ in range(65):
+        run.tick()
+    assert run.world.replicas("a")[0] > 2
+    edit(first, min_replicas=4)
+    for _ in range(5):
+        run.tick()
+    assert (run.world.replicas("a"), run.world.replicas("b")) == ((2, 2), (4, 4))
 
 
 def test_orders_whose_answer_was_lost_take_their_gpus(world_of):
