@@ -29,8 +29,8 @@ def apply(
 
     A write that meets a change made since the snapshot is a CONFLICT: the next tick decides anew. One that fails is
     tried again by the following ticks, ever less often. One whose answer was lost is WAITING, and PATCHED once what it
-    wrote is seen. Shadow and Scale put back a floor that the object still holds from an earlier mode, and otherwise
-    leave owners alone; Shadow writes nothing else.
+    wrote is seen and no newer order waits, or with that one. Shadow and Scale put back a floor that the object still
+    holds from an earlier mode, and otherwise leave owners alone; Shadow writes nothing else.
 
     Args:
         kube: the API.
@@ -41,7 +41,7 @@ def apply(
         memory: of all objects, changed in place.
     """
     entry = memory.of(autoscaler)
-    found = _found_done(autoscaler, target, entry)
+    _find_done(target, entry)
     if entry.backs_off(now_s):
         return entry.still_failing(now_s)
     try:
@@ -52,18 +52,18 @@ def apply(
         entry.note_failure(now_s, outcome.message, retry_after_s=0.0)
     elif outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()
-    return found if found is not None and outcome.action is Action.NONE else outcome
+    return entry.told(outcome)
 
 
-def _found_done(autoscaler: PredictiveAutoscaler, target: Target, entry: Entry) -> Outcome | None:
-    """What a write did whose answer was lost, if that is seen in the mode that it was for."""
-    if autoscaler.spec.mode is not Mode.FLOOR:
-        return entry.found_done({target.replicas})
-    found = entry.found_done({owner.replicas_min for owner in target.owners})
-    if found is not None:
+def _find_done(target: Target, entry: Entry) -> None:
+    """Look whether a write whose answer was lost was carried out, where it was written."""
+    if entry.unanswered_owner is None:
+        entry.find_done({target.replicas})
+    elif entry.find_done(
+        {owner.replicas_min for owner in target.owners if OwnerId.of(owner) == entry.unanswered_owner}
+    ):
         # As after a restart: the note beside the floor tells the rest.
         entry.owner, entry.written, entry.original = None, None, None
-    return found
 
 
 def _apply(

@@ -63,7 +63,7 @@ def hold_floor(
         f" {_shown(plan.original)}{_limit(owner, plan, desired)}"
     )
     moved = Outcome(Action.PATCHED, "LimitedByMax" if plan.limited else reason, message, before, plan.value)
-    with entry.trying(moved, now_s):
+    with entry.trying(moved, now_s, owner=OwnerId.of(owner)):
         write_plan(kube, owner, plan)
     entry.note_write(now_s, plan.note.written if plan.note else None)
     entry.original, entry.owner = plan.original, OwnerId.of(owner) if plan.note else None

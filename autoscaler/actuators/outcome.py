@@ -87,6 +87,8 @@ class Entry:
         not_before_s: when a failed write may be tried again.
         failure: the last failure's message.
         unanswered: what a write did whose answer was lost, if it was carried out; None where all were answered since.
+        unanswered_owner: the owner whose floor that write moved; None where it ordered replicas.
+        found: what such a write is known to have done, not told yet.
     """
 
     wrote_s: float | None = None
@@ -98,6 +100,8 @@ class Entry:
     not_before_s: float = 0.0
     failure: str = ""
     unanswered: Outcome | None = None
+    unanswered_owner: OwnerId | None = None
+    found: Outcome | None = None
 
     def too_soon(self, now_s: float, period_s: float = WRITE_PERIOD_S) -> bool:
         """Whether the last write is less than a period old. A clock that was set back doesn't block for longer."""
@@ -116,31 +120,45 @@ class Entry:
 
     def note_write(self, now_s: float, written: int | None) -> None:
         """Something was written."""
-        self.wrote_s, self.written, self.unanswered = now_s, written, None
+        self.wrote_s, self.written = now_s, written
 
     def note_success(self) -> None:
         """All is as it should be, whether it had to be written or not: the next failure is the first one in a row."""
         self.failures, self.failure, self.unanswered = 0, "", None
 
     @contextmanager
-    def trying(self, outcome: Outcome, now_s: float) -> Iterator[None]:
-        """Around a write: where its answer is lost, `outcome` is remembered as what it may have done."""
+    def trying(self, outcome: Outcome, now_s: float, *, owner: OwnerId | None = None) -> Iterator[None]:
+        """Around a write, of an owner's floor or of replicas; `outcome` is what it may have done if its answer is lost.
+
+        As with any other write, the next one is a period later.
+        """
         try:
             yield
         except (KubeError, *MALFORMED) as problem:
             # What can't be read is an answer to a write that was carried out.
             if not isinstance(problem, KubeError) or problem.may_be_done:
-                self.unanswered, self.wrote_s = outcome, now_s
+                self.unanswered, self.unanswered_owner, self.wrote_s = outcome, owner, now_s
             raise
 
-    def found_done(self, standing: Collection[int | None]) -> Outcome | None:
-        """What the write did whose answer was lost, once its number stands; None where it isn't seen to."""
+    def find_done(self, standing: Collection[int | None]) -> bool:
+        """Whether what was written without an answer stands; then it is done, and remains to be `told`."""
         if self.unanswered is None or self.unanswered.after not in standing:
-            return None
-        found = replace(self.unanswered, message=f"{self.unanswered.message}, by a write whose answer was lost")
-        self.written = found.after
+            return False
+        done = replace(self.unanswered, message=f"{self.unanswered.message}, by a write whose answer was lost")
+        self.found, self.written = _after(self.found, done), done.after
         self.note_success()
-        return found
+        return True
+
+    def told(self, outcome: Outcome) -> Outcome:
+        """`outcome`, or what was found done before it, or both.
+
+        What is found isn't told at once where a newer order has to wait or failed: told as done, that order would not
+        be tried again before the next decision. And one that can be written isn't put off for the telling.
+        """
+        if self.found is None or outcome.action not in {Action.NONE, Action.PATCHED}:
+            return outcome
+        found, self.found = self.found, None
+        return found if outcome.action is Action.NONE else _after(found, outcome)
 
     def still_failing(self, now_s: float) -> Outcome:
         """What is told while it backs off."""
@@ -158,6 +176,11 @@ class Entry:
     @property
     def _maybe(self) -> int | None:
         return self.unanswered.after if self.unanswered is not None else None
+
+
+def _after(found: Outcome | None, outcome: Outcome) -> Outcome:
+    """`outcome`, whose message tells first what was found done before it."""
+    return outcome if found is None else replace(outcome, message=f"{found.message}; {outcome.message}")
 
 
 def outcome_of(problem: Exception) -> Outcome:

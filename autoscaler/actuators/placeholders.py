@@ -68,7 +68,7 @@ def set_placeholders(
         return _refused(autoscaler, problem) or entry.failed(problem, now_s)
     if outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()
-    return outcome
+    return entry.told(outcome)
 
 
 def take_away_placeholders(kube: Kube, autoscaler: PredictiveAutoscaler, written: Collection[int]) -> Outcome:
@@ -114,9 +114,9 @@ def _set(
 ) -> Outcome:
     standing, name = _standing(kube, autoscaler), placeholders_name(autoscaler)
     before = standing.replicas
-    found = entry.found_done({before})
+    entry.find_done({before})
     if before == placeholders:
-        return found or Outcome(Action.NONE, "InPlace", f"{name} has {before} replicas ordered", before, before)
+        return Outcome(Action.NONE, "InPlace", f"{name} has {before} replicas ordered", before, before)
     kept = _kept(autoscaler, before) if held else 0
     if kept is None or placeholders < kept == before:
         message = f"{name} keeps the replicas that are ordered, {_shown(before)}, while too little is known"

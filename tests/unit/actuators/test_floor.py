@@ -310,6 +310,22 @@ def test_a_lost_answer_is_found_out_at_the_next_tick_and_blames_nobody(with_hpa:
     assert short(with_hpa.apply(1, after_s=15.0)) == (Action.PATCHED, "FloorPutBack")
 
 
+def test_another_owners_bound_is_no_sign_of_what_was_lost(with_hpa: World) -> None:
+    with with_hpa.api.fault("PATCH", HPA, cut=True, times=1):
+        assert with_hpa.apply(5).reason == "Unanswered"
+    with_hpa.api.put(SCALED_OBJECT, scaled_object(minReplicaCount=5))
+    assert short(with_hpa.apply(5)) == (Action.NONE, "UserMinSuffices")
+
+
+def test_replicas_are_no_sign_of_a_floor_that_was_lost(with_hpa: World) -> None:
+    with with_hpa.api.fault("PATCH", HPA, cut=True, times=1):
+        assert with_hpa.apply(5).reason == "Unanswered"
+    with_hpa.api.edit("deployments", "llm", lambda body: body["spec"].update(replicas=5))
+    with_hpa.set_mode("Shadow")
+    assert with_hpa.apply(5).message == "no floor is in place; the finalizer was removed"
+    assert short(with_hpa.apply(5)) == (Action.NONE, "Shadow")
+
+
 def test_a_floor_put_back_without_an_answer_is_told_and_stays_so(with_hpa: World) -> None:
     with_hpa.apply(5)
     with with_hpa.api.fault("PATCH", HPA, cut=True, after=True, times=1):

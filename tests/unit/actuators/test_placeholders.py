@@ -177,7 +177,10 @@ def test_a_lost_answer_is_found_out_and_blames_nobody(placing: Placing) -> None:
     with placing.api.fault("PATCH", "warm", cut=True, after=True, times=1):
         placing.set(4)
     # One edit was somebody's; what was lost isn't a second one, after which a write waits for longer.
-    assert short(placing.set(5, after_s=15.0)) == (Action.PATCHED, "PlaceholdersSet")
+    both = placing.set(5, after_s=15.0)
+    assert short(both) == (Action.PATCHED, "PlaceholdersSet")
+    assert "replicas 3 -> 4, by a write whose answer was lost; " in both.message
+    assert both.message.endswith("replicas 4 -> 5")
 
 
 def test_nonsense_is_a_failure(placing: Placing) -> None:

@@ -13,6 +13,7 @@
 | 404, 422, 403, 500                     | nothing; back-off        | Failed/..., Waiting/BackingOff  |
 | hang, cut                              | nothing; back-off        | Waiting/Unanswered, BackingOff  |
 | ... and what was tried stands then     | nothing                  | Patched/Scaled, back-off or not |
+| ... and d is another one by then       | r = d, 15 s later        | TooSoon, Patched/Scaled of both |
 | 429 with Retry-After                   | nothing until then       | Failed/Throttled, ...           |
 | mode: Shadow                           | nothing, ever            | None/Shadow                     |
 """
@@ -218,8 +219,34 @@ def test_after_a_lost_answer_a_new_decision_is_written_over_what_is_found(world:
     lose_the_answer(world, 5)
     outcome = world.apply(8, after_s=15.0)
     assert (short(outcome), outcome.before, outcome.after) == ((Action.PATCHED, "Scaled"), 5, 8)
+    lost, written = "replicas 3 -> 5, by a write whose answer was lost", "replicas 5 -> 8"
+    assert outcome.message == f"Deployment team/llm: {lost}; Deployment team/llm: {written}"
     assert short(world.apply(8)) == (Action.NONE, "InPlace")
     assert len(world.writes()) == 2
+
+
+def test_what_is_found_while_a_newer_order_waits_is_told_with_it_or_once_nothing_is_to_be_done(world: World) -> None:
+    found = "replicas 3 -> 5, by a write whose answer was lost"
+    lose_the_answer(world, 5)
+    # 15 s after any write, answered or not.
+    assert short(world.apply(6, after_s=5.0)) == (Action.WAITING, "TooSoon")
+    assert found in world.apply(6, after_s=10.0).message
+    assert world.apply(7, after_s=15.0).message == "Deployment team/llm: replicas 6 -> 7"
+    world.apply(3)
+    lose_the_answer(world, 5)
+    assert short(world.apply(6, after_s=5.0)) == (Action.WAITING, "TooSoon")
+    back = world.apply(5, after_s=1.0)
+    assert (short(back), back.after) == ((Action.PATCHED, "Scaled"), 5)
+    assert short(world.apply(5, after_s=1.0)) == (Action.NONE, "InPlace")
+
+
+def test_answers_lost_in_a_row_are_all_told(world: World) -> None:
+    lose_the_answer(world, 5)
+    assert lose_the_answer(world, 8).reason == "Unanswered"
+    outcome = world.apply(8)
+    assert (short(outcome), outcome.after) == ((Action.PATCHED, "Scaled"), 8)
+    for written in ("3 -> 5", "5 -> 8"):
+        assert f"{written}, by a write whose answer was lost" in outcome.message
 
 
 def test_what_was_not_carried_out_is_nobodys_write_later(world: World) -> None:
