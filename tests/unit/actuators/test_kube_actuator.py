@@ -1,4 +1,4 @@
-"""The controller's own writes whose answers are lost: statuses, placeholders that are taken away."""
+"""The controller's own writes: those whose answers are lost, and placeholders that are taken away."""
 
 from __future__ import annotations
 
@@ -64,3 +64,14 @@ def test_placeholders_taken_away_without_an_answer_stay_away(world: World, watch
     assert (short(lost), lost.undone) == ((Action.WAITING, "Unanswered"), True)
     assert short(watched.actuator.take_away(asked, {3})) == (Action.NONE, "NothingToTakeAway")
     assert world.api.read("deployments", "warm")["spec"]["replicas"] == 0
+
+
+def test_placeholders_asked_for_again_after_they_were_taken_away_were_nobodys_edit(
+    world: World, watched: Watched
+) -> None:
+    world.api.put("deployments", deployment("warm", replicas=0))
+    asked = parse_autoscaler(world.api.put("predictiveautoscalers", autoscaler(nodeHeadStart=HEAD_START)))
+    for turn in range(4):
+        placed = watched.actuator.place(asked, 3, held=False, now_s=20.0 * turn)
+        assert (short(placed), placed.after) == ((Action.PATCHED, "PlaceholdersSet"), 3)
+        assert watched.actuator.take_away(asked, {3}).after == 0
