@@ -15,13 +15,14 @@ import numpy as np
 
 from autoscaler.core.plan_kernels import COUNT_MAX
 from forecasting.kernel import kernel
+from forecasting.lead_features import DAY_S
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_history_kernel import peak_after
 from forecasting.series import FloatArray
 
 # A bin beyond so many times the largest demand known, or so many replicas where that is more, is absurd; so is one
 # below such a part of the least of late.
-ABSURD_FACTOR = 1_000.0
+_ABSURD_FACTOR = 1_000.0
 # An HPA's stabilization window for scaling down.
 _FALL_DOUBTED_S = 300.0
 # The least of late is forgotten by doubling: from nothing to half a replica in 100 minutes.
@@ -41,7 +42,7 @@ class Lately:
     falls: int = 0
 
 
-def countable(capacity: float) -> float:
+def _countable(capacity: float) -> float:
     """The largest demand that is ever believed, work per second: the largest float put an end to all decisions."""
     return COUNT_MAX * capacity
 
@@ -60,7 +61,7 @@ def believable_only(
     Returns:
         The values, shape (n,), and what the next call needs.
     """
-    usable = np.where((values >= 0) & (values <= countable(capacity)), values, np.nan)
+    usable = np.where((values >= 0) & (values <= _countable(capacity)), values, np.nan)
     least, falls = _drop_absurd(
         usable,
         history.peak_log,
@@ -72,7 +73,8 @@ def believable_only(
         lately.least,
         lately.falls,
         math.floor(_FALL_DOUBTED_S / history.bin_s),
-        2.0 ** (history.bin_s / _FORGOTTEN_S),
+        # A day forgets all; bins of months would be too much for a float.
+        2.0 ** (min(history.bin_s, DAY_S) / _FORGOTTEN_S),
     )
     return usable, Lately(least, falls)
 
@@ -93,10 +95,10 @@ def _drop_absurd(
 ) -> tuple[float, int]:
     """NaN for values that aren't believed; returns the least of late and the falls in a row."""
     for i in range(len(values)):
-        bound = ABSURD_FACTOR * max(math.exp(peak_log), capacity)
+        bound = _ABSURD_FACTOR * max(math.exp(peak_log), capacity)
         if known >= day and not last_missing and values[i] > bound:
             values[i] = math.nan
-        if least >= floor and values[i] * ABSURD_FACTOR < least and falls < falls_max:
+        if least >= floor and values[i] * _ABSURD_FACTOR < least and falls < falls_max:
             values[i] = math.nan
             falls += 1
         last_missing = math.isnan(values[i])
@@ -106,5 +108,5 @@ def _drop_absurd(
         if not last_missing:
             known += 1
             falls = 0
-            least = min(values[i], growth * max(least, floor / ABSURD_FACTOR))
+            least = min(values[i], growth * max(least, floor / _ABSURD_FACTOR))
     return least, falls

@@ -76,6 +76,7 @@ def test_what_may_well_be_is_believed(values):
 def test_a_bin_that_lasts_longer_is_believed():
     assert doubted([*[20.0] * 100, 0.0], bin_s=300.0) == [100]
     assert doubted([*[20.0] * 100, 0.0], bin_s=600.0) == []
+    assert doubted([*[20.0] * 100, 0.0], bin_s=30 * 86_400.0) == []
 
 
 @pytest.mark.parametrize("cut", [170, 182, 195])
