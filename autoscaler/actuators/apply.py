@@ -48,7 +48,7 @@ def apply(
         outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, memory=memory)
     except (KubeError, *MALFORMED) as problem:
         return entry.failed(problem, now_s)
-    if outcome.undone and outcome.action is not Action.CONFLICT:
+    if outcome.failed:
         entry.note_failure(now_s, outcome.message, retry_after_s=0.0)
     elif outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()

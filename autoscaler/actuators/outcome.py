@@ -54,9 +54,14 @@ class Outcome:
     maybe: int | None = None
 
     @property
+    def failed(self) -> bool:
+        """Whether a write failed, as far as it is known: one whose answer was lost may be done."""
+        return self.action is Action.FAILED or self.reason == UNANSWERED
+
+    @property
     def undone(self) -> bool:
         """Whether what was tried isn't done, as far as it is known, and is to be tried again."""
-        return self.action in {Action.CONFLICT, Action.FAILED} or self.reason == UNANSWERED
+        return self.failed or self.action is Action.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from autoscaler.actuators.outcome import UNANSWERED, Action, Outcome
+from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.actuators.placeholders import SHARED, placeholders_name
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.isolation import each, note_defect
@@ -106,7 +106,7 @@ class Placing:
             self._writing.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
         elif needs_telling(outcome) and (before is None or before.reason != outcome.reason):
             self._writing.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
-        if outcome.action is Action.FAILED or outcome.reason == UNANSWERED:
+        if outcome.failed:
             self._writing.failed(outcome.reason)
 
 

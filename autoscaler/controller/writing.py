@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from autoscaler.actuators.outcome import UNANSWERED, Action, Outcome
+from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
@@ -107,7 +107,7 @@ class Writing:
             self.tell(workload.autoscaler, warning=False, reason=outcome.reason, message=message)
         elif needs_telling(outcome) and (before is None or before.reason != outcome.reason):
             self.tell(workload.autoscaler, warning=True, reason=outcome.reason, message=outcome.message)
-        if outcome.action is Action.FAILED or outcome.reason == UNANSWERED:
+        if outcome.failed:
             self.failed(outcome.reason)
 
     def put_back(
@@ -200,7 +200,7 @@ def _scaled_by_others(
 
 def needs_telling(outcome: Outcome) -> bool:
     """Whether somebody should look at what is in the way."""
-    return outcome.action in {Action.REFUSED, Action.FAILED} or outcome.reason == UNANSWERED
+    return outcome.failed or outcome.action is Action.REFUSED
 
 
 def _decided_for_another(workload: Workload, target: Target, desired: int) -> bool:
