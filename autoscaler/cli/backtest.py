@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ import typer
 from autoscaler.cli import backtest_options as options
 from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_options import Fidelity, Replica
+from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
 from autoscaler.cli.output import progress, stderr_console, stdout_console
 from autoscaler.cli.params import (
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from autoscaler.backtest.setting import Setting
     from autoscaler.core.event import Event
     from autoscaler.traces.trace import Trace
-
-# Less of the scored part hardly moves a share of late work or GPU-hours.
-_MISSING_TOLD = 0.1
 
 
 def backtest(
@@ -200,23 +197,10 @@ def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Con
     from autoscaler.backtest.from_trace import remarks, with_schedule
 
     scheduled = with_schedule(setting, schedule, dated=dated)
-    for remark in (*remarks(scheduled, interval_given=is_typed(context, "interval_s")), *_gaps(scheduled)):
+    for remark in remarks(scheduled, interval_given=is_typed(context, "interval_s")):
         typer.echo(f"warning: {remark}", err=True)
+    warn_of_gaps(scheduled)
     return scheduled
-
-
-def _gaps(setting: Setting) -> Iterator[str]:
-    """A remark where much of what is scored is not known."""
-    import numpy as np
-
-    from autoscaler.report.words import share
-
-    missing = float(np.isnan(setting.observed_replicas[setting.score_from_bin :]).mean())
-    if missing > _MISSING_TOLD:
-        yield (
-            f"{share(missing)} of the scored bins are missing in {setting.trace_name}; they are filled linearly, and"
-            " what is told of them is a guess"
-        )
 
 
 def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.output import progress, stdout_console
 from autoscaler.cli.params import ScoreFromOption
 
@@ -42,6 +43,8 @@ def backtest_group(
         group = read_group(file, score_from=score_from)
     for remark in remarks(group):
         typer.echo(f"{file}: warning: {remark}", err=True)
+    for model in group.models:
+        warn_of_gaps(model.setting, place=f"{file}: ")
     outcomes = []
     for name in DIVISIONS:
         with progress(f"replaying {file.name}: {name}", quiet=as_json) as report:

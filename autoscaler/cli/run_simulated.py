@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from autoscaler.cli.gaps import warn_of_simulated_gaps
 from autoscaler.cli.output import stdout_console
 from autoscaler.cli.params import Capacity, capacity_by_unit
 from autoscaler.errors import UsageError
@@ -50,6 +51,7 @@ def run_simulated(
         raise UsageError("--capacity: is missing; give the requests per second that one replica sustains")
     capacity_rps = capacity_by_unit(capacity, _UNIT)
     trace = read_trace(path, tuple(capacity_rps))
+    warn_of_simulated_gaps(trace)
     autoscaler = _autoscaler(trace, capacity_rps, load_latency, max_wait_s=max_wait_s, late_budget=late_budget)
     console = stdout_console()
     clock = VirtualClock(start_of(trace), speed=speed)
