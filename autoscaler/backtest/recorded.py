@@ -55,7 +55,7 @@ def make_again(lines: Iterable[str], *, name: str) -> Iterator[MadeAgain]:
             state = State.start(history.spec)
             if history.demand_rps:
                 state = replayed(history.spec, start_s=history.start_s, demand_rps=history.demand_rps)
-            state = replace(state, backlog_rs=history.backlog_rs, serving=history.serving)
+            state = replace(state, backlog_rs=history.backlog_rs, serving=history.serving, unseen=history.unseen)
             states[key] = state
         elif text.startswith(DECISION):
             record = from_line(text, where=where)

@@ -7,6 +7,12 @@ import math
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.core.spec import Spec
 
+_UNKNOWN = {
+    Reason.DEMAND_MISSING: "the last demand is unknown",
+    Reason.HISTORY_MISSING: "the history couldn't be read",
+    Reason.QUEUE_UNKNOWN: "nobody saw what was queued of late",
+}
+
 
 def decision_sentence(spec: Spec, decision: Decision) -> str:
     """Such as '7 replicas (5 ready, 1 loading): 6.4 needed within 10 min at risk level 97 %'."""
@@ -34,10 +40,9 @@ def decision_sentence(spec: Spec, decision: Decision) -> str:
 def _why(decision: Decision, lead: str) -> str:
     """What moved or held the number, with what is needed in `lead`."""
     needed = _replicas(decision.high_at_lead)
-    if Reason.DEMAND_MISSING in decision.reasons and decision.desired >= decision.current:
-        return f"the last demand is unknown, so none is released; {needed} forecast in {lead}"
-    if Reason.HISTORY_MISSING in decision.reasons and decision.desired == decision.current:
-        return f"the history couldn't be read, so none is released; {needed} forecast in {lead}"
+    unknown = next((words for reason, words in _UNKNOWN.items() if reason in decision.reasons), "")
+    if unknown and decision.desired >= decision.current:
+        return f"{unknown}, so none is released; {needed} forecast in {lead}"
     if Reason.KEPT_FOR_QUEUE in decision.reasons and decision.desired <= decision.current:
         return f"a queue keeps them busy, {decision.backlog_rs:,.0f} replica-seconds now; {needed} needed in {lead}"
     if decision.desired < decision.current:

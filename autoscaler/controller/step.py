@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autoscaler.controller.bin_data import BinData, saturated_bin
 from autoscaler.controller.core_spec import Plan, ahead_spec, forecasts_alike, learned_spec, without_new_forecast
 from autoscaler.controller.fleet import Fleet, fleet_of
-from autoscaler.controller.pull import NO_DATA, Pulled
+from autoscaler.controller.pull import Pulled
 from autoscaler.controller.workload import Workload
 from autoscaler.core.decide import decide, decide_early, outlook_of
 from autoscaler.core.decision import Decision
@@ -17,11 +17,10 @@ from autoscaler.core.node_head_start import Placeholders, decide_placeholders
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.spec import Spec
+from autoscaler.core.unseen import is_long
 from autoscaler.kube.facts import Target
 
 DOUBTED = "GpuBusyWithoutDemand"
-# A slow tick may find as many bins over.
-_LATE_BINS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +45,18 @@ class Made:
 def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
     """Decide on each bin that ended, and remember what it taught."""
     made = []
-    _note_unseen_queue(workload, pulled)
     for data in pulled.bins:
         fleet = _fleet(workload, data.end_s)
         believed = _believed(workload, data, fleet)
         _learn_from_bin(workload, believed, fleet)
-        made.append(_decide(workload, believed, fleet, newest=data is pulled.bins[-1]))
+        newest = data is pulled.bins[-1]
+        if newest and is_long(len(pulled.bins), _lead_bins(workload)):
+            # What came is known, but not what served it: the fleet of now stands in for each bin.
+            workload.note_absence()
+        made.append(_decide(workload, believed, fleet, newest=newest))
         workload.fleet, workload.bin = fleet, believed
     _note_metrics(workload, pulled)
     return made
-
-
-def _note_unseen_queue(workload: Workload, pulled: Pulled) -> None:
-    """Release nothing for one load after a gap longer than that: what was queued in it was seen by nobody here.
-
-    A surge within an outage left a queue, and the first known demand after it let go 8 of the 11 replicas that worked
-    it off. Gaps of which each bin was answered, by no value, are gaps in the history itself, as traces have them: there
-    the core goes on by the usual demand.
-    """
-    lead_bins = workload.state.lead_bins if workload.state is not None else 0
-    newest, gap_bins = pulled.bins[-1], len(pulled.bins)
-    if newest.known and workload.outage_unanswered:
-        gap_bins = max(gap_bins, workload.outage_bins + sum(not data.known for data in pulled.bins))
-    if gap_bins > max(_LATE_BINS, lead_bins):
-        workload.queue_unknown_until_s = newest.end_s + lead_bins * workload.spec.bin_s
 
 
 def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
@@ -135,10 +122,16 @@ def _believed(workload: Workload, data: BinData, fleet: Fleet) -> BinData:
     return BinData(data.end_s, dict.fromkeys(data.demand_rps, math.nan), data.engine)
 
 
+def _lead_bins(workload: Workload) -> int:
+    assert workload.state is not None, "a workload without a state isn't decided on"
+    return workload.state.lead_bins
+
+
 def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) -> Made:
     assert workload.state is not None, "a workload without a state isn't decided on"
     observation = _observation(workload, data, fleet)
     decision, workload.state = decide(workload.spec, workload.state, observation)
+    workload.queue_unseen = False
     _take(workload, decision)
     outlook = outlook_of(workload.spec, workload.state)
     return Made(workload.spec, observation, outlook, decision, newest, _decide_placeholders(workload, observation))
@@ -171,6 +164,8 @@ def _observation(workload: Workload, data: BinData, fleet: Fleet) -> Observation
         fleet.due_bins,
         workload.backlog_rs(data),
         history_missing=workload.history_unknown,
+        queue_unseen=workload.queue_unseen,
+        fleet_assumed=isinstance(workload.target, Target) and workload.target.assumed,
     )
 
 
@@ -205,9 +200,4 @@ def _note_metrics(workload: Workload, pulled: Pulled) -> None:
             f"GPU utilisation is {workload.bin.engine.gpu_utilization:.0%} and demand next to nothing: the demand query"
             " seems to miss traffic, so nothing is released"
         )
-    if workload.bin.known:
-        workload.outage_bins, workload.outage_unanswered = 0, False
-        return
-    workload.outage_bins += len(pulled.bins)
-    # A Prometheus that starts again answers at first, for one bin or two, that rates have no value.
-    workload.outage_unanswered = workload.outage_unanswered or workload.metrics_reason != NO_DATA
+    workload.outage_bins = 0 if workload.bin.known else workload.outage_bins + len(pulled.bins)

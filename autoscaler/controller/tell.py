@@ -11,7 +11,6 @@ from autoscaler.controller.rebuild import Rebuilt
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
 from autoscaler.errors import HeadstartError
-from autoscaler.kube.facts import Target
 from autoscaler.sources.ranges import RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import compact, to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
@@ -84,7 +83,7 @@ class Teller:
         if self._recording is not None and workload.state is not None:
             state, job = workload.state, rebuilt.job
             record = HistoryRecord(
-                *job.key, job.spec, rebuilt.start_s, rebuilt.demand_rps, state.backlog_rs, state.serving
+                *job.key, job.spec, rebuilt.start_s, rebuilt.demand_rps, state.backlog_rs, state.serving, state.unseen
             )
             self._recording.write(to_history_line(record))
 
@@ -143,7 +142,6 @@ def _record(workload: Workload, made: Made, now_s: float) -> Record:
         outlook=made.outlook,
         decision=made.decision,
         done=_done(workload.outcome) if made.newest else _CAUGHT_UP,
-        assumed=isinstance(workload.target, Target) and workload.target.assumed,
         phases={str(phase): compact(took) for phase, took in workload.loads.phases().items()},
         placeholders=made.placeholders,
         placed=_placed(workload, made),

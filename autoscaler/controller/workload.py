@@ -26,7 +26,7 @@ from autoscaler.core.state import State
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 from autoscaler.sources.presets import ResolvedQueries
 
-_KNOWS_NOTHING = {Reason.DEMAND_MISSING, Reason.NO_HISTORY}
+_KNOWS_NOTHING = {Reason.DEMAND_MISSING, Reason.NO_HISTORY, Reason.QUEUE_UNKNOWN}
 # Bins that are decided on one after the other; after a longer sleep of the process the history is asked for instead,
 # beside the tick: 120 bins of a thousand objects take half a minute.
 _CATCH_UP_BINS = 120
@@ -79,7 +79,6 @@ class Workload:
         bin: the last bin's data.
         looked_s: when demand was last looked at before a bin was over.
         outage_bins: bins in a row without known demand.
-        outage_unanswered: whether one of them at least wasn't answered, or not believed.
         budget_problem: reason and message, where its GPU budget itself is at fault.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
@@ -88,8 +87,8 @@ class Workload:
         unplaced: whether it is known that placeholders can't be had: a load then includes a node's time.
         floor: what mode Floor writes: the last decision that stands on data; None before one.
         status: as last stored; `status_stored_s` is when.
-        queue_unknown_until_s: until when it isn't known what was queued before this process began, while it slept or in
-            an outage, unless it is measured.
+        queue_unseen: whether a queue may have grown since the last decision, or before the first, while this process
+            wasn't there or slept.
     """
 
     autoscaler: PredictiveAutoscaler
@@ -113,7 +112,6 @@ class Workload:
     bin: BinData | None = None
     looked_s: float = math.nan
     outage_bins: int = 0
-    outage_unanswered: bool = False
     budget_problem: tuple[str, str] | None = None
     metrics_reason: str = ""
     metrics_message: str = ""
@@ -126,7 +124,7 @@ class Workload:
     unplaced: bool = False
     status: PredictiveAutoscalerStatus | None = None
     status_stored_s: float = -math.inf
-    queue_unknown_until_s: float = -math.inf
+    queue_unseen: bool = False
 
     @property
     def key(self) -> ObjectKey:
@@ -142,14 +140,6 @@ class Workload:
         """Work queued in replica-seconds; None where the queue isn't known, or the object doesn't count requests."""
         unit = self.request_unit
         return data.backlog_rs(self.spec.capacity_rps[unit]) if unit else None
-
-    def queue_unknown(self, decision: Decision) -> bool:
-        """Whether nothing may be released yet: of a queue that nobody measures, only who saw it grow has an estimate.
-
-        A replica that took over during a queue released 9 of the 19 replicas that were working it off.
-        """
-        measured = self.bin is not None and self.backlog_rs(self.bin) is not None
-        return not measured and decision.now_s < self.queue_unknown_until_s
 
     @property
     def nodes_warm(self) -> bool:
@@ -218,14 +208,22 @@ class Workload:
         if self.state is not None:
             unit = next(iter(spec.capacity_rps))
             scale = self.spec.capacity_rps.get(unit, spec.capacity_rps[unit]) / spec.capacity_rps[unit]
-            state = replace(state, backlog_rs=scale * self.state.backlog_rs, serving=self.state.serving)
-        elif state.bins and state.next_start_s is not None:
-            # What a process before this one had ordered for a queue has loaded by then, and worked for a while.
-            self.queue_unknown_until_s = state.next_start_s + state.lead_bins * spec.bin_s
+            queue_rs, serving, unseen = self.state.backlog_rs, self.state.serving, self.state.unseen
+            state = replace(state, backlog_rs=scale * queue_rs, serving=serving, unseen=unseen)
+        elif state.bins:
+            self.note_absence()
         if ahead is not None:
-            queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving)
+            queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving, unseen=state.unseen)
             ahead = replace(ahead, state=queued, placeholders=self._placeholders_before())
         self.spec, self.state, self.ahead = spec, state, ahead
+
+    def note_absence(self) -> None:
+        """This process wasn't there for a while, and another one may have been.
+
+        Of a queue that nobody measures only who saw it grow has an estimate: a replica that took over during one
+        released 9 of the 19 replicas that were working it off. The floor that stands may be a higher one.
+        """
+        self.queue_unseen, self.floor = True, None
 
     def _placeholders_before(self) -> int:
         """Placeholders decided last, by this process or the one before it."""

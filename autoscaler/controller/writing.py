@@ -16,7 +16,7 @@ from autoscaler.controller.sentence import decision_sentence
 from autoscaler.controller.status import is_due, status_of
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
-from autoscaler.core.decision import Decision
+from autoscaler.core.decision import Decision, Reason
 from autoscaler.kube.facts import Target, TargetKey
 
 _WRITERS = 8
@@ -88,14 +88,10 @@ class Writing:
             others = Outcome(Action.WAITING, "DecidedAnew", f"nothing was decided for {now_s - decision.now_s:.0f} s")
         desired = workload.floor if autoscaler.spec.mode is Mode.FLOOR else decision.desired
         if desired is None:
-            return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
+            return _without_floor(decision)
         if _decided_for_another(workload, target, desired):
             others = Outcome(Action.WAITING, "DecidedAnew", "the object was edited since the last decision")
-        return (
-            others
-            or _held_for_queue(workload, decision)
-            or self._actuator.apply(autoscaler, target, desired, now_s=now_s)
-        )
+        return others or self._actuator.apply(autoscaler, target, desired, now_s=now_s)
 
     def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
         before, workload.outcome = workload.outcome, outcome
@@ -218,14 +214,12 @@ def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:
     return not 0.0 <= now_s - decision.now_s < _OLD_BINS * workload.spec.bin_s
 
 
-def _held_for_queue(workload: Workload, decision: Decision) -> Outcome | None:
-    """Why nothing is released yet."""
-    if decision.desired >= decision.current or not workload.queue_unknown(decision):
-        return None
-    message = (
-        "what was queued before this process began, or unseen by it, isn't known; nothing is released for one load"
-    )
-    return Outcome(Action.NONE, "QueueUnknown", message)
+def _without_floor(decision: Decision) -> Outcome:
+    """Why no floor is raised yet."""
+    if Reason.QUEUE_UNKNOWN in decision.reasons:
+        message = "nobody saw what was queued within the last load: what stands is no floor of ours"
+        return Outcome(Action.NONE, str(Reason.QUEUE_UNKNOWN), message)
+    return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
 
 
 def _is_open(workload: Workload) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoscaler.core.cold_start import reactive_replicas
-from autoscaler.core.decision import Decision, Reason
+from autoscaler.core.decision import UNKNOWING, Decision, Reason
 from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
@@ -96,6 +96,7 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
         demand_replicas=0.0 if math.isnan(last) else last,
         backlog_rs=state.backlog_rs,
         missing=state.bins == 0 or state.trials.last_missing,
+        queue_unseen=state.unseen.hold_bins > 0,
         scheduled=_raised_by(spec, state),
         cold_replicas=reactive_replicas(spec, state),
         trusted=all(forecast.trusted for forecast in state.forecasts.values()),
@@ -106,7 +107,7 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
 def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     """Steps 4, 7 and 8: replicas for an outlook and what is ready and loading, with the reasons."""
     need = _weigh(spec, outlook, observation)
-    held = outlook.missing or outlook.early or observation.history_missing
+    held = outlook.missing or outlook.early or outlook.queue_unseen or observation.history_missing
     by_forecast = _wanted(outlook, need, held=held)
     by_queue = need.busy > 0 and by_forecast > _wanted(outlook, replace(need, busy=0), held=held)
     wanted = max(by_forecast, outlook.cold_replicas)
@@ -230,6 +231,8 @@ def _reasons(
         reasons.append(Reason.DEMAND_MISSING)
     if history_missing:
         reasons.append(Reason.HISTORY_MISSING)
+    if outlook.queue_unseen:
+        reasons.append(Reason.QUEUE_UNKNOWN)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
     if by_queue:
@@ -238,7 +241,7 @@ def _reasons(
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif need.at_lead <= need.current - 1 and not (outlook.missing or history_missing or cold or by_queue):
+    elif need.at_lead <= need.current - 1 and not (cold or by_queue) and UNKNOWING.isdisjoint(reasons):
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     NOT_TRUSTED = "ForecastNotTrusted"
     DEMAND_MISSING = "DemandMissing"
     HISTORY_MISSING = "HistoryMissing"
+    QUEUE_UNKNOWN = "QueueUnknown"
     EARLY = "BetweenIntervals"
     ORDERED_AHEAD = "OrderedAhead"
     BACKLOG = "Backlog"
@@ -29,7 +30,7 @@ class Reason(StrEnum):
 
 
 # By each of these nothing is released: too little is known.
-UNKNOWING = frozenset({Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING})
+UNKNOWING = frozenset({Reason.NO_HISTORY, Reason.DEMAND_MISSING, Reason.HISTORY_MISSING, Reason.QUEUE_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)

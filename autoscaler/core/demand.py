@@ -19,6 +19,7 @@ from autoscaler.core.schedule import Decisions, as_tried, without_surges
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
 from autoscaler.core.trials import servable
+from autoscaler.core.unseen import Unseen
 from forecasting.lead_features import DAY_S
 from forecasting.lead_member import TARGETS
 
@@ -46,7 +47,12 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
         # An absurd one would stay in the state for good once the queue isn't measured any more.
         backlog_rs = None
     state = _append(spec, state, observation.demand_rps, backlog_rs, observation.now_s - spec.bin_s)
-    return replace(state, next_start_s=observation.now_s + spec.bin_s)
+    unseen = state.unseen
+    if observation.fleet_assumed:
+        unseen = Unseen()
+    elif observation.queue_unseen and backlog_rs is None:
+        unseen = unseen.begun(state.lead_bins)
+    return replace(state, unseen=unseen, next_start_s=observation.now_s + spec.bin_s)
 
 
 def _skipped_bins(spec: Spec, state: State, observation: Observation) -> int | None:
@@ -91,7 +97,8 @@ def _append(
     }
     known = [unit for unit, forecast in forecasts.items() if forecast.history.bins_known]
     demand = max((forecasts[unit].history.latest_demand / spec.capacity_rps[unit] for unit in known), default=0.0)
-    missing = any(math.isnan(rate) for rate in believed.values())
+    missing = np.array([any(math.isnan(rate) for rate in believed.values())])
+    unseen = Unseen() if backlog_rs is not None else state.unseen.after(missing, lead_bins=state.lead_bins)
     trials = state.trials.seen(
         as_tried(
             spec.schedule,
@@ -100,7 +107,7 @@ def _append(
             Decisions(start_s, spec.bin_s, state.lead_bins),
         ),
         np.array([demand]),
-        np.array([missing]),
+        missing,
         candidates=CANDIDATES,
         spec=spec,
         drain_s=drain_s(spec, state.lead_bins),
@@ -117,6 +124,7 @@ def _append(
         forecasts=forecasts,
         calm=calm,
         lately=lately,
+        unseen=unseen,
         trials=trials,
         backlog_rs=backlog_rs,
         bins=state.bins + 1,

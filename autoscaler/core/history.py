@@ -99,6 +99,7 @@ def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -
         forecasts=forecasts,
         calm=calm,
         lately=lately,
+        unseen=state.unseen.after(missing, lead_bins=state.lead_bins),
         needs=needs[-1].copy(),
         trials=trials,
         bins=state.bins + bins,

@@ -21,6 +21,9 @@ class Observation:
             the core estimate it from demand and ready replicas.
         history_missing: whether demand before was asked for and couldn't be read, and little was seen since: nothing
             is released on what one quiet bin tells.
+        queue_unseen: whether a queue may have grown while the driver didn't look: it began only now, or slept.
+        fleet_assumed: whether nobody knows how many replicas there are: `ready` and `due_bins` are then what is safe to
+            decide by, and no number to hold.
     """
 
     now_s: float
@@ -29,3 +32,5 @@ class Observation:
     due_bins: IntArray
     backlog_rs: float | None = None
     history_missing: bool = False
+    queue_unseen: bool = False
+    fleet_assumed: bool = False

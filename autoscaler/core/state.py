@@ -14,6 +14,7 @@ from autoscaler.core.risk import CANDIDATES, LEVELS, Risk
 from autoscaler.core.schedule import expects_more
 from autoscaler.core.spec import Spec
 from autoscaler.core.trials import Trials
+from autoscaler.core.unseen import Unseen
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
@@ -42,6 +43,7 @@ class State:
         serving: replicas that serve since the last decision; None before one.
         bins: bins seen.
         lately: unit -> what tells a fall that isn't believed.
+        unseen: how long nobody has seen the queue.
         calm: unit -> the forecast of what comes without the surges that the schedule expects; empty without such.
     """
 
@@ -55,6 +57,7 @@ class State:
     serving: int | None
     bins: int
     lately: Mapping[str, Lately]
+    unseen: Unseen = field(default_factory=Unseen)
     calm: Mapping[str, LeadEnsemble] = field(default_factory=dict)
 
     @property

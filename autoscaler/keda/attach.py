@@ -84,15 +84,12 @@ class ExternalScaler:
         # A guest's fleet is a guess: the HPA may have followed another trigger, or not have synced since.
         target = None if guest else workload.target
         replicas = target.replicas if isinstance(target, Target) else None
-        # They hold what is there. Of a guest that is a guess, and held it could be fewer than there are.
-        unusable = UNKNOWING if guest else {Reason.NO_HISTORY}
+        # They hold what is there. Of a guest that is a guess, and held it could be fewer than there are; what is held
+        # for a queue was decided on data before.
+        unusable = UNKNOWING - {Reason.QUEUE_UNKNOWN} if guest else {Reason.NO_HISTORY}
         usable = not workload.metrics_reason and unusable.isdisjoint(decision.reasons)
         reason = workload.metrics_message or ("" if usable else _UNUSABLE)
-        desired = decision.desired
-        if not guest and workload.queue_unknown(decision):
-            # The HPA would release on it. How many replicas work off a guest's queue nobody here knows.
-            desired = max(desired, decision.current)
-        posted = Posted(desired, workload.spec.bin_s, usable, reason, replicas)
+        posted = Posted(decision.desired, workload.spec.bin_s, usable, reason, replicas)
         self._desk.post(workload.key, posted)
         if guest:
             load_s = workload.spec.load_latency.quantile_s(_LOAD_LEVEL)

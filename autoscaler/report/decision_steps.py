@@ -176,6 +176,8 @@ class ToldSteps:
             return f"{kept}. {replicas_text(current - wanted)} can go now"
         if self._outlook.missing:
             return f", but the newest demand is unknown: {_all(current)}"
+        if self._outlook.queue_unseen:
+            return f", but nobody saw what was queued within the last load: {_all(current)}"
         if by_queue:
             return f" then, but a queue keeps {count(wanted)} busy: {_all(current)}"
         late = "one that is released now would be back too late"

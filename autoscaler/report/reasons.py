@@ -22,6 +22,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.NOT_TRUSTED: "The forecast was clearly worse than the last value lately, so that one decides in its place.",
     Reason.DEMAND_MISSING: "The demand of the last bin is unknown, so nothing is released.",
     Reason.HISTORY_MISSING: "The history couldn't be read, and little was seen since, so nothing is released.",
+    Reason.QUEUE_UNKNOWN: "Nobody saw what was queued within the last load, so nothing is released until it is over.",
     Reason.EARLY: "Demand rose before its interval was over: more replicas are ordered at once, and none is released.",
     Reason.ORDERED_AHEAD: "More replicas are ordered now, so that they have loaded by the time they are needed.",
     Reason.BACKLOG: "Work would still be queued when a replica ordered now serves: some are added to work it off.",

@@ -25,7 +25,7 @@ from autoscaler.core.plan_kernels import IntArray
 from autoscaler.core.risk import LEVELS
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.errors import UsageError
-from autoscaler.telemetry.json_fields import Fields, number_content
+from autoscaler.telemetry.json_fields import Fields, flag_content, number_content
 from autoscaler.telemetry.load_fields import (
     done_content,
     phases_content,
@@ -100,8 +100,9 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
     version = line.integer("version")
     if line.text("kind") != "Decision" or version != VERSION:
         line.refuse("version", f"is {version}, this Headstart reads {VERSION}: use the one that wrote the line")
-    observation = _observation(line.fields("observation"))
     decided = line.fields("decision")
+    assumed = decided.integer_or_none("current") is None
+    observation = _observation(line.fields("observation"), assumed=assumed)
     placeholders, placed = read_placeholders(line)
     return Record(
         time_s=line.number("time_s"),
@@ -113,7 +114,6 @@ def from_line(text: str, *, where: str = "decision line") -> Record:
         outlook=_outlook(line.fields("outlook")),
         decision=_decision(decided, observation),
         done=read_done(line.fields("done")),
-        assumed=decided.integer_or_none("current") is None,
         phases=read_phases(line),
         placeholders=placeholders,
         placed=placed,
@@ -190,10 +190,11 @@ def _observation_content(observation: Observation) -> dict[str, Any]:
         # A backlog that was not measured is null, so one that was measured as NaN can't be.
         "backlog_rs": None if backlog_rs is None else "NaN" if math.isnan(backlog_rs) else number_content(backlog_rs),
         "history_missing": bool(observation.history_missing),
+        **flag_content("queue_unseen", observation.queue_unseen),
     }
 
 
-def _observation(content: Fields) -> Observation:
+def _observation(content: Fields, *, assumed: bool) -> Observation:
     demand = content.fields("demand_rps")
     backlog_rs: float | None = None
     if content.content.get("backlog_rs") == "NaN":
@@ -207,6 +208,8 @@ def _observation(content: Fields) -> Observation:
         due_bins=_due_bins(content),
         backlog_rs=backlog_rs,
         history_missing=content.boolean("history_missing"),
+        queue_unseen=content.flag("queue_unseen"),
+        fleet_assumed=assumed,
     )
 
 
@@ -235,7 +238,10 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "cold_replicas": int(outlook.cold_replicas),
         "trusted": bool(outlook.trusted),
         "early": bool(outlook.early),
-    } | (names_content(outlook.scheduled) | usual_content(outlook.usual_median))
+        **flag_content("queue_unseen", outlook.queue_unseen),
+        **names_content(outlook.scheduled),
+        **usual_content(outlook.usual_median),
+    }
 
 
 def _outlook(content: Fields) -> Outlook:
@@ -265,4 +271,5 @@ def _outlook(content: Fields) -> Outlook:
         cold_replicas=content.integer("cold_replicas"),
         trusted=content.boolean("trusted"),
         early=content.boolean("early"),
+        queue_unseen=content.flag("queue_unseen"),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from autoscaler.core.spec import Spec
+from autoscaler.core.unseen import Unseen
 from autoscaler.telemetry.decision_line import read_spec, spec_content
 from autoscaler.telemetry.json_fields import Fields, number_content
 from forecasting.series import FloatArray
@@ -26,7 +27,7 @@ class HistoryRecord:
         spec: what was planned with.
         start_s: start of the first bin, seconds since the epoch.
         demand_rps: unit -> work per second, shape (n,), NaN where it is missing; empty where none was to be had.
-        backlog_rs, serving: of the state before, which it goes on with; 0 and None where there was none.
+        backlog_rs, serving, unseen: of the state before, which it goes on with; those of a start where there was none.
     """
 
     namespace: str
@@ -36,6 +37,7 @@ class HistoryRecord:
     demand_rps: Mapping[str, FloatArray]
     backlog_rs: float = 0.0
     serving: int | None = None
+    unseen: Unseen = field(default_factory=Unseen)
 
 
 def to_history_line(record: HistoryRecord) -> str:
@@ -52,6 +54,8 @@ def to_history_line(record: HistoryRecord) -> str:
         "backlog_rs": number_content(record.backlog_rs),
         "serving": record.serving,
     }
+    if record.unseen != Unseen():
+        content["unseen"] = asdict(record.unseen)
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
@@ -78,4 +82,12 @@ def from_history_line(text: str, *, where: str) -> HistoryRecord:
         demand_rps=demand_rps,
         backlog_rs=line.number("backlog_rs"),
         serving=line.integer_or_none("serving"),
+        unseen=_unseen(line),
     )
+
+
+def _unseen(line: Fields) -> Unseen:
+    if "unseen" not in line.content:
+        return Unseen()
+    bins = line.fields("unseen")
+    return Unseen(bins.integer("gap_bins"), bins.integer("hold_bins"))

@@ -22,6 +22,11 @@ def number_content(value: float) -> float | str | None:
     return number if math.isfinite(number) else "+Inf" if number > 0 else "-Inf"
 
 
+def flag_content(name: str, value: bool) -> dict[str, Any]:
+    """What is true as a field, and no field for what isn't."""
+    return {name: True} if value else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Fields:
     """A JSON object.
@@ -67,6 +72,10 @@ class Fields:
         if not isinstance(value, bool):
             self.refuse(name, f"must be true or false, not {value!r:.40}")
         return value
+
+    def flag(self, name: str) -> bool:
+        """What `flag_content` wrote: false where there is no field."""
+        return name in self.content and self.boolean(name)
 
     def integer(self, name: str) -> int:
         """A whole number that a float can hold."""

@@ -66,7 +66,6 @@ class Record:
         done: what was done about it.
         phases: phase of a load -> its time as seen, for those that pods told.
         placeholders: how many keep nodes warm; None where none are asked for. `placed` is what was done about it.
-        assumed: whether nobody knows how many replicas there were; the observation is then what was safe to decide by.
         later: what was written of it in later ticks, in the order of time; each has a line of its own.
     """
 
@@ -79,11 +78,15 @@ class Record:
     outlook: Outlook
     decision: Decision
     done: Done
-    assumed: bool = False
     phases: Mapping[str, LoadLatency] = field(default_factory=dict)
     placeholders: Placeholders | None = None
     placed: Done | None = None
     later: tuple[Write, ...] = ()
+
+    @property
+    def assumed(self) -> bool:
+        """Whether nobody knows how many replicas there were."""
+        return self.observation.fleet_assumed
 
     @property
     def changed(self) -> bool:

@@ -100,6 +100,12 @@ def test_missing_demand_releases_nothing():
     assert steps["written"] == "Nothing; Unchanged."
 
 
+def test_a_queue_that_nobody_saw_releases_nothing():
+    outlook = replace(make_outlook(), queue_unseen=True)
+    steps = told(make_record(ready=9, due=(), outlook=outlook, done=UNCHANGED))
+    assert steps["choice"] == "2 fewer would do, but nobody saw what was queued within the last load: all 9 stay."
+
+
 def test_a_demand_that_is_not_believed_is_not_called_absent():
     steps = told(make_record(outlook=make_outlook(missing=True), demand_rps={"requests": 0.0}))
     assert "is unknown: 0 requests/s isn't believed after what was before." in steps["data"]
@@ -300,7 +306,8 @@ def test_it_reads_standard_input(log):
 
 
 def test_replicas_that_nobody_knows_are_not_told_as_known(log, capsys):
-    record = replace(make_record(ready=20, due=()), assumed=True)
+    record = make_record(ready=20, due=())
+    record = replace(record, observation=replace(record.observation, fleet_assumed=True))
     assert told(record)["supply"] == "Nobody knows: it is decided as if all that are allowed served, 20 replicas."
     assert run(log(record)) == 0
     assert "unknown -> " in capsys.readouterr().out

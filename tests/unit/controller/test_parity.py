@@ -79,6 +79,7 @@ def test_a_recorded_run_is_made_again_byte_for_byte(recording):
     assert len(made) == 350
     assert all(each.equal for each in made)
     assert {each.record.outlook.lead_bins for each in made} == {3, 5}
+    assert sum(each.record.outlook.queue_unseen for each in made) > 3  # as it began, and after the outage
 
 
 def test_a_difference_is_found(recording):

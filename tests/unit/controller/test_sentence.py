@@ -61,6 +61,11 @@ def steady():
             "6 replicas (5 ready, 1 loading): the last demand is unknown, so none is released; 5.4 forecast in 4 min",
         ),
         (
+            {"reasons": (Reason.QUEUE_UNKNOWN, Reason.STEADY)},
+            "6 replicas (5 ready, 1 loading): nobody saw what was queued of late, so none is released; 5.4 forecast in"
+            " 4 min",
+        ),
+        (
             {"high_at_lead": math.nan, "reasons": (Reason.NO_HISTORY,)},
             "6 replicas (5 ready, 1 loading): no demand is known yet, so they are held",
         ),

@@ -35,6 +35,7 @@ def demand_of(bins, seed, scale=1.0):
 def assert_equal(one, other):
     assert one.next_start_s == other.next_start_s
     assert one.bins == other.bins
+    assert one.unseen == other.unseen
     assert one.risk == other.risk or (math.isnan(one.risk.late_share) and math.isnan(other.risk.late_share))
     np.testing.assert_array_equal(one.needs, other.needs)
     np.testing.assert_array_equal(one.trials.due, other.trials.due)

@@ -225,6 +225,31 @@ def test_a_guest_stays_about_what_it_needs(demand: Demand) -> None:
         assert needed <= replica.posted.desired + 1 <= 1.5 * needed + 1
 
 
+def test_a_guest_that_began_in_an_outage_is_not_held_at_the_number_that_nobody_knows(demand: Demand) -> None:
+    demand.failing = True
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 1_200)
+    demand.failing = False
+    replica.run(START_S + 1_215, START_S + 1_320)
+    assert replica.posted.usable
+    assert replica.posted.desired < MOST / 2
+
+
+def test_after_a_gap_a_guest_keeps_what_it_was_told_for_one_load(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 600)
+    told = replica.posted.desired
+    back_s = START_S + 1_260
+    demand.shape = lambda at_s: np.where(at_s <= START_S + 600, day(at_s), np.where(at_s < back_s, np.nan, 2.0))
+    replica.run(START_S + 615, back_s - 15)
+    assert not replica.posted.usable
+    replica.run(back_s, back_s + LOAD_S - 15)
+    assert replica.posted.usable
+    assert replica.posted.desired >= told
+    replica.run(back_s + LOAD_S, back_s + LOAD_S + 600)
+    assert replica.posted.desired < told
+
+
 def test_no_load_is_learned_of_pods_that_nobody_saw(demand: Demand) -> None:
     replica = Replica(demand)
     replica.run(START_S, START_S + 600)

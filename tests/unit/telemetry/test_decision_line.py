@@ -52,6 +52,8 @@ observations = st.builds(
     ready=counts,
     due_bins=st.lists(st.integers(-5, 9), max_size=12).map(lambda due: np.array(due, dtype=np.int64)),
     backlog_rs=st.none() | floats,
+    history_missing=st.booleans(),
+    queue_unseen=st.booleans(),
 )
 outlooks = st.builds(
     Outlook,
@@ -70,6 +72,7 @@ outlooks = st.builds(
     usual_median=floats,
     cold_replicas=counts,
     trusted=st.booleans(),
+    queue_unseen=st.booleans(),
 )
 specs = st.builds(
     lambda replicas, **values: Spec(**values, replicas_min=min(replicas), replicas_max=max(replicas)),
@@ -201,7 +204,8 @@ def test_not_measured_and_measured_as_nothing_stay_apart() -> None:
 
 
 def test_replicas_that_nobody_knows_are_null_and_what_was_decided_by_reads_back() -> None:
-    record = replace(make_record(ready=20, due=()), assumed=True)
+    record = make_record(ready=20, due=())
+    record = replace(record, observation=replace(record.observation, fleet_assumed=True))
     content = json.loads(to_line(record))
     assert list(content["decision"])[:3] == ["desired", "current", "ready"]
     assert (content["decision"]["current"], content["decision"]["ready"]) == (None, None)

@@ -121,7 +121,8 @@ def test_where_nothing_is_found_it_says_what_there_is(lines: list[str], object_n
 
 
 def test_a_decision_on_replicas_that_nobody_knows_changed_none() -> None:
-    assumed = replace(minutes(2), assumed=True)
+    record = minutes(2)
+    assumed = replace(record, observation=replace(record.observation, fleet_assumed=True))
     found = read_log([to_line(minutes(1)), to_line(assumed)], "log").objects["shop/chat"]
     assert (times(found.newest), times(found.changed)) == (2, 1)
     assert found.newest.assumed

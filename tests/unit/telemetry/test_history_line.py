@@ -12,6 +12,7 @@ from decision_records import make_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.core.unseen import Unseen
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.history_line import OPENING, HistoryRecord, from_history_line, to_history_line
 
@@ -31,9 +32,12 @@ def make_history(demand_rps=None, **others):
     start_s=st.floats(-1e12, 1e12),
     backlog_rs=st.floats(0.0, allow_infinity=False),
     serving=st.none() | st.integers(0, 10**6),
+    unseen=st.builds(Unseen, st.integers(0, 10**6), st.integers(0, 100)),
 )
-def test_it_reads_back_to_the_last_bit(rates, start_s, backlog_rs, serving):
-    record = make_history({"requests": np.array(rates)}, start_s=start_s, backlog_rs=backlog_rs, serving=serving)
+def test_it_reads_back_to_the_last_bit(rates, start_s, backlog_rs, serving, unseen):
+    record = make_history(
+        {"requests": np.array(rates)}, start_s=start_s, backlog_rs=backlog_rs, serving=serving, unseen=unseen
+    )
     line = to_history_line(record)
     assert line.startswith(OPENING)
     assert "\n" not in line

@@ -234,7 +234,8 @@ def test_scrapes_while_objects_come_and_go_are_whole(scraped: Scraped) -> None:
 
 
 def test_replicas_that_nobody_knows_have_no_series(scraped: Scraped) -> None:
-    scraped.decided(replace(make_record(), assumed=True))
+    record = make_record()
+    scraped.decided(replace(record, observation=replace(record.observation, fleet_assumed=True)))
     assert {"desired_replicas", "ready_replicas", "loading_replicas"}.isdisjoint(scraped.names())
     assert "demand_replicas" in scraped.names()
 
