@@ -14,7 +14,8 @@ from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_options import Fidelity, Replica
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
-from autoscaler.cli.output import progress, stderr_console, stdout_console
+from autoscaler.cli.output import progress, stderr_console, table_console
+from autoscaler.cli.outs import STDOUT, check_outs, writing
 from autoscaler.cli.params import (
     CapacityOption,
     LateBudgetOption,
@@ -99,7 +100,6 @@ def backtest(
     from autoscaler.backtest.from_trace import Scenario, setting_of
     from autoscaler.backtest.request_run import replay_per_request, request_setting
     from autoscaler.backtest.run import POLICIES, priced, run_backtest
-    from autoscaler.files import check_outputs
     from autoscaler.traces.formats import import_requests
     from autoscaler.traces.read import read_trace
     from autoscaler.traces.requests import bin_requests
@@ -108,7 +108,7 @@ def backtest(
     from forecasting.lead_members import DEFAULT_MEMBERS
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
-    check_outputs(outputs, source=trace)
+    piped = check_outs(outputs, source=trace, as_json=as_json)
     if trace is not None:
         prometheus_options.refuse_typed(context)
         past = None
@@ -187,9 +187,10 @@ def backtest(
     if plan_out is not None:
         _write_plan(result, policy, read, options.DEFAULT_UNIT if speed else next(iter(capacity_rps)), plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
-    print_result(result, as_json=as_json)
-    for path in filter(None, outputs.values()):
-        stderr_console().print(f"wrote {path}")
+    print_result(result, as_json=as_json, beside=piped)
+    for path in outputs.values():
+        if path not in {None, STDOUT}:
+            stderr_console().print(f"wrote {path}")
 
 
 def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Context, *, dated: bool) -> Setting:
@@ -207,7 +208,8 @@ def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, pa
     from autoscaler.backtest.plan import write_plan
 
     chosen = next(row for row in result.policies if row.name == policy)
-    write_plan(trace, unit, chosen.outcome.desired, path)
+    with writing(path) as file:
+        write_plan(trace, unit, chosen.outcome.desired, file)
 
 
 def write_reports(
@@ -221,19 +223,22 @@ def write_reports(
 
     if json_out is not None:
         text = json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False) + "\n"
-        write_aside(json_out, lambda aside: aside.write_text(text, encoding="utf-8"))
+        with writing(json_out) as file:
+            write_aside(file, lambda aside: aside.write_text(text, encoding="utf-8"))
     if html_out is not None:
         from autoscaler.report.page import write_html
 
-        write_html(result, html_out, command=command_line())
+        with writing(html_out) as file:
+            write_html(result, file, command=command_line())
     if png_out is not None:
         from autoscaler.report.picture import write_png
 
-        write_png(result, png_out)
+        with writing(png_out) as file:
+            write_png(result, file)
 
 
-def print_result(result: BacktestResult, *, as_json: bool) -> None:
-    """The table and the sentence on standard output; or JSON."""
+def print_result(result: BacktestResult, *, as_json: bool = False, beside: bool = False) -> None:
+    """The table and the sentence; or JSON. See `table_console` for `beside`."""
     import json
 
     from autoscaler.report.sentence import sentence
@@ -242,7 +247,7 @@ def print_result(result: BacktestResult, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False))
         return
-    console = stdout_console()
+    console = table_console(beside=beside)
     console.print(policy_table(result))
     console.print()
     waits = wait_table(result)

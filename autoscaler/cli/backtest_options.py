@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autoscaler.cli import prometheus_options
+from autoscaler.cli.outs import parse_out, parse_png_out
 from autoscaler.cli.params import (
     Capacity,
     capacity_by_unit,
     parse_duration_s,
     parse_load_latency,
-    parse_png_path,
     parse_positive,
     parse_positive_duration_s,
     share_parser,
@@ -208,18 +208,32 @@ GpuHourPriceOption = Annotated[
 ]
 GpusPerReplicaOption = Annotated[int, typer.Option("--gpus-per-replica", min=1, help="GPUs that a replica holds.")]
 PlanOutOption = Annotated[
-    Path | None, typer.Option("--plan-out", metavar="FILE", help="The plan, a row per bin.", rich_help_panel=_OUTPUTS)
+    Path | None,
+    typer.Option(
+        "--plan-out", parser=parse_out, metavar="FILE", help="The plan, a row per bin.", rich_help_panel=_OUTPUTS
+    ),
 ]
 JsonOutOption = Annotated[
-    Path | None, typer.Option("--json-out", metavar="FILE", help="The results for machines.", rich_help_panel=_OUTPUTS)
+    Path | None,
+    typer.Option(
+        "--json-out", parser=parse_out, metavar="FILE", help="The results for machines.", rich_help_panel=_OUTPUTS
+    ),
 ]
 HtmlOutOption = Annotated[
-    Path | None, typer.Option("--html-out", metavar="FILE", help="The report, one page.", rich_help_panel=_OUTPUTS)
+    Path | None,
+    typer.Option(
+        "--html-out", parser=parse_out, metavar="FILE", help="The report, one page.", rich_help_panel=_OUTPUTS
+    ),
 ]
 PngOutOption = Annotated[
     Path | None,
     typer.Option(
-        "--png-out", parser=parse_png_path, metavar="FILE", help="The report as a picture.", rich_help_panel=_OUTPUTS
+        "--png-out",
+        parser=parse_png_out,
+        metavar="FILE",
+        help="The report as a picture. - as one of these files is standard output; the table then goes to standard"
+        " error.",
+        rich_help_panel=_OUTPUTS,
     ),
 ]
 JsonOption = Annotated[

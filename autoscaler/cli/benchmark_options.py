@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli.outs import parser_without_stdout
 from autoscaler.cli.params import parse_load_latency, parse_positive, share_parser
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ BoostedOption = Annotated[
 OutOption = Annotated[
     Path,
     typer.Option(
-        "--out", metavar="FOLDER", help="Where results go, and where a benchmark that was stopped is taken up again."
+        "--out",
+        parser=parser_without_stdout("results are several files; name a folder"),
+        metavar="FOLDER",
+        help="Where results go, and where a benchmark that was stopped is taken up again.",
     ),
 ]
 JobsOption = Annotated[

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoscaler.cli.output import progress, stderr_console, stdout_console
-from autoscaler.cli.params import ScoreFromOption, parse_png_path, parse_positive, parse_positive_duration_s
+from autoscaler.cli.output import progress, stderr_console, table_console
+from autoscaler.cli.outs import check_outs, parse_png_out, writing
+from autoscaler.cli.params import ScoreFromOption, parse_positive, parse_positive_duration_s
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,7 +62,7 @@ def forecast(
         Path | None,
         typer.Option(
             "--png",
-            parser=parse_png_path,
+            parser=parse_png_out,
             metavar="FILE",
             help="Draw the last three days with the best model's forecast of them.",
             show_default=False,
@@ -87,12 +88,10 @@ def forecast(
     import json
     from dataclasses import replace
 
-    from autoscaler.files import check_writable
     from autoscaler.report.forecast_accuracy import latest, measure
     from autoscaler.traces.read import read_trace
 
-    if png is not None:
-        check_writable(png)
+    piped = check_outs({"--png": png}, source=trace, as_json=as_json)
     horizons_s = _horizons_s(horizons)
     drawn = _drawn_horizon(horizons_s, png_horizon_s)
     with progress(f"reading {trace.name}", quiet=as_json):
@@ -110,9 +109,10 @@ def forecast(
         typer.echo(json.dumps(_to_json(report), indent=2))
         return
     for horizon in range(len(steps)):
-        stdout_console().print(_title(report, report.accuracies[0].rows[horizon]), style="italic", highlight=False)
-        stdout_console().print(_table(report, horizon))
-    if png is not None:
+        console = table_console(beside=piped)
+        console.print(_title(report, report.accuracies[0].rows[horizon]), style="italic", highlight=False)
+        console.print(_table(report, horizon))
+    if png is not None and not piped:
         stderr_console().print(f"wrote {png}")
 
 
@@ -167,7 +167,8 @@ def _draw(trace: Trace, unit: str, model: Forecaster | PointModel, horizon: int,
     with progress("drawing"):
         forecasts = forecasts_to_show(trace, unit, model, horizon, days=_PICTURE_DAYS)
         title = f"{trace.name}: demand, and its forecast {duration(horizon * trace.bin_s)} ahead by {model.name}"
-        write_forecast_png(forecasts, path, title=title, unit=unit, start_s=trace.start_s if trace.dated else 0.0)
+        with writing(path) as file:
+            write_forecast_png(forecasts, file, title=title, unit=unit, start_s=trace.start_s if trace.dated else 0.0)
 
 
 def _table(report: AccuracyReport, horizon: int) -> Table:

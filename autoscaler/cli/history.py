@@ -12,6 +12,7 @@ import typer
 
 from autoscaler.cli import prometheus_options as options
 from autoscaler.cli.output import progress
+from autoscaler.cli.outs import check_outs, parse_out, said_of, writing
 from autoscaler.cli.params import parse_positive_duration_s
 from autoscaler.errors import UsageError
 
@@ -96,7 +97,13 @@ def history(
     query: options.QueryOption = None,
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", metavar="FILE", help="Where to write: .csv, .csv.gz or .parquet."),
+        typer.Option(
+            "-o",
+            "--out",
+            parser=parse_out,
+            metavar="FILE",
+            help="Where to write: .csv, .csv.gz or .parquet; or - for standard output.",
+        ),
     ],
     unit: Annotated[
         str, typer.Option("--unit", metavar="NAME", help="What a query without UNIT= counts: the column's name.")
@@ -139,10 +146,9 @@ def history(
 
     Example: headstart history --prometheus http://localhost:9090 --query 'sum(rate(http_requests_total[1m]))' -o d.csv
     """
-    from autoscaler.files import check_writable
     from autoscaler.traces.write import check_format, write_trace
 
-    check_writable(out)
+    check_outs({"--out": out}, source=None)
     check_format(out)
     if not query:
         raise UsageError("--query: is missing; give PromQL for work per second, such as sum(rate(requests_total[1m]))")
@@ -162,8 +168,9 @@ def history(
     )
     asked = PastDemand(queries=queries, days=days, bin_s=bin_s, connection=connection)
     found = asked.ask(end_s=end_s)
-    write_trace(replace(found.trace, counted=True), out)
-    typer.echo(f"{out}: {said(found)}", err=True)
+    with writing(out) as file:
+        write_trace(replace(found.trace, counted=True), file)
+    typer.echo(f"{said_of(out)}: {said(found)}", err=True)
 
 
 def said(found: History) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from autoscaler.cli import keda_options as keda
 from autoscaler.cli import prometheus_options as prometheus
+from autoscaler.cli.outs import parse_record
 from autoscaler.cli.params import parse_address, parse_positive_duration_s
 from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 
@@ -48,7 +49,9 @@ def serve(
     ] = 15.0,
     record: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Append decisions and the histories that they stand on."),
+        typer.Option(
+            parser=parse_record, metavar="FILE", help="Append decisions and the histories that they stand on."
+        ),
     ] = None,
 ) -> None:
     """Decide for what KEDA's triggers describe: no CustomResourceDefinition, no rights in the cluster.

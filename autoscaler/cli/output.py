@@ -26,6 +26,11 @@ def stdout_console() -> Console:
     return _console(sys.stdout)
 
 
+def table_console(*, beside: bool) -> Console:
+    """A console for tables `beside` a document: that one has standard output for itself, and tables are for people."""
+    return stderr_console() if beside else stdout_console()
+
+
 def stderr_console() -> Console:
     """A console for progress and remarks, which a pipe or `--json` must not see."""
     return _console(sys.stderr)

@@ -60,14 +60,6 @@ def parse_positive_duration_s(given: str | float) -> float:
     return duration_s
 
 
-def parse_png_path(given: str | Path) -> Path:
-    """A file for a picture: its name ends in '.png', or has no ending, as /dev/stdout has none."""
-    path = Path(given)
-    if path.suffix.lower() not in {"", ".png"}:
-        raise typer.BadParameter(f"'{given}' ends in '{path.suffix}', and pictures are PNG; end it in .png")
-    return path
-
-
 def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | float], float]:
     """A parser of shares, '1%' or '0.01', between 0 and 1; `zero` and `one` say whether the ends are allowed."""
     lowest, highest = ("at least 0 %" if zero else "more than 0 %"), ("at most 100 %" if one else "less than 100 %")

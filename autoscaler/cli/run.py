@@ -13,6 +13,7 @@ import typer
 from autoscaler.cli import keda_options as keda
 from autoscaler.cli import kube_options as kube
 from autoscaler.cli import prometheus_options as prometheus
+from autoscaler.cli.outs import parse_record
 from autoscaler.cli.params import (
     BudgetGpus,
     Capacity,
@@ -118,6 +119,7 @@ def run(
     record: Annotated[
         Path | None,
         typer.Option(
+            parser=parse_record,
             metavar="FILE",
             help="Append decisions and the histories that they stand on; headstart replay makes them again.",
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli.output import progress, stderr_console, stdout_console
+from autoscaler.cli.outs import check_outs, parse_out, said_of, writing
 from autoscaler.cli.params import parse_positive_duration_s
 
 if TYPE_CHECKING:
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Import, describe and generate demand traces.")
 
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="Where to write: .csv, .csv.gz or .parquet.", show_default=False)
+    Path,
+    typer.Option(
+        "--out",
+        parser=parse_out,
+        metavar="FILE",
+        help="Where to write: .csv, .csv.gz or .parquet; or - for standard output.",
+        show_default=False,
+    ),
 ]
 
 
@@ -62,24 +70,23 @@ def import_(
     'timestamp' and counts, or with 'timestamp', 'prompt_tokens' and 'output_tokens' per request.
     """
     from autoscaler.errors import UsageError
-    from autoscaler.files import check_outputs
     from autoscaler.traces.formats import import_requests, import_trace
     from autoscaler.traces.requests import write_requests
     from autoscaler.traces.write import write_trace
 
     if requests and (bin_s is not None or unit):
         raise UsageError("--requests: keeps each request as it is; leave out --bin and --unit")
-    check_outputs({"--out": out}, source=file)
-    with progress(f"importing {file.name}"):
+    check_outs({"--out": out}, source=file)
+    with writing(out) as path, progress(f"importing {file.name}"):
         if requests:
             log = import_requests(file, format_)
-            write_requests(log, out)
+            write_requests(log, path)
             said = f"{len(log):,} requests"
         else:
             trace = import_trace(file, format_, bin_s=bin_s, units=unit or ())
-            write_trace(trace, out)
+            write_trace(trace, path)
             said = _said(trace)
-    stderr_console().print(f"{out}: {said}")
+    stderr_console().print(f"{said_of(out)}: {said}")
 
 
 @app.command("describe")
@@ -117,16 +124,15 @@ def generate(
     Recipes to copy and change: data/chat.toml, data/code.toml and data/agents.toml in the repository; an installed
     Headstart has them in its folder autoscaler/bundled. What each key means is in data/README.md.
     """
-    from autoscaler.files import check_outputs
     from autoscaler.traces.generate import generate as generate_trace
     from autoscaler.traces.recipe import load_recipe
     from autoscaler.traces.write import write_trace
 
-    check_outputs({"--out": out}, source=recipe)
-    with progress(f"generating {out.name}"):
+    check_outs({"--out": out}, source=recipe)
+    with writing(out) as path, progress(f"generating {recipe.stem}"):
         trace = generate_trace(load_recipe(recipe), seed)
-        write_trace(trace, out)
-    stderr_console().print(f"{out}: {_said(trace)}")
+        write_trace(trace, path)
+    stderr_console().print(f"{said_of(out)}: {_said(trace)}")
 
 
 def _said(trace: Trace) -> str:

@@ -49,7 +49,7 @@ def test_the_results_of_a_backtest_can_be_piped_with_the_table_on_standard_error
 ) -> None:
     assert command_line.run(["backtest", str(trace), *BACKTEST, "--json-out", "-", "--html-out", "r.html"]) == 0
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["policies"][0]["name"] == "hpa"
+    assert "hpa" in json.loads(printed.out)["policies"]
     assert printed.err.startswith("policy ")
     assert printed.err.endswith("\nwrote r.html\n")
     assert files(trace.parent) == {"demand.csv", "r.html"}
@@ -79,7 +79,7 @@ def test_a_trace_can_be_piped(trace: Path, capsys: pytest.CaptureFixture[str]) -
     assert command_line.run(["trace", "import", str(trace), "--out", "-", "--bin", "2m"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("timestamp,requests\n0,201\n120,205\n")
-    assert printed.err == "standard output: 60 bins of 120 s with requests\n"
+    assert printed.err == "standard output: 60 bins of 2 min with requests\n"
 
 
 def test_what_a_file_holds_already_stays_where_the_shell_appends(trace: Path) -> None:

@@ -18,7 +18,6 @@ from autoscaler.cli.params import (
     parse_duration_s,
     parse_load_latency,
     parse_not_negative,
-    parse_png_path,
     parse_positive,
     parse_positive_duration_s,
     share_parser,
@@ -175,13 +174,3 @@ def test_a_bad_file_of_loads_is_named_with_its_line(tmp_path: Path, content: Any
     loads.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(typer.BadParameter, match=message):
         parse_load_latency(f"empirical:{loads}")
-
-
-def test_a_picture_is_no_pdf() -> None:
-    assert [parse_png_path(name) for name in ("r.png", "R.PNG", "/dev/stdout")] == [
-        Path("r.png"),
-        Path("R.PNG"),
-        Path("/dev/stdout"),
-    ]
-    with pytest.raises(typer.BadParameter, match=r"'r.pdf' ends in '.pdf', and pictures are PNG"):
-        parse_png_path("r.pdf")

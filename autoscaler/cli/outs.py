@@ -1,0 +1,94 @@
+"""Where documents go: each to its file, or one of them to standard output, which then holds nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import typer
+
+from autoscaler.errors import UsageError
+
+STDOUT = Path("/dev/stdout")
+"""What '-' is read as; a file that is called so is './-'."""
+
+_NAME = "standard output"
+
+
+def parse_out(given: str | Path) -> Path:
+    """A file to write, or '-' for standard output."""
+    return STDOUT if str(given) == "-" else Path(given)
+
+
+def parse_png_out(given: str | Path) -> Path:
+    """A file for a picture: its name ends in '.png', or has no ending; or '-' for standard output."""
+    path = parse_out(given)
+    if path.suffix.lower() not in {"", ".png"}:
+        raise typer.BadParameter(f"'{given}' ends in '{path.suffix}', and pictures are PNG; end it in .png")
+    return path
+
+
+def parser_without_stdout(why: str) -> Callable[[str | Path], Path]:
+    """A parser of paths that refuses '-': `why` it can't be standard output, and what to do."""
+
+    def parse_path(given: str | Path) -> Path:
+        if str(given) == "-":
+            raise typer.BadParameter(f"'-' would be standard output, and {why}")
+        return Path(given)
+
+    return parse_path
+
+
+parse_record = parser_without_stdout("a recording is a file that is appended to; name one")
+"""A file for --record."""
+
+
+def check_outs(outs: Mapping[str, Path | None], *, source: Path | None, as_json: bool = False) -> bool:
+    """Whether one of the documents goes to standard output.
+
+    Args:
+        outs: option name -> path; None where it is not asked for.
+        source: what is read; None where it is no file.
+        as_json: whether --json was given, which takes standard output.
+
+    Raises:
+        UsageError: two go to standard output, or a file can't be written to or would replace another.
+    """
+    from autoscaler.files import check_outputs
+
+    piped = [option for option, path in outs.items() if path == STDOUT]
+    if len(printed := [*piped, *(["--json"] if as_json else [])]) > 1:
+        raise UsageError(f"{printed[0]} and {printed[1]} both go to standard output; give {printed[0]} a file")
+    check_outputs({option: path for option, path in outs.items() if option not in piped}, source=source)
+    return bool(piped)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[Path]:
+    """The path to write `out` to. What goes to standard output is written aside first, so that all writers can.
+
+    It doesn't go through /dev/stdout, which can't be opened where standard output is a socket, and which would cut
+    what stands in a file that the shell appends to.
+    """
+    if out != STDOUT:
+        yield out
+        return
+    with TemporaryDirectory() as folder:
+        aside = Path(folder) / "stdout"
+        try:
+            yield aside
+        except UsageError as error:
+            raise UsageError(str(error).replace(str(aside), _NAME)) from error
+        sys.stdout.flush()
+        with aside.open("rb") as written:
+            shutil.copyfileobj(written, sys.stdout.buffer)
+        sys.stdout.flush()
+
+
+def said_of(out: Path) -> str:
+    """The path as messages name it."""
+    return _NAME if out == STDOUT else str(out)
