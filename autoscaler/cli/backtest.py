@@ -14,6 +14,7 @@ from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_options import Fidelity, Replica
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
+from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.output import progress, stderr_console, table_console
 from autoscaler.cli.outs import STDOUT, check_outs, writing
 from autoscaler.cli.params import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from autoscaler.traces.trace import Trace
 
 
+@with_groups
 def backtest(
     context: typer.Context,
     trace: Annotated[
@@ -76,14 +78,7 @@ def backtest(
     prometheus: prometheus_options.UrlOption = None,
     query: prometheus_options.QueryOption = None,
     days: prometheus_options.DaysOption = prometheus_options.DEFAULT_DAYS,
-    prometheus_timeout: prometheus_options.TimeoutOption = prometheus_options.DEFAULT_TIMEOUT_S,
-    prometheus_token_file: prometheus_options.TokenFileOption = None,
-    prometheus_user: prometheus_options.UserOption = None,
-    prometheus_password_file: prometheus_options.PasswordFileOption = None,
-    prometheus_ca_file: prometheus_options.CaFileOption = None,
-    prometheus_client_cert: prometheus_options.ClientCertOption = None,
-    prometheus_client_key: prometheus_options.ClientKeyOption = None,
-    prometheus_header: prometheus_options.HeaderOption = None,
+    access: prometheus_options.Access,
 ) -> None:
     """Replay a trace: what your GPUs would have cost, and how much would have waited, under each policy.
 
@@ -117,17 +112,7 @@ def backtest(
             queries=options.queries_for(fidelity, query, unit),
             days=days,
             bin_s=bin_s or prometheus_options.DEFAULT_BIN_S,
-            connection=prometheus_options.connection_to(
-                prometheus,
-                timeout_s=prometheus_timeout,
-                token_file=prometheus_token_file,
-                user=prometheus_user,
-                password_file=prometheus_password_file,
-                ca_file=prometheus_ca_file,
-                client_cert=prometheus_client_cert,
-                client_key=prometheus_client_key,
-                headers=prometheus_header,
-            ),
+            connection=access.connection_to(prometheus),
         )
     if plan_out is not None:
         check_format(plan_out)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli import prometheus_options as options
+from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.output import progress
 from autoscaler.cli.outs import check_outs, parse_out, said_of, writing
 from autoscaler.cli.params import parse_positive_duration_s
@@ -91,6 +92,7 @@ class PastDemand:
         return found.trace
 
 
+@with_groups
 def history(
     *,
     prometheus: options.UrlOption = None,
@@ -129,14 +131,7 @@ def history(
             show_default=False,
         ),
     ] = None,
-    prometheus_timeout: options.TimeoutOption = options.DEFAULT_TIMEOUT_S,
-    prometheus_token_file: options.TokenFileOption = None,
-    prometheus_user: options.UserOption = None,
-    prometheus_password_file: options.PasswordFileOption = None,
-    prometheus_ca_file: options.CaFileOption = None,
-    prometheus_client_cert: options.ClientCertOption = None,
-    prometheus_client_key: options.ClientKeyOption = None,
-    prometheus_header: options.HeaderOption = None,
+    access: options.Access,
 ) -> None:
     """Write the past of a Prometheus query as a trace that every command reads.
 
@@ -155,17 +150,7 @@ def history(
     queries = options.queries_by_unit(query, unit)
     if end_s is not None and end_s > time.time() + bin_s:
         raise UsageError("--end: lies in the future; leave it out to end with now")
-    connection = options.connection_to(
-        prometheus,
-        timeout_s=prometheus_timeout,
-        token_file=prometheus_token_file,
-        user=prometheus_user,
-        password_file=prometheus_password_file,
-        ca_file=prometheus_ca_file,
-        client_cert=prometheus_client_cert,
-        client_key=prometheus_client_key,
-        headers=prometheus_header,
-    )
+    connection = access.connection_to(prometheus)
     asked = PastDemand(queries=queries, days=days, bin_s=bin_s, connection=connection)
     found = asked.ask(end_s=end_s)
     with writing(out) as file:

@@ -11,21 +11,17 @@ import typer
 
 from autoscaler.cli import keda_options as keda
 from autoscaler.cli import prometheus_options as prometheus
+from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.outs import parse_record
 from autoscaler.cli.params import parse_address, parse_positive_duration_s
 from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 
 
+@with_groups
 def serve(
+    *,
     url: prometheus.UrlOption = None,
-    timeout_s: prometheus.TimeoutOption = prometheus.DEFAULT_TIMEOUT_S,
-    token_file: prometheus.TokenFileOption = None,
-    user: prometheus.UserOption = None,
-    password_file: prometheus.PasswordFileOption = None,
-    ca_file: prometheus.CaFileOption = None,
-    client_cert: prometheus.ClientCertOption = None,
-    client_key: prometheus.ClientKeyOption = None,
-    headers: prometheus.HeaderOption = None,
+    access: prometheus.Access,
     listen: Annotated[
         str,
         typer.Option("--listen", metavar="HOST:PORT", help="Where KEDA asks by gRPC.", rich_help_panel=keda.PANEL),
@@ -65,17 +61,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     host, port = parse_address(metrics_listen, "--metrics-listen")
-    connection = prometheus.connection_to(
-        url,
-        timeout_s=timeout_s,
-        token_file=token_file,
-        user=user,
-        password_file=password_file,
-        ca_file=ca_file,
-        client_cert=client_cert,
-        client_key=client_key,
-        headers=headers,
-    )
+    connection = access.connection_to(url)
     listening = keda.listening_at(
         listen,
         cert=tls_cert,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -96,36 +97,6 @@ def without_secrets(arguments: list[str]) -> list[str]:
     return kept
 
 
-def connection_to(
-    url: str | None,
-    *,
-    timeout_s: float,
-    token_file: Path | None,
-    user: str | None,
-    password_file: Path | None,
-    ca_file: Path | None,
-    client_cert: Path | None,
-    client_key: Path | None,
-    headers: list[Header] | None,
-) -> Connection:
-    """The connection that the options describe. Raises UsageError."""
-    from autoscaler.sources.connection import Connection
-
-    if url is None:
-        raise UsageError("--prometheus: is missing; give the server's address, or set HEADSTART_PROMETHEUS_URL")
-    return Connection(
-        url=url,
-        timeout_s=timeout_s,
-        token_file=token_file,
-        user=user,
-        password_file=password_file,
-        ca_file=ca_file,
-        client_cert=client_cert,
-        client_key=client_key,
-        headers=tuple((header.name, header.value) for header in headers or ()),
-    )
-
-
 UrlOption = Annotated[
     str | None,
     typer.Option(
@@ -133,96 +104,6 @@ UrlOption = Annotated[
         metavar="URL",
         envvar="HEADSTART_PROMETHEUS_URL",
         help="The server, or what speaks its API: Thanos, Mimir, VictoriaMetrics.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-TimeoutOption = Annotated[
-    float,
-    typer.Option(
-        "--prometheus-timeout",
-        parser=parse_positive_duration_s,
-        metavar="DURATION",
-        envvar="HEADSTART_PROMETHEUS_TIMEOUT",
-        help="The longest that one query may take.",
-        show_default=f"{DEFAULT_TIMEOUT_S:g}s",
-        rich_help_panel=PANEL,
-    ),
-]
-TokenFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prometheus-token-file",
-        metavar="FILE",
-        envvar="HEADSTART_PROMETHEUS_TOKEN_FILE",
-        help="Holds a bearer token; read for each query, so that it may be rotated.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-UserOption = Annotated[
-    str | None,
-    typer.Option(
-        "--prometheus-user",
-        metavar="NAME",
-        envvar="HEADSTART_PROMETHEUS_USER",
-        help="For basic authentication, with a password file.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-PasswordFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prometheus-password-file",
-        metavar="FILE",
-        envvar="HEADSTART_PROMETHEUS_PASSWORD_FILE",
-        help="Holds the password; read for each query.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-CaFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prometheus-ca-file",
-        metavar="FILE",
-        envvar="HEADSTART_PROMETHEUS_CA_FILE",
-        help="PEM certificates to trust instead of the system's.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-ClientCertOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prometheus-client-cert",
-        metavar="FILE",
-        envvar="HEADSTART_PROMETHEUS_CLIENT_CERT",
-        help="PEM certificate to show the server; with its key, or beside --prometheus-client-key.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-ClientKeyOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--prometheus-client-key",
-        metavar="FILE",
-        envvar="HEADSTART_PROMETHEUS_CLIENT_KEY",
-        help="The certificate's key.",
-        show_default=False,
-        rich_help_panel=PANEL,
-    ),
-]
-HeaderOption = Annotated[
-    list[Header] | None,
-    typer.Option(
-        "--prometheus-header",
-        parser=parse_header,
-        metavar="NAME=VALUE",
-        envvar="HEADSTART_PROMETHEUS_HEADERS",
-        help="Sent with each query, such as X-Scope-OrgID=team-a; repeat it.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -249,3 +130,117 @@ DaysOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach a server: the options of all commands that ask one. See `option_group`."""
+
+    timeout_s: Annotated[
+        float,
+        typer.Option(
+            "--prometheus-timeout",
+            parser=parse_positive_duration_s,
+            metavar="DURATION",
+            envvar="HEADSTART_PROMETHEUS_TIMEOUT",
+            help="The longest that one query may take.",
+            show_default=f"{DEFAULT_TIMEOUT_S:g}s",
+            rich_help_panel=PANEL,
+        ),
+    ] = DEFAULT_TIMEOUT_S
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--prometheus-token-file",
+            metavar="FILE",
+            envvar="HEADSTART_PROMETHEUS_TOKEN_FILE",
+            help="Holds a bearer token; read for each query, so that it may be rotated.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--prometheus-user",
+            metavar="NAME",
+            envvar="HEADSTART_PROMETHEUS_USER",
+            help="For basic authentication, with a password file.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--prometheus-password-file",
+            metavar="FILE",
+            envvar="HEADSTART_PROMETHEUS_PASSWORD_FILE",
+            help="Holds the password; read for each query.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--prometheus-ca-file",
+            metavar="FILE",
+            envvar="HEADSTART_PROMETHEUS_CA_FILE",
+            help="PEM certificates to trust instead of the system's.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    client_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--prometheus-client-cert",
+            metavar="FILE",
+            envvar="HEADSTART_PROMETHEUS_CLIENT_CERT",
+            help="PEM certificate to show the server; with its key, or beside --prometheus-client-key.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    client_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--prometheus-client-key",
+            metavar="FILE",
+            envvar="HEADSTART_PROMETHEUS_CLIENT_KEY",
+            help="The certificate's key.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    headers: Annotated[
+        list[Header] | None,
+        typer.Option(
+            "--prometheus-header",
+            parser=parse_header,
+            metavar="NAME=VALUE",
+            envvar="HEADSTART_PROMETHEUS_HEADERS",
+            help="Sent with each query, such as X-Scope-OrgID=team-a; repeat it.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+
+    def connection_to(self, url: str | None) -> Connection:
+        """The connection that the options describe. Raises UsageError."""
+        from autoscaler.sources.connection import Connection
+
+        if url is None:
+            raise UsageError("--prometheus: is missing; give the server's address, or set HEADSTART_PROMETHEUS_URL")
+        return Connection(
+            url=url,
+            timeout_s=self.timeout_s,
+            token_file=self.token_file,
+            user=self.user,
+            password_file=self.password_file,
+            ca_file=self.ca_file,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+            headers=tuple((header.name, header.value) for header in self.headers or ()),
+        )

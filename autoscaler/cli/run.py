@@ -13,6 +13,7 @@ import typer
 from autoscaler.cli import keda_options as keda
 from autoscaler.cli import kube_options as kube
 from autoscaler.cli import prometheus_options as prometheus
+from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.outs import parse_record
 from autoscaler.cli.params import (
     BudgetGpus,
@@ -42,17 +43,12 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _LOCAL = "default"
 
 
+@with_groups
 def run(
     context: typer.Context,
+    *,
     url: prometheus.UrlOption = None,
-    timeout_s: prometheus.TimeoutOption = prometheus.DEFAULT_TIMEOUT_S,
-    token_file: prometheus.TokenFileOption = None,
-    user: prometheus.UserOption = None,
-    password_file: prometheus.PasswordFileOption = None,
-    ca_file: prometheus.CaFileOption = None,
-    client_cert: prometheus.ClientCertOption = None,
-    client_key: prometheus.ClientKeyOption = None,
-    headers: prometheus.HeaderOption = None,
+    access: prometheus.Access,
     namespace: Annotated[
         str | None,
         typer.Option(help="Look after this namespace only.", show_default="all", rich_help_panel=kube.PANEL),
@@ -217,17 +213,7 @@ def run(
     if capacity:
         raise UsageError("--capacity: is for --simulate; in a cluster each object states its own")
     host, port = parse_address(listen, "--listen")
-    connection = prometheus.connection_to(
-        url,
-        timeout_s=timeout_s,
-        token_file=token_file,
-        user=user,
-        password_file=password_file,
-        ca_file=ca_file,
-        client_cert=client_cert,
-        client_key=client_key,
-        headers=headers,
-    )
+    connection = access.connection_to(url)
     settings = Settings(
         process=Process(
             connection=connection,
