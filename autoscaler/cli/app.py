@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,9 +26,13 @@ from autoscaler.cli import (
 )
 from autoscaler.cli import run as run_command
 from autoscaler.cli.plain_help import use_plain_help
-from autoscaler.errors import HeadstartError
+from autoscaler.cli.process import discard_stdout, note_interruptions, prepare_streams, was_interrupted
+from autoscaler.errors import HeadstartError, UsageError
 
 INTERRUPTED = 130
+
+# What a write to standard output fails with, other than a reader that has gone; files have messages of their own.
+_UNWRITABLE = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 app = typer.Typer(
     name="headstart",
@@ -59,6 +63,8 @@ for each in (app, trace.app, keda.app):
 
 def main() -> None:
     """Run the command line that the process was started with, and exit."""
+    prepare_streams()
+    note_interruptions()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -69,19 +75,37 @@ def run(arguments: Sequence[str]) -> int:
     failed on the way. Anything else is a defect of the program and keeps its traceback.
     """
     try:
-        code = app(args=list(arguments), prog_name="headstart", standalone_mode=False)
-        sys.stdout.flush()
+        return _run(arguments)
     except HeadstartError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         return _fail(_typing_mistake(error), error.exit_code)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and (error.errno not in _UNWRITABLE or error.filename is not None):
+            raise
+        discard_stdout()
+        # A reader that has gone wants no more: `headstart ... | head`.
+        return 1 if isinstance(error, BrokenPipeError) else _fail(f"standard output: {error.strerror}", 1)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`headstart ... | head`). The interpreter flushes once more on exit: that goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except Exception:
+        if not was_interrupted():
+            raise
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    for argument in arguments:
+        if not _is_text(argument):
+            raise UsageError(f"{argument!a} is not UTF-8, which reports are written in; give the file another name")
+    code = app(args=list(arguments), prog_name="headstart", standalone_mode=False)
+    sys.stdout.flush()
     return code if isinstance(code, int) else 0
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it is UTF-8; Python keeps other bytes of a command line as characters that no encoding has."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _print_version(asked: bool) -> None:

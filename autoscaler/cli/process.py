@@ -1,0 +1,49 @@
+"""What the process was started with: its standard streams, and the terminal's Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from io import TextIOWrapper
+from threading import Event
+from types import FrameType
+
+_interrupted = Event()
+
+
+def prepare_streams() -> None:
+    """Let nothing fail for want of a standard stream, or of a character in its encoding.
+
+    Python has None in the place of a stream that was closed when the process was started: what is said there goes
+    nowhere. In this order each gets the number that it would have had, so that no file that is opened later gets it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def note_interruptions() -> None:
+    """Remember a Ctrl-C: where it meets numba as it compiles the exception is lost, and another follows."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    # Where interruptions are ignored, as in the background, they stay so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+    say = sys.unraisablehook
+    sys.unraisablehook = lambda lost: None if issubclass(lost.exc_type, KeyboardInterrupt) else say(lost)
+
+
+def was_interrupted() -> bool:
+    """Whether a Ctrl-C came."""
+    return _interrupted.is_set()
+
+
+def discard_stdout() -> None:
+    """Let go nowhere what the interpreter flushes once more on exit: it could be written no better then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
