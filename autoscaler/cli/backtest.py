@@ -25,6 +25,7 @@ from autoscaler.cli.params import (
     ScoreFromOption,
     is_typed,
 )
+from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
     from autoscaler.backtest.result import BacktestResult
@@ -182,8 +183,13 @@ def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Con
     """The setting with its events; says on standard error what can't be as it was asked for."""
     from autoscaler.backtest.from_trace import remarks, with_schedule
 
+    interval_given, duration_s = is_typed(context, "interval_s"), setting.bin_s * len(setting)
+    if interval_given and setting.interval_s > duration_s:
+        raise UsageError(
+            f"--interval: {setting.interval_s:g} s is longer than the trace, which covers {duration_s:g} s"
+        )
     scheduled = with_schedule(setting, schedule, dated=dated)
-    for remark in remarks(scheduled, interval_given=is_typed(context, "interval_s")):
+    for remark in remarks(scheduled, interval_given=interval_given):
         typer.echo(f"warning: {remark}", err=True)
     warn_of_gaps(scheduled)
     return scheduled

@@ -37,6 +37,7 @@ _REQUESTS = "Per request, with --fidelity request"
 DEFAULT_UNIT = "requests"
 # Narrow enough that a burst within the usual limit of 10 s isn't averaged away in what policies plan on.
 DEFAULT_BIN_S = 10.0
+_TOKENS_PER_S_MIN, _TOKENS_PER_S_MAX = 1e-3, 1e9
 
 
 class Fidelity(StrEnum):
@@ -50,6 +51,16 @@ def _read_schedule(file: str) -> tuple[Event, ...]:
     from autoscaler.api.schedule_file import read_schedule
 
     return read_schedule(Path(file))
+
+
+def _parse_token_speed(given: str | float) -> float:
+    """Tokens per second. Slower by far, and one request would last for years; faster, and it would take no time."""
+    speed = parse_positive(given)
+    if not _TOKENS_PER_S_MIN <= speed <= _TOKENS_PER_S_MAX:
+        raise typer.BadParameter(
+            f"{given!r} is out of range; it must be {_TOKENS_PER_S_MIN:g} to {_TOKENS_PER_S_MAX:g}"
+        )
+    return speed
 
 
 FidelityOption = Annotated[
@@ -72,6 +83,7 @@ ConcurrencyOption = Annotated[
     typer.Option(
         "--concurrency",
         min=1,
+        max=1_000_000,
         metavar="REQUESTS",
         help="Requests that a replica serves at once.",
         show_default=False,
@@ -82,7 +94,7 @@ PrefillSpeedOption = Annotated[
     float | None,
     typer.Option(
         "--prefill-speed",
-        parser=parse_positive,
+        parser=_parse_token_speed,
         metavar="TOKENS/S",
         help="Prompt tokens per second of one request in a full batch.",
         show_default=False,
@@ -93,7 +105,7 @@ DecodeSpeedOption = Annotated[
     float | None,
     typer.Option(
         "--decode-speed",
-        parser=parse_positive,
+        parser=_parse_token_speed,
         metavar="TOKENS/S",
         help="Output tokens per second of one request in a full batch.",
         show_default=False,
@@ -206,7 +218,9 @@ GpuHourPriceOption = Annotated[
         "--gpu-hour-price", parser=parse_positive, metavar="DOLLARS", help="Tells money too.", show_default=False
     ),
 ]
-GpusPerReplicaOption = Annotated[int, typer.Option("--gpus-per-replica", min=1, help="GPUs that a replica holds.")]
+GpusPerReplicaOption = Annotated[
+    int, typer.Option("--gpus-per-replica", min=1, max=1_024, help="GPUs that a replica holds.")
+]
 PlanOutOption = Annotated[
     Path | None,
     typer.Option(

@@ -83,7 +83,14 @@ OutOption = Annotated[
 ]
 JobsOption = Annotated[
     int,
-    typer.Option("--jobs", min=-1, help="Jobs at once; -1 is one per core.", show_default="-1", rich_help_panel=_WHERE),
+    typer.Option(
+        "--jobs",
+        min=-1,
+        max=10_000,
+        help="Jobs at once; -1 is one per core.",
+        show_default="-1",
+        rich_help_panel=_WHERE,
+    ),
 ]
 BackendOption = Annotated[
     str,

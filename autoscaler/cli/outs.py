@@ -21,7 +21,7 @@ _NAME = "standard output"
 
 def parse_out(given: str | Path) -> Path:
     """A file to write, or '-' for standard output."""
-    return STDOUT if str(given) == "-" else Path(given)
+    return STDOUT if str(given) == "-" else _named(given)
 
 
 def parse_png_out(given: str | Path) -> Path:
@@ -38,9 +38,16 @@ def parser_without_stdout(why: str) -> Callable[[str | Path], Path]:
     def parse_path(given: str | Path) -> Path:
         if str(given) == "-":
             raise typer.BadParameter(f"'-' would be standard output, and {why}")
-        return Path(given)
+        return _named(given)
 
     return parse_path
+
+
+def _named(given: str | Path) -> Path:
+    # Nothing would be this folder: a variable of the shell's was empty.
+    if not str(given):
+        raise typer.BadParameter("is empty; give a name")
+    return Path(given)
 
 
 parse_record = parser_without_stdout("a recording is a file that is appended to; name one")

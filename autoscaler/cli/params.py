@@ -25,6 +25,10 @@ else:
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|m|h|d|)")
 _SHARE = re.compile(rf"({_NUMBER})\s*(%?)")
+# Beyond these a mistyped unit is likelier, and numbers of bins, or of seconds to wait, would fit no machine.
+_DURATION_MAX_S = 1e9
+_SIGMA_MAX = 10.0
+_SPEED_MIN = 1e-3
 _SECONDS_PER = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -49,6 +53,8 @@ def parse_duration_s(given: str | float) -> float:
         raise typer.BadParameter(f"{given!r} is not a duration; write it as 600s, 10m, 1.5h, 250ms or plain seconds")
     if duration_s < 0:
         raise typer.BadParameter(f"{given!r} is negative; a duration is 0 or more")
+    if duration_s > _DURATION_MAX_S:
+        raise typer.BadParameter(f"{given!r} is longer than 30 years")
     return duration_s
 
 
@@ -139,7 +145,12 @@ def parse_load_latency(given: str) -> LoadLatency:
         median, comma, sigma = rest.partition(",")
         if not comma:
             raise typer.BadParameter(f"{given!r} lacks the spread; write it as lognormal:120s,0.5")
-        return LoadLatency.lognormal(parse_positive_duration_s(median), parse_not_negative(sigma))
+        spread = parse_not_negative(sigma)
+        if spread > _SIGMA_MAX:
+            raise typer.BadParameter(
+                f"{given!r} spreads over all times; the second number must be at most {_SIGMA_MAX:g}"
+            )
+        return LoadLatency.lognormal(parse_positive_duration_s(median), spread)
     if kind == "empirical":
         path = Path(rest)
         return LoadLatency.empirical(_read_loads_s(path), label=path.name)
@@ -181,10 +192,13 @@ def gpus_by_budget(budgets: Sequence[BudgetGpus]) -> dict[str, int]:
 
 
 def parse_speed(given: str | float) -> float:
-    """Virtual seconds per second, more than 0: '600x' or '600'; 'max' doesn't wait."""
+    """Virtual seconds per second, 0.001 or more: '600x' or '600'; 'max' doesn't wait."""
     if given == "max":
         return math.inf
-    return parse_positive(str(given).removesuffix("x"))
+    speed = parse_positive(str(given).removesuffix("x"))
+    if speed < _SPEED_MIN:
+        raise typer.BadParameter(f"{given!r} is as good as standing still; it must be at least {_SPEED_MIN:g}x")
+    return speed
 
 
 def _finite(given: str | float) -> float:

@@ -70,7 +70,9 @@ def test_bins_are_of_ten_seconds_where_nothing_is_said(log: Path, capsys: pytest
             "--prefill-speed: is missing; --fidelity request needs --concurrency, --prefill-speed, --decode-speed",
         ),
         ([*REQUEST, "--concurrency", "0"], "--concurrency: "),
+        ([*REQUEST, "--concurrency", "9" * 30], "--concurrency: must be at most 1000000"),
         ([*REQUEST, "--decode-speed", "0"], "--decode-speed: '0' is not above 0"),
+        ([*REQUEST, "--prefill-speed", "1e-300"], "--prefill-speed: '1e-300' is out of range; it must be 0.001 to"),
         (["--load-latency", "60s"], "--capacity: is missing; give the work per second that one replica sustains"),
         *(
             (

@@ -102,6 +102,8 @@ def test_what_a_file_holds_already_stays_where_the_shell_appends(trace: Path) ->
         ),
         (["forecast", "TRACE", "--json", "--png", "-"], "--png and --json both go to standard output"),
         (["benchmark", "TRACE", "--out", "-"], "--out: '-' would be standard output, and results are several files"),
+        (["trace", "import", "TRACE", "--out", ""], "--out: is empty; give a name"),
+        (["benchmark", "TRACE", "--out", ""], "--out: is empty; give a name"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--record", "-"], "--record: '-' would be standard output"),
         (["keda", "serve", "--prometheus", "http://127.0.0.1:1", "--record", "-"], "--record: '-' would be standard"),
     ],
