@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -22,12 +22,9 @@ def replay(
     """
     from autoscaler.backtest.recorded import make_again
 
-    if not recording.is_file():
-        raise UsageError(f"{recording}: there is no such file; record one with headstart run --record FILE")
     count = 0
     objects: set[str] = set()
-    # What is no text is a damaged line, and told as one.
-    with progress(f"replaying {recording.name}"), recording.open(encoding="utf-8", errors="replace") as lines:
+    with progress(f"replaying {recording.name}"), _opened(recording) as lines:
         for made in make_again(lines, name=str(recording)):
             count += 1
             objects.add(made.record.object_name)
@@ -40,6 +37,17 @@ def replay(
         raise UsageError(f"{recording}: holds no decisions; give what headstart run --record wrote")
     noun = "object" if len(objects) == 1 else "objects"
     typer.echo(f"{recording}: {count:,} decisions of {len(objects)} {noun} made again, all equal byte for byte")
+
+
+def _opened(recording: Path) -> TextIO:
+    try:
+        # What is no text is a damaged line, and told as one.
+        return recording.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError as error:
+        advice = "record one with headstart run --record FILE"
+        raise UsageError(f"{recording}: there is no such file; {advice}") from error
+    except OSError as error:
+        raise UsageError(f"{recording}: can't be read: {error.strerror}") from error
 
 
 def _difference(logged: str, again: str) -> str:

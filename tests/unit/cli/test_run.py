@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -134,17 +135,45 @@ def test_a_damaged_recording_is_told_in_one_line(recorded, tmp_path, capsys, cha
         (["run", "--simulate", "TRACE", "--capacity", "tokens=1"], "tokens"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--record", "/none/r.jsonl"], "/none does not exist"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--prometheus", "http://x"], "--prometheus: counts for"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--speed", "1e-300"], "--speed: '1e-300' is as good as"),
+        (["run", "--simulate", "TRACE", "--capacity", "1e-9"], "peak would need 5.5e+09 replicas, more than 100000"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--max-wait", "25h"], "--max-wait: must be between 0s and"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--late-budget", "1e-15"], "--late-budget: must be above"),
+        (["run", "--simulate", "TRACE", "--capacity", "1", "--load-latency", "25h"], "--load-latency: must be between"),
+        (["run", "--simulate", "DAYS", "--capacity", "1"], "--simulate: the width of the trace's bins, at which it is"),
+        (["replay", "/"], "headstart: /: can't be read: Is a directory"),
         (["replay", "/none.jsonl"], "/none.jsonl: there is no such file"),
         (["replay"], "RECORDING: is missing"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(trace, capsys, monkeypatch, arguments, told):
     monkeypatch.delenv("HEADSTART_PROMETHEUS_URL", raising=False)
-    code, printed = headstart(capsys, *(str(trace) if each == "TRACE" else each for each in arguments))
+    days = trace.with_name("days.csv")
+    days.write_text("timestamp,requests\n0,1\n86400,2\n172800,3\n")
+    files = {"TRACE": str(trace), "DAYS": str(days)}
+    code, printed = headstart(capsys, *(files.get(each, each) for each in arguments))
     assert code == 2
     assert told in printed.err
     assert printed.err.startswith("headstart: ")
     assert printed.err.count("\n") == 1
+
+
+def test_a_recording_that_lacks_lines_is_told(trace, capsys):
+    arguments = ["run", "--simulate", trace, "--capacity", "1", "--speed", "max", "--record", "/dev/full"]
+    code, printed = headstart(capsys, *arguments)
+    assert code == 1
+    assert printed.err.startswith("headstart: /dev/full: 121 lines couldn't be written")
+    assert "replica-hours" in printed.out
+
+
+def test_a_recording_may_come_through_a_pipe(recorded, capsys):
+    reader, writer = os.pipe()
+    with subprocess.Popen(["cat", recorded], stdout=writer):
+        os.close(writer)
+        code, printed = headstart(capsys, "replay", f"/dev/fd/{reader}")
+    os.close(reader)
+    assert (code, printed.err) == (0, "")
+    assert "120 decisions of 1 object made again" in printed.out
 
 
 def test_without_a_cluster_it_says_so() -> None:
