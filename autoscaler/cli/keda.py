@@ -80,6 +80,7 @@ def check(
         found = tuple((each, replicas) for each in read_scaled_objects(file))
     else:
         found = (_of_cluster(str(scaled_object), kubeconfig, kube_context, replicas),)
+    _check_certificates(ca_cert, client_cert, client_key)
     failed = False
     client = Client(address, ca_cert, client_cert, client_key)
     for scaled, there_are in found:
@@ -92,6 +93,31 @@ def check(
                 typer.echo(f"{trigger.place}: warning: {warning}", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _check_certificates(ca_cert: Path | None, client_cert: Path | None, client_key: Path | None) -> None:
+    """Raise UsageError for files that gRPC can't use: it writes a page about them itself, or ends the process."""
+    import ssl
+
+    from autoscaler.errors import UsageError
+
+    if (client_cert is None) != (client_key is None):
+        missing = "--client-key" if client_key is None else "--client-cert"
+        raise UsageError(f"{missing}: is missing; a certificate needs its key, and a key its certificate")
+    context = ssl.create_default_context()
+    given = ""
+    try:
+        if ca_cert is not None:
+            given = f"--ca-cert: {ca_cert}"
+            context.load_verify_locations(ca_cert)
+        if client_cert is not None:
+            given = f"--client-cert: {client_cert}, {client_key}"
+            # Without a passphrase of its own it would ask for one at the terminal.
+            context.load_cert_chain(client_cert, client_key, password="")
+    except ssl.SSLError as error:
+        raise UsageError(f"{given}: holds nothing that can be used; give PEM, and a key without passphrase") from error
+    except OSError as error:
+        raise UsageError(f"{given}: can't be read: {error.strerror}") from error
 
 
 def _of_cluster(
