@@ -51,6 +51,7 @@ def connect(
         ConfigException,
         yaml.YAMLError,
         OSError,
+        UnicodeDecodeError,
         TypeError,
         AttributeError,
         urllib3.exceptions.HTTPError,

@@ -35,10 +35,12 @@ def test_where_there_is_none_its_usual_places_are_named(tmp_path: Path, monkeypa
     )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a: [", "kind: Config", "clusters: 5\ncurrent-context: x\ncontexts: 1"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "a: [", "kind: Config", "clusters: 5\ncurrent-context: x\ncontexts: 1", "kind: \xff"]
+)
 def test_a_file_that_is_no_kubeconfig_is_one_line(tmp_path: Path, text: str) -> None:
     broken = tmp_path / "broken"
-    broken.write_text(text, encoding="utf-8")
+    broken.write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match="broken: ") as attempt:
         connect(broken)
     assert "\n" not in str(attempt.value)
