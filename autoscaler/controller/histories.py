@@ -47,6 +47,7 @@ class Histories:
             except Exception as problem:
                 # The others came with it, and won't come again.
                 note_defect("join", workload, problem)
+                workload.rebuilding, workload.retry_s = False, now_s + _RETRY_S
             else:
                 workload.defects.pop("join", None)
 
@@ -78,18 +79,13 @@ class Histories:
 def _job(workload: Workload, now_s: float) -> Job | None:
     """The history that is to be asked for now, if any."""
     wanted = wants_rebuild(workload)
-    if workload.rebuilding or not workload.queries.demand:
-        return None
-    if workload.state is None or workload.lapsed(now_s):
-        return _job_of(workload, wanted or _current(workload), now_s)
     # A clock that was set back doesn't put it off for longer.
     waits = 0.0 < workload.retry_s - now_s <= _EMPTY_RETRY_S
-    if (wanted is None and not workload.history_missing) or waits:
+    if workload.rebuilding or not workload.queries.demand or waits:
         return None
-    return _job_of(workload, wanted or _current(workload), now_s)
-
-
-def _job_of(workload: Workload, plan: Plan, now_s: float) -> Job:
+    if wanted is None and workload.state is not None and not workload.history_missing and not workload.lapsed(now_s):
+        return None
+    plan = wanted or _current(workload)
     return job_for(workload, plan.spec, now_s, ahead=plan.ahead)
 
 

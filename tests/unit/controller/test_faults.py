@@ -328,6 +328,26 @@ def test_a_history_that_fails_is_not_asked_for_at_each_tick(start_run, falling, 
     assert run.workload.state.lead_bins == 5
 
 
+def test_a_history_that_breaks_as_it_joins_is_not_asked_for_at_each_tick(start_run, falling, monkeypatch):
+    run = start_run(falling)
+    asked = []
+    rebuilder = run.controller._histories._rebuilder
+    submit = rebuilder.submit
+    rebuilder.submit = lambda jobs: (asked.extend(jobs), submit(jobs))
+    monkeypatch.setattr(Workload, "go_on_with", lambda *_: breaks())
+    run.broken = True
+    for _ in range(8):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(asked) == 2  # in two minutes
+    monkeypatch.undo()
+    for _ in range(5):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert run.workload.state is not None
+    assert not run.workload.defects
+
+
 # Defects.
 
 
