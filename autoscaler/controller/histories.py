@@ -69,6 +69,9 @@ class Histories:
         if lapsed:
             # Whoever slept is like whoever begins: the queue that it knew is worked off, and another may have grown.
             workload.taught_s, workload.state = -math.inf, None
+        if workload.state is None and (failed or rebuilt.demand_rps):
+            # Where there is a past, known or not, there may be a queue of it.
+            workload.note_absence()
         workload.history_edited = failed and workload.history_edited
         workload.go_on_with(rebuilt.job.spec, rebuilt.state, rebuilt.ahead)
         # Bounds and objective are those of now, whatever they were when the job began.

@@ -208,10 +208,8 @@ class Workload:
         if self.state is not None:
             unit = next(iter(spec.capacity_rps))
             scale = self.spec.capacity_rps.get(unit, spec.capacity_rps[unit]) / spec.capacity_rps[unit]
-            queue_rs, serving, unseen = self.state.backlog_rs, self.state.serving, self.state.unseen
-            state = replace(state, backlog_rs=scale * queue_rs, serving=serving, unseen=unseen)
-        elif state.bins:
-            self.note_absence()
+            unseen = self.state.unseen.in_bins_of(spec.bin_s, before_s=self.spec.bin_s)
+            state = replace(state, backlog_rs=scale * self.state.backlog_rs, serving=self.state.serving, unseen=unseen)
         if ahead is not None:
             queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving, unseen=state.unseen)
             ahead = replace(ahead, state=queued, placeholders=self._placeholders_before())

@@ -35,24 +35,22 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
     Bins that were skipped are missing. A clock that was set a day back or more, or far ahead, starts the history anew:
     what is remembered belongs to another time. ValueError where time goes back by less: a driver's mistake.
     """
-    skipped = _skipped_bins(spec, state, observation)
+    skipped, away = _skipped_bins(spec, state, observation), observation.queue_unseen
     if skipped is None:
+        away = away or state.next_start_s is not None
         state = State.start(spec, start_s=observation.now_s)
-        return replace(state, next_start_s=observation.now_s + spec.bin_s)
-    for bins_ago in range(skipped + 1, 1, -1):
-        start_s = observation.now_s - bins_ago * spec.bin_s
-        state = replace(_append(spec, state, {}, None, start_s), needs=_NAN_NEEDS)
-    backlog_rs = observation.backlog_rs
-    if backlog_rs is not None and not 0 <= backlog_rs <= _backlog_believable_rs(spec, state):
-        # An absurd one would stay in the state for good once the queue isn't measured any more.
-        backlog_rs = None
-    state = _append(spec, state, observation.demand_rps, backlog_rs, observation.now_s - spec.bin_s)
-    unseen = state.unseen
+        backlog_rs = _believed_backlog_rs(spec, state, observation)
+    else:
+        for bins_ago in range(skipped + 1, 1, -1):
+            start_s = observation.now_s - bins_ago * spec.bin_s
+            state = replace(_append(spec, state, {}, None, start_s), needs=_NAN_NEEDS)
+        backlog_rs = _believed_backlog_rs(spec, state, observation)
+        state = _append(spec, state, observation.demand_rps, backlog_rs, observation.now_s - spec.bin_s)
     if observation.fleet_assumed:
-        unseen = Unseen()
-    elif observation.queue_unseen and backlog_rs is None:
-        unseen = unseen.begun(state.lead_bins)
-    return replace(state, unseen=unseen, next_start_s=observation.now_s + spec.bin_s)
+        state = replace(state, unseen=Unseen())
+    elif away and backlog_rs is None:
+        state = replace(state, unseen=state.unseen.begun(state.lead_bins))
+    return replace(state, next_start_s=observation.now_s + spec.bin_s)
 
 
 def _skipped_bins(spec: Spec, state: State, observation: Observation) -> int | None:
@@ -78,12 +76,16 @@ def _believed(spec: Spec, state: State, demand_rps: Mapping[str, float]) -> tupl
     return believed, lately
 
 
-def _backlog_believable_rs(spec: Spec, state: State) -> float:
-    """The largest queue that isn't absurd: a day of the largest demand known, or of a replica's where that is less."""
+def _believed_backlog_rs(spec: Spec, state: State, observation: Observation) -> float | None:
+    """The queue as it is measured; None where it isn't, or is absurd: it would stay for good once none is measured.
+
+    Absurd is more than a day of the largest demand known, or of a replica's where that is less.
+    """
     peaks = [
         math.exp(forecast.history.peak_log) / spec.capacity_rps[unit] for unit, forecast in state.forecasts.items()
     ]
-    return max(1.0, *peaks) * DAY_S
+    backlog_rs = observation.backlog_rs
+    return backlog_rs if backlog_rs is not None and 0 <= backlog_rs <= max(1.0, *peaks) * DAY_S else None
 
 
 def _append(

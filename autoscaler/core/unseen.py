@@ -7,6 +7,7 @@ replicas that worked it off. One load later what was ordered for such a queue ha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self, overload
 
@@ -64,3 +65,7 @@ class Unseen:
     def begun(self, lead_bins: int) -> Self:
         """After a time of which nobody here knows anything."""
         return replace(self, hold_bins=lead_bins)
+
+    def in_bins_of(self, bin_s: float, *, before_s: float) -> Self:
+        """The same times, at least, in bins of another width than `before_s`."""
+        return type(self)(math.ceil(self.gap_bins * before_s / bin_s), math.ceil(self.hold_bins * before_s / bin_s))

@@ -9,6 +9,7 @@ from autoscaler.core.decision import Reason
 from autoscaler.sources.ranges import Failure, RangeAnswer
 
 DAY = 144
+BIN_S = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +251,51 @@ def test_a_process_that_has_not_seen_the_queue_grow_releases_nothing_for_a_load(
     assert Reason.QUEUE_UNKNOWN in run.workload.decision.reasons
     run.tick(20)
     assert run.replicas[-1] < run.replicas[305]
+
+
+def test_a_process_that_begins_in_an_outage_has_not_seen_the_queue_either(start_run, object_of):
+    demand = np.full(400, 2.0)
+    demand[300:304] = 30.0
+    load_s = 10 * BIN_S
+    run = start_run(demand, object_of(loadLatency={"prior": f"{load_s:g}s"}), load_s=load_s)
+    run.tick(306)
+    busy = run.replicas[-1]
+    run.restart()
+    break_it(run, Failure.UNREACHABLE)
+    run.tick(3)
+    mend_it(run)
+    run.tick(7)
+    assert set(run.replicas[-10:]) == {busy}
+    assert run.workload.decision.high_at_lead < busy / 2
+    assert run.workload.decision.reasons[0] is Reason.QUEUE_UNKNOWN
+    run.tick(1)
+    assert run.replicas[-1] < busy
+
+
+def test_a_process_that_wakes_in_an_outage_forgets_its_floor_since_another_one_may_have_raised_it(
+    start_run, daily, object_of
+):
+    run = start_run(daily, object_of(mode="Floor"))
+    run.tick(2 * DAY)
+    assert run.workload.floor is not None
+    break_it(run, Failure.UNREACHABLE)
+    run.next_bin += 130
+    run.tick(2)
+    assert run.workload.floor is None
+    assert run.workload.outcome.reason == "NoHistory"
+
+
+def test_an_edited_interval_leaves_the_time_for_which_nothing_is_released(start_run, object_of):
+    demand = np.full(400, 10.0)
+    demand[316:] = 2.0
+    run = start_run(demand)
+    run.tick(300)
+    break_it(run, Failure.UNREACHABLE)
+    run.tick(20)
+    mend_it(run)
+    run.tick(1)
+    run.world.given = object_of(interval="60s")
+    run.tick(3)
+    assert set(run.replicas[-4:]) == {run.replicas[299]}
+    run.tick(1)
+    assert run.replicas[-1] < run.replicas[299]

@@ -77,6 +77,19 @@ def test_bins_that_were_skipped_are_a_gap(spec_of, run_of):
     assert Reason.QUEUE_UNKNOWN in run.decisions[len(STEADY) + 1].reasons
 
 
+def test_after_a_silence_too_long_to_catch_up_on_it_is_the_same(spec_of, run_of):
+    run = run_of(spec_of(), [*STEADY, *QUIET], jumps=[*[1] * (len(STEADY)), 5_000])
+    stood = run.decisions[len(STEADY)].desired
+    assert Reason.NO_HISTORY in run.decisions[len(STEADY) + 1].reasons
+    assert run.desired[len(STEADY) + 1 : len(STEADY) + 1 + LEAD] == [stood] * LEAD
+    assert run.desired[len(STEADY) + 1 + LEAD] < stood
+
+
+def test_bins_of_another_width_cover_the_same_times():
+    assert Unseen(4, 3).in_bins_of(60.0, before_s=600.0) == Unseen(40, 30)
+    assert Unseen(4, 3).in_bins_of(600.0, before_s=240.0) == Unseen(2, 2)
+
+
 def test_a_queue_that_is_measured_is_seen(spec_of, run_of):
     run = run_of(spec_of(), [*STEADY, *[NAN] * 20, *QUIET], queue_rs=0.0)
     assert not any(Reason.QUEUE_UNKNOWN in decision.reasons for decision in run.decisions)
