@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
@@ -46,6 +47,14 @@ def read_note(owner: Owner) -> Note | None:
     if not (original is None or (type(original) is int and original >= 0)) or type(written) is not int:
         return None
     return Note(original, written, str(by))
+
+
+def standing_floors(owners: Iterable[Owner]) -> Iterator[int]:
+    """Floors that stand: the owner follows at its next sync, whoever wrote them."""
+    for owner in owners:
+        note = read_note(owner)
+        if note is not None and note.written == owner.replicas_min:
+            yield note.written
 
 
 def holder_of(autoscaler: PredictiveAutoscaler) -> str:

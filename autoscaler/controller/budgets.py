@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autoscaler.actuators.note import read_note
+from autoscaler.actuators.note import standing_floors
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload
@@ -109,7 +109,7 @@ class Budgets:
         target = workload.target
         if isinstance(target, Target):
             written = (workload.outcome.after, workload.outcome.maybe) if workload.outcome is not None else ()
-            ordered = max(target.replicas, *(replicas or 0 for replicas in written), *_floors(target), 0)
+            ordered = max(target.replicas, *(replicas or 0 for replicas in written), *standing_floors(target.owners), 0)
             pods = [pod for pod in target.pods if not pod.failed]
             deleting = sum(pod.deleting for pod in pods)
             return _Held(ordered, deleting + max(0, len(pods) - deleting - ordered))
@@ -120,14 +120,6 @@ class Budgets:
         status = workload.status
         known = status.current_replicas if status is not None else None
         return _Held(workload.spec.replicas_min if known is None else known, 0)
-
-
-def _floors(target: Target) -> Iterable[int]:
-    """Floors that stand: the owner follows at its next sync, whoever wrote them, and whatever the last outcome was."""
-    for owner in target.owners:
-        note = read_note(owner)
-        if note is not None and note.written == owner.replicas_min:
-            yield note.written
 
 
 def _members(workloads: Iterable[Workload]) -> dict[str, list[Workload]]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autoscaler.actuators.note import standing_floors
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.actuators.placeholders import REVERTED, UNPLACED
 from autoscaler.api.status import ConditionType, PredictiveAutoscalerStatus
@@ -85,7 +86,8 @@ class Workload:
         ahead: what nodes are planned with; None where they aren't, or before a history of it is there.
         placeholders, placed: the last decision on placeholders, and what became of it.
         unplaced: whether it is known that placeholders can't be had: a load then includes a node's time.
-        floor: what mode Floor writes: the last decision that stands on data; None before one.
+        floor: what mode Floor writes: the last decision that stands on data, or more; None before one, or where more
+            stands.
         status: as last stored; `status_stored_s` is when.
         queue_unseen: whether a queue may have grown since the last decision, or before the first, while this process
             wasn't there or slept.
@@ -190,8 +192,20 @@ class Workload:
         self.decision, self.edited = decision, False
         if _KNOWS_NOTHING.isdisjoint(decision.reasons):
             self.floor = decision.desired
-        elif decision.desired > decision.current:
-            self.floor = max(self.floor or 0, decision.desired)
+            return
+        floor = self._floor_on(decision)
+        stands = isinstance(self.target, Target) and max(standing_floors(self.target.owners), default=0) >= floor
+        # Where none of ours is known, one that stands is of whoever knew more.
+        if floor and (self.floor is not None or not stands):
+            self.floor = max(self.floor or 0, floor)
+
+    def _floor_on(self, decision: Decision) -> int:
+        """What a decision that lacks data asks for all the same: what it orders, or else what known demand needs."""
+        if decision.desired > decision.current:
+            return decision.desired
+        if _KNOWS_NOTHING.intersection(decision.reasons) != {Reason.QUEUE_UNKNOWN}:
+            return 0
+        return min(decision.desired, max(self.spec.replicas_min, math.ceil(decision.high_at_lead)))
 
     def take_placed(self, outcome: Outcome) -> None:
         """What became of the last decision on placeholders; what may pass doesn't change what is planned with."""

@@ -215,9 +215,9 @@ def is_old(workload: Workload, decision: Decision, now_s: float) -> bool:
 
 
 def _without_floor(decision: Decision) -> Outcome:
-    """Why no floor is raised yet."""
+    """Why no floor is written yet."""
     if Reason.QUEUE_UNKNOWN in decision.reasons:
-        message = "nobody saw what was queued within the last load: what stands is no floor of ours"
+        message = "nobody saw what was queued within the last load: the floor that stands is left as it is"
         return Outcome(Action.NONE, str(Reason.QUEUE_UNKNOWN), message)
     return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
 

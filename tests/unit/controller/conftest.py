@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autoscaler.actuators.note import ANNOTATION, Note
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.clock import VirtualClock
@@ -20,7 +21,7 @@ from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.controller.simulated import SimulatedWorld
 from autoscaler.controller.tell import Teller
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.kube.facts import TargetKey, Unavailable
+from autoscaler.kube.facts import Owner, OwnerKind, TargetKey, Unavailable
 from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
@@ -65,6 +66,7 @@ class FaultyWorld(SimulatedWorld):
     empty = False
     hidden = False
     leads = True
+    owners: tuple[Owner, ...] = ()
     listed = True
 
     def __init__(self, *args: Any) -> None:
@@ -93,7 +95,14 @@ class FaultyWorld(SimulatedWorld):
         return answers
 
     def target(self, key: TargetKey):
-        return Unavailable(key, "ClusterStale", "not heard of") if self.hidden else super().target(key)
+        if self.hidden:
+            return Unavailable(key, "ClusterStale", "not heard of")
+        return replace(super().target(key), owners=self.owners)
+
+    def leave_floor(self, floor: int) -> None:
+        """A floor stands that another process wrote."""
+        annotations = {ANNOTATION: Note(1, floor, "llm/chat").dump()}
+        self.owners = (Owner(OwnerKind.HPA, "llm", "chat", floor, 1000, "", annotations, "1"),)
 
     def apply(self, autoscaler, target, desired, *, now_s):
         if autoscaler.metadata.name != self._autoscaler.metadata.name:

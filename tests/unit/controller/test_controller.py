@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from autoscaler.controller.writing import NOT_LEADING
 from autoscaler.core.decision import Reason
 from autoscaler.sources.ranges import Failure, RangeAnswer
 
@@ -244,6 +245,8 @@ def test_a_process_that_has_not_seen_the_queue_grow_releases_nothing_for_a_load(
     queued = run.workload.decision
     assert queued.backlog_rs > 0
     assert queued.current > 2 * queued.high_at_lead
+    if mode == "Floor":
+        run.world.leave_floor(run.replicas[-1])
     run.restart()
     run.controller = slept if "slept" in which else run.controller
     run.tick(3)
@@ -299,3 +302,33 @@ def test_an_edited_interval_leaves_the_time_for_which_nothing_is_released(start_
     assert set(run.replicas[-4:]) == {run.replicas[299]}
     run.tick(1)
     assert run.replicas[-1] < run.replicas[299]
+
+
+@pytest.mark.parametrize(("stands", "floor"), [(0, 9), (8, 9), (9, None), (40, None)])
+def test_a_process_that_begins_raises_the_floor_to_what_demand_needs_and_lowers_none(
+    start_run, object_of, stands, floor
+):
+    run = start_run(np.full(400, 8.5), object_of(mode="Floor"))
+    run.tick(300)
+    assert run.replicas[-1] == 9
+    run.world.apply(run.workload.autoscaler, run.world.target(None), 20, now_s=run.world._now_s)  # HPA adds
+    run.restart()
+    if stands:
+        run.world.leave_floor(stands)
+    written = []
+    run.world.apply = lambda autoscaler, target, desired, *, now_s: written.append(desired) or NOT_LEADING
+    run.tick(3)
+    assert run.workload.decision.desired == 20
+    assert Reason.QUEUE_UNKNOWN in run.workload.decision.reasons
+    assert written == [floor] * 3 if floor else not written
+
+
+def test_what_a_process_that_begins_orders_lowers_no_floor_that_the_one_before_had_just_written(start_run, object_of):
+    run = start_run(np.full(400, 8.5), object_of(mode="Floor"))
+    run.tick(300)
+    run.world.apply(run.workload.autoscaler, run.world.target(None), 5, now_s=run.world._now_s)
+    run.world.leave_floor(40)  # the HPA hasn't followed yet
+    run.restart()
+    run.world.apply = lambda *_, **__: pytest.fail("a lower floor was written")
+    run.tick(1)
+    assert 5 < run.workload.decision.desired < 40
