@@ -96,7 +96,7 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
         demand_replicas=0.0 if math.isnan(last) else last,
         backlog_rs=state.backlog_rs,
         missing=state.bins == 0 or state.trials.last_missing,
-        queue_unseen=state.unseen.hold_bins > 0,
+        queue_unseen=state.queue_unseen,
         scheduled=_raised_by(spec, state),
         cold_replicas=reactive_replicas(spec, state),
         trusted=all(forecast.trusted for forecast in state.forecasts.values()),

@@ -45,7 +45,7 @@ class Claim:
         leaving: replicas that were released and aren't gone: their GPUs are taken.
         use: expected use of the n-th replica at [n - 1], falling, within (0, 1], shape (desired,); see `use_of`.
         use_running: the same of those that run, which serve from now on and not from one load ahead; nowhere less.
-        held: its demand is unknown: of what runs nothing is taken, as with a minimum.
+        held: its demand or its queue is unknown: of what runs nothing is taken, as with a minimum.
     """
 
     gpus_per_replica: int

@@ -46,8 +46,8 @@ class Placeholders:
         replicas: replicas that stand or were decided, with the load on a ready node.
         replicas_ahead: replicas and placeholders wanted one node and one load ahead.
         lead_bins: bins until then.
-        held: whether demand, or the history before it, is unknown: no placeholder that stands is then taken away, also
-            where `before` knows of none, as after a restart.
+        held: whether demand, the history before it or the queue is unknown: no placeholder that stands is then taken
+            away, also where `before` knows of none, as after a restart.
     """
 
     desired: int

@@ -26,7 +26,7 @@ class Outlook:
         demand_replicas: demand of the last bin in replicas, imputed where it is missing.
         backlog_rs: work queued now, replica-seconds.
         missing: whether the last bin's demand is unknown.
-        queue_unseen: whether the queue may have grown, within the last load, while nobody saw it.
+        queue_unseen: whether a queue may have grown, within the last load, while nobody saw it.
         scheduled: names of the events that raised the needs at these risks.
         usual_median: the median one lead ahead without the events, by which the queue grows until then: a surge comes
             at once, and finds the replicas ordered for it; NaN where no event multiplies the forecast.

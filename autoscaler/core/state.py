@@ -14,7 +14,7 @@ from autoscaler.core.risk import CANDIDATES, LEVELS, Risk
 from autoscaler.core.schedule import expects_more
 from autoscaler.core.spec import Spec
 from autoscaler.core.trials import Trials
-from autoscaler.core.unseen import Unseen
+from autoscaler.core.unseen import Unseen, are_usual
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
@@ -64,6 +64,14 @@ class State:
     def bins_known(self) -> int:
         """Bins in which all units were known: a day without an answer is no day of history."""
         return min(forecast.history.bins_known for forecast in self.forecasts.values())
+
+    @property
+    def queue_unseen(self) -> bool:
+        """Whether a queue may have grown, within the last load, while nobody saw it."""
+        if not self.unseen.hold_bins:
+            return False
+        histories = [forecast.history for forecast in self.forecasts.values()]
+        return not any(are_usual(history.missing.rows[-history.day :], self.lead_bins) for history in histories)
 
     @classmethod
     def start(cls, spec: Spec, *, start_s: float = 0.0) -> Self:

@@ -18,6 +18,9 @@ from autoscaler.core.trials import BoolArray
 
 # A slow tick finds two bins over at once, and a Prometheus that starts again has no rates for as many.
 _SHORT_BINS = 2
+# So many long gaps within a day are its rule, and no outage: with every fifth minute known and a load of three, each
+# known one ended a gap, and nothing would be released any more. A Prometheus that crashes for an hour has as many.
+_GAPS_PER_DAY = 12
 
 
 @overload
@@ -27,6 +30,17 @@ def is_long(gap_bins: IntArray, lead_bins: int) -> BoolArray: ...
 def is_long(gap_bins: int | IntArray, lead_bins: int) -> bool | BoolArray:
     """Whether what was queued in so many bins, which nobody saw, may matter for what is released after them."""
     return gap_bins > max(_SHORT_BINS, lead_bins)
+
+
+def are_usual(missing: BoolArray, lead_bins: int) -> bool:
+    """Whether long gaps are so frequent that nothing can be held after each.
+
+    Args:
+        missing: whether the demand of each bin of the last day is unknown, shape (n,).
+        lead_bins: bins from order to ready.
+    """
+    gaps = np.diff(np.flatnonzero(~missing)) - 1
+    return int(is_long(gaps, lead_bins).sum()) > _GAPS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)

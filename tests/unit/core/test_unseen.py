@@ -120,3 +120,23 @@ def test_a_driver_that_was_away_says_so_and_what_is_measured_or_assumed_is_not_h
     assert after.unseen == Unseen(0, LEAD)
     assert seen(queue_unseen=True, backlog_rs=0.0)[0].desired < 40
     assert seen(queue_unseen=True, fleet_assumed=True)[0].desired == free.desired
+
+
+def test_where_gaps_are_the_rule_known_bins_release_again(spec_of, run_of):
+    bins = np.arange(4 * 144)
+    demand = 12 + 8 * np.sin(2 * np.pi * bins / 144)
+    sparse = np.where((bins > 144) & (bins % 5 != 0), NAN, demand)
+    run = run_of(spec_of(), sparse)
+    known = [decision for decision, seen in zip(run.decisions[1:], sparse, strict=True) if not math.isnan(seen)]
+    later = known[-2 * 28 :]
+    assert sum(decision.desired < decision.current for decision in later) >= 10
+    assert not any(Reason.QUEUE_UNKNOWN in decision.reasons for decision in later)
+
+
+def test_a_dozen_gaps_within_a_day_are_still_held(spec_of, run_of):
+    crashing = [NAN, NAN, NAN, NAN, 10.0] * 12
+    run = run_of(spec_of(), [*STEADY, *crashing])
+    known = [
+        decision for decision, seen in zip(run.decisions[len(STEADY) + 1 :], crashing, strict=True) if seen == seen
+    ]
+    assert all(Reason.QUEUE_UNKNOWN in decision.reasons for decision in known)
