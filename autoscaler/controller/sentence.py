@@ -42,7 +42,8 @@ def _why(decision: Decision, lead: str) -> str:
     needed = _replicas(decision.high_at_lead)
     unknown = next((words for reason, words in _UNKNOWN.items() if reason in decision.reasons), "")
     if unknown and decision.desired >= decision.current:
-        return f"{unknown}, so none is released; {needed} forecast in {lead}"
+        held = ", so none is released" if decision.desired == decision.current else ""
+        return f"{unknown}{held}; {needed} forecast in {lead}"
     if Reason.KEPT_FOR_QUEUE in decision.reasons and decision.desired <= decision.current:
         return f"a queue keeps them busy, {decision.backlog_rs:,.0f} replica-seconds now; {needed} needed in {lead}"
     if decision.desired < decision.current:

@@ -225,7 +225,10 @@ class Workload:
             unseen = self.state.unseen.in_bins_of(spec.bin_s, before_s=self.spec.bin_s)
             state = replace(state, backlog_rs=scale * self.state.backlog_rs, serving=self.state.serving, unseen=unseen)
         if ahead is not None:
-            queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving, unseen=state.unseen)
+            unseen = state.unseen
+            if self.ahead is not None:
+                unseen = self.ahead.state.unseen.in_bins_of(ahead.spec.bin_s, before_s=self.ahead.spec.bin_s)
+            queued = replace(ahead.state, backlog_rs=state.backlog_rs, serving=state.serving, unseen=unseen)
             ahead = replace(ahead, state=queued, placeholders=self._placeholders_before())
         self.spec, self.state, self.ahead = spec, state, ahead
 
