@@ -2,7 +2,7 @@
 
 One object has at most about 65 series where it has one unit of demand: 5 quantiles of the forecast, 2 of demand, 5
 pinball losses as gauge and as counter, 3 shares of coverage, 2 of load latency and 8 of its phases, a counter per
-reason (16) and per outcome (some of 10) that occurred, and 9 single ones. A thousand objects are 65,000 at most.
+reason (16) and per outcome (some of 10) that occurred, and 10 single ones. A thousand objects are 65,000 at most.
 
 What isn't known has no series, and what is old has none either: a 0 would be read as no demand. An HPA without its
 metric holds. A KEDA Prometheus trigger takes an empty answer for 0, unless it says `ignoreNullValues: "false"`.
@@ -104,6 +104,7 @@ class ObjectFamilies:
             "coverage_ratio", "Share of bins whose demand stayed within the quantile; half-life a day.", "quantile"
         )
         self.late = _gauge("late_share", "Share of the work that waited longer than maxWait, by the fluid model.")
+        self.late_budget = _gauge("late_budget", "Share of the work that may wait longer, as asked for by lateBudget.")
         self.loads = _gauge("load_latency_seconds", "Load latency that is planned with.", "quantile")
         self.phases = _gauge(
             "load_phase_seconds",
@@ -134,6 +135,7 @@ class ObjectFamilies:
             return
         self._add_newest(key, record)
         _put(self.late, key, series.late_share)
+        self.late_budget.add_metric(key, record.spec.objective.late_budget)
         if series.is_fresh(known_s, now_s, lead_bins=record.outlook.lead_bins):
             ahead = record.outlook.needs[0, QUANTILE_INDICES]
             for level, need in zip(QUANTILES, ahead.tolist(), strict=True):

@@ -71,6 +71,7 @@ def test_a_decision_shows_what_it_saw_wants_and_did(scraped: Scraped) -> None:
     assert samples["demand_replicas", *of_object] == 3.9
     assert samples["load_latency_seconds", *of_object, "0.9"] == record.spec.load_latency.quantile_s(0.9)
     assert samples["late_share", *of_object] == 0.004
+    assert samples["late_budget", *of_object] == 0.01
     assert samples["metrics_age_seconds", *of_object] == 0
     assert samples["actions_total", "Patched", *of_object, "FloorRaised"] == 1
     assert samples["decisions_total", *of_object, "OrderedAhead"] == 1
