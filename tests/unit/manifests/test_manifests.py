@@ -48,7 +48,7 @@ def run_options() -> dict[str, Any]:
 def test_there_are_the_kustomizations_that_the_readme_names() -> None:
     assert [name_of(path) for path in KUSTOMIZATIONS] == [
         "base",
-        *("components/floor", "components/keda", "components/node-head-start"),
+        *("components/alerts", "components/floor", "components/keda", "components/node-head-start"),
         *("components/scale", "components/service-monitor"),
         "crd",
         *("examples/cluster", "examples/keda-serve", "examples/keda-trigger"),
