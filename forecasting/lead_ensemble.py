@@ -2,6 +2,7 @@
 
 The loss halves in weight in five days, so that the weights follow a season that appears or a tenant that leaves. Where
 the average of the members did 10 % worse than the last value in these days, it has no vote: the last value is said.
+What fell abruptly may come back whatever they say, see lead_return.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
 from forecasting.lead_naive import LAST_VALUE
+from forecasting.lead_return import raise_bins, raise_for_return
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
 
@@ -151,6 +153,7 @@ class LeadEnsemble:
             losses,
             quantiles[unknown:],
         )
+        raise_bins(bins.log_demand, bins.lead, bins.day, bins.floor, LEAD_LEVELS, quantiles[unknown:])
         return type(self)(
             history, tuple(members), self.loss_from, losses, trusted, self.said.extend(at_loss), quantiles[-1].copy()
         )
@@ -188,7 +191,9 @@ class LeadEnsemble:
             return np.full((TARGETS, len(wanted)), np.nan)
         said = np.array([member.log_quantiles(wanted) for member in self.members])
         demand = np.empty(said.shape[1:])
-        average(said, self.weights, self.history.floor, demand)
+        history = self.history
+        average(said, self.weights, history.floor, demand)
+        raise_for_return(history.log_demand.rows, history.lead, history.day, history.floor, wanted, demand)
         return demand
 
 

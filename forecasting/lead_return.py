@@ -1,0 +1,102 @@
+"""What fell abruptly below the usual may come back at any moment: an outage upstream ends, and all is there again.
+
+No model of ratios to the last value says so: after hours at nothing 99.99 % of its outcomes are next to nothing too. In
+a trace of ServeGen 40 replicas' worth went within a bin and came back within one, two hours later; what was late then
+was all that was late in a week, five times what was asked. So quantiles beyond the chance of a return are at least the
+usual. That chance falls with the time without one: as if the logarithm of a duration were as likely to be anything,
+what has lasted e bins lasts t more with probability e / (e + t); and in half of the cases it returns at all.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from forecasting.kernel import kernel
+from forecasting.lead_features import SEASON_DAYS, demand_at
+from forecasting.lead_windows import mean_around, median_of
+from forecasting.series import Float32Array, FloatArray
+
+# The usual is the median of the same time on so many days at least.
+_DAYS_MIN = 2
+# In logs: fallen to a tenth of the usual, from half of it at least, within three bins.
+_FALLEN = math.log(0.1)
+_USUAL = math.log(0.5)
+_ABRUPT_BINS = 3
+_RETURNS = 0.5
+# What returns is a tenth above the usual: it varies, and what waited comes on top.
+_ABOVE = math.log(1.1)
+
+
+@kernel()
+def usual_at(log_demand: Float32Array, at: int, day: int) -> float:
+    """Log demand usual at bin `at`, from the known ones of the days before; NaN where they are too few."""
+    heights = np.empty(SEASON_DAYS)
+    days = 0
+    for k in range(1, SEASON_DAYS + 1):
+        then = at - k * day
+        if then < 1:
+            break
+        if then + 1 < len(log_demand):
+            heights[days] = mean_around(log_demand, then, 1)
+            days += 1
+    return median_of(heights, days) if days >= _DAYS_MIN else math.nan
+
+
+@kernel()
+def fallen_for(log_demand: Float32Array, day: int) -> int:
+    """Bins since demand fell abruptly below the usual, the newest among them; 0 where it didn't, or a day ago."""
+    newest = len(log_demand) - 1
+    # The comparison is false where the usual isn't known.
+    if not log_demand[newest] < usual_at(log_demand, newest, day) + _FALLEN:
+        return 0
+    fallen = newest
+    for i in range(newest - 1, max(0, newest - day), -1):
+        usual = usual_at(log_demand, i, day)
+        if log_demand[i] < usual + _FALLEN:
+            fallen = i
+        elif not log_demand[i] < usual + _USUAL:
+            return newest - fallen + 1 if fallen - i <= _ABRUPT_BINS else 0
+    return 0
+
+
+@kernel()
+def raise_for_return(
+    log_demand: Float32Array, lead: int, day: int, floor: float, levels: FloatArray, quantiles: FloatArray
+) -> None:
+    """Raise quantiles at increasing `levels` (q,), shape (TARGETS, q), work per second, to the usual beyond its chance.
+
+    Args:
+        log_demand: log of demand plus floor of the bins seen, gaps imputed, shape (n,), n >= 1.
+        lead: bins between the next bin and the target.
+        day: bins in a day.
+        floor: added to demand before the log.
+        levels: of the quantiles.
+        quantiles: written to.
+    """
+    fallen = fallen_for(log_demand, day)
+    if fallen == 0:
+        return
+    known = len(log_demand)
+    chance = _RETURNS * (lead + 1) / (fallen + lead + 1)
+    usual = usual_at(log_demand, known + lead, day)
+    peak = usual
+    for at in range(known, known + lead):
+        peak = max(peak, usual_at(log_demand, at, day))
+    if math.isnan(usual) or math.isnan(peak):
+        return
+    for i in range(len(levels)):
+        if 1.0 - levels[i] < chance:
+            quantiles[0, i] = max(quantiles[0, i], demand_at(usual + _ABOVE, floor))
+            quantiles[1, i] = max(quantiles[1, i], demand_at(peak + _ABOVE, floor))
+
+
+@kernel(nogil=True)
+def raise_bins(
+    log_demand: Float32Array, lead: int, day: int, floor: float, levels: FloatArray, quantiles: FloatArray
+) -> None:
+    """The same for what was said after each of the last bins of `log_demand`: quantiles of shape (n, TARGETS, q)."""
+    before = len(log_demand) - len(quantiles)
+    for i in range(len(quantiles)):
+        raise_for_return(log_demand[: before + i + 1], lead, day, floor, levels, quantiles[i])

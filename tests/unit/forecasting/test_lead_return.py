@@ -1,0 +1,106 @@
+"""After an abrupt fall below the usual, the quantiles beyond the chance of a return are at the usual."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecasting import lead_return
+from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
+from forecasting.lead_return import fallen_for, raise_for_return
+from forecasting.series import Series
+
+DAY = 144
+BIN_S = 600.0
+LEAD = 3
+
+
+def days_of(demand, days=5):
+    bins = np.arange(days * DAY)
+    return demand * (1 + 0.5 * np.sin(2 * np.pi * bins / DAY))
+
+
+def logs(values):
+    return np.log(np.asarray(values) + 0.5).astype(np.float32)
+
+
+def fitted(values, lead=LEAD):
+    start = LeadEnsemble.start(lead=lead, bin_s=BIN_S, floor=0.5)
+    return start.fit(Series.of(np.asarray(values, dtype=np.float64), bin_s=BIN_S))
+
+
+@pytest.mark.parametrize("gone", [1, 5, 20, 100])
+def test_what_fell_is_counted_from_its_first_bin(gone):
+    values = days_of(40.0)
+    values[-gone:] = 0.1
+    assert fallen_for(logs(values), DAY) == gone
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values,
+        lambda values: np.concatenate((values[:-20], values[-20:] * 0.3)),  # less than usual, not next to nothing
+        lambda values: np.concatenate((values[:-30], values[-30:] * np.geomspace(1.0, 0.01, 30))),  # not abrupt
+        lambda values: np.concatenate((values, np.zeros(DAY + 1))),  # a day ago
+        lambda values: np.concatenate((values[:DAY], np.zeros(20))),  # nothing is usual yet
+        lambda values: np.concatenate((values[:-20], np.zeros(20), values[-20:])),  # it is back
+    ],
+    ids=["as usual", "a third", "slowly", "long ago", "a first day", "back"],
+)
+def test_nothing_else_is_a_fall(change):
+    assert fallen_for(logs(change(days_of(40.0))), DAY) == 0
+
+
+def test_a_burst_that_ends_is_no_fall():
+    values = np.full(5 * DAY, 2.0)
+    values[-40:-20] = 80.0
+    assert fallen_for(logs(values), DAY) == 0
+
+
+def test_the_chance_of_a_return_falls_with_the_time_without_one():
+    values = days_of(40.0)
+    raised = []
+    for gone in (1, 10, 60):
+        values[-gone:] = 0.1
+        quantiles = np.zeros((2, len(LEAD_LEVELS)))
+        raise_for_return(logs(values), LEAD, DAY, 0.5, LEAD_LEVELS, quantiles)
+        usual = days_of(40.0, 6)[5 * DAY + LEAD]
+        assert np.all((quantiles == 0) | (np.abs(quantiles / (1.1 * usual) - 1) < 0.1))
+        assert np.all(np.diff(quantiles[0]) >= 0)
+        raised.append(float(LEAD_LEVELS[np.flatnonzero(quantiles[0])[0]]))
+        # Half of it: 1 - 0.5 * 4 / (4 + gone).
+        assert raised[-1] >= 1 - 0.5 * (LEAD + 1) / (LEAD + 1 + gone)
+    assert raised == [0.7, 0.9, 0.97]
+
+
+def test_an_outage_upstream_keeps_a_fleet_at_tight_risks_and_no_median():
+    values = days_of(40.0, 8)
+    values[-12:] = 0.05
+    during = fitted(values)
+    usual = days_of(40.0, 9)[8 * DAY + LEAD]
+    at = dict(zip(LEAD_LEVELS.tolist(), during.quantiles[0].tolist(), strict=True))
+    assert at[0.5] < 1.0
+    assert at[0.99] > usual
+    assert np.all(np.diff(during.quantiles, axis=1) >= 0)
+    np.testing.assert_array_equal(during.at_lead(LEAD_LEVELS), during.quantiles)
+
+
+def test_bins_at_once_are_bins_one_by_one():
+    values = days_of(40.0, 4)
+    values[-60:-30] = 0.1
+    values[-5:] = np.nan
+    _, said = LeadEnsemble.start(lead=LEAD, bin_s=BIN_S, floor=0.5).fit_with_quantiles(Series.of(values, bin_s=BIN_S))
+    ensemble = fitted(values[:-70])
+    for n in range(len(values) - 70, len(values)):
+        ensemble = ensemble.update(float(values[n]))
+        np.testing.assert_array_equal(ensemble.quantiles, said[n])
+
+
+@pytest.mark.parametrize("name", ["usual_at", "fallen_for"])
+def test_the_kernels_are_their_python(name):
+    values = days_of(40.0)
+    values[-9:] = 0.1
+    function = getattr(lead_return, name)
+    given = (logs(values), 5 * DAY + 1, DAY) if name == "usual_at" else (logs(values), DAY)
+    assert function(*given) == pytest.approx(function.py_func(*given), rel=1e-6)
