@@ -57,7 +57,9 @@ def fallen_for(log_demand: Float32Array, day: int) -> int:
         if log_demand[i] < usual + _FALLEN:
             fallen = i
         elif not log_demand[i] < usual + _USUAL:
-            return newest - fallen + 1 if fallen - i <= _ABRUPT_BINS else 0
+            # A rise that doesn't come, on a first Saturday, is no fall.
+            fell = log_demand[i] >= usual_at(log_demand, fallen, day) + _USUAL
+            return newest - fallen + 1 if fell and fallen - i <= _ABRUPT_BINS else 0
     return 0
 
 

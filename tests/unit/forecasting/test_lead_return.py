@@ -52,6 +52,13 @@ def test_nothing_else_is_a_fall(change):
     assert fallen_for(logs(change(days_of(40.0))), DAY) == 0
 
 
+def test_a_rise_that_does_not_come_is_no_fall():
+    values = np.tile(np.where(np.arange(DAY) < 48, 0.1, 40.0), 6)
+    assert fallen_for(logs(values[: 5 * DAY + 60]), DAY) == 0
+    values[5 * DAY :] = 0.1
+    assert fallen_for(logs(values[: 5 * DAY + 60]), DAY) == 0
+
+
 def test_a_burst_that_ends_is_no_fall():
     values = np.full(5 * DAY, 2.0)
     values[-40:-20] = 80.0
