@@ -23,7 +23,7 @@ from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
 from forecasting.lead_naive import LAST_VALUE
-from forecasting.lead_return import raise_bins, raise_for_return
+from forecasting.lead_return import fallen_for, raise_bins, raise_for_return
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
 
@@ -175,6 +175,11 @@ class LeadEnsemble:
         if self._last_value < 0 or not self.losses[self._last_value].any():
             return math.nan
         return 1.0 - float(self.losses[-1].sum() / self.losses[self._last_value].sum())
+
+    @property
+    def fallen_bins(self) -> int:
+        """Bins since demand fell abruptly below the usual, so that it may come back; 0 where it didn't."""
+        return int(fallen_for(self.history.log_demand.rows, self.history.day)) if self.history.bins_known else 0
 
     @property
     def _last_value(self) -> int:

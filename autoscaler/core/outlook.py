@@ -33,6 +33,8 @@ class Outlook:
         cold_replicas: what an HPA would have, the fewest while less than a day is known; 0 after that.
         trusted: whether the forecast has its vote; where it was clearly worse than the last value lately, the needs are
             the last value's.
+        fallen_bins: bins since demand fell abruptly below the usual; 0 where it didn't. Needs beyond the chance of its
+            return are at the usual.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 
@@ -50,4 +52,5 @@ class Outlook:
     cold_replicas: int = 0
     trusted: bool = True
     early: bool = False
+    fallen_bins: int = 0
     queue_unseen: bool = False

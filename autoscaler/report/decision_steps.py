@@ -99,10 +99,17 @@ class ToldSteps:
             ),
             "peak": (
                 f"Until {moment(self._serves_s)}: more than {_amount(decision.peak_until_lead)} replicas in {risk} of "
-                f"cases. Replicas are kept at that risk."
+                f"cases. Replicas are kept at that risk.{self._return()}"
             ),
             "risk": self._risk(),
         }
+
+    def _return(self) -> str:
+        """What fell may come back."""
+        if not self._outlook.fallen_bins:
+            return ""
+        fell_s = self._start_s - self._outlook.fallen_bins * self._spec.bin_s
+        return f" Demand fell far below the usual at {moment(fell_s)}, and may come back as fast."
 
     def _risk(self) -> str:
         late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)

@@ -239,6 +239,7 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "trusted": bool(outlook.trusted),
         "early": bool(outlook.early),
         **flag_content("queue_unseen", outlook.queue_unseen),
+        **({"fallen_bins": int(outlook.fallen_bins)} if outlook.fallen_bins else {}),
         **names_content(outlook.scheduled),
         **usual_content(outlook.usual_median),
     }
@@ -271,5 +272,6 @@ def _outlook(content: Fields) -> Outlook:
         cold_replicas=content.integer("cold_replicas"),
         trusted=content.boolean("trusted"),
         early=content.boolean("early"),
+        fallen_bins=content.integer("fallen_bins") if "fallen_bins" in content.content else 0,
         queue_unseen=content.flag("queue_unseen"),
     )

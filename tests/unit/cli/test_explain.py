@@ -106,6 +106,11 @@ def test_a_queue_that_nobody_saw_releases_nothing():
     assert steps["choice"] == "2 fewer would do, but nobody saw what was queued within the last load: all 9 stay."
 
 
+def test_what_fell_far_below_the_usual_may_come_back():
+    steps = told(make_record(outlook=replace(make_outlook(), fallen_bins=20)))
+    assert steps["peak"].endswith(" Demand fell far below the usual at 02:52:00, and may come back as fast.")
+
+
 def test_a_demand_that_is_not_believed_is_not_called_absent():
     steps = told(make_record(outlook=make_outlook(missing=True), demand_rps={"requests": 0.0}))
     assert "is unknown: 0 requests/s isn't believed after what was before." in steps["data"]

@@ -13,7 +13,7 @@ import pytest
 from autoscaler.core import decide as decide_module
 from autoscaler.core.decide import decide, look_ahead, outlook_of
 from autoscaler.core.decision import Reason
-from autoscaler.core.risk import CANDIDATES
+from autoscaler.core.risk import CANDIDATES, MEDIAN
 from autoscaler.core.spec import Part
 from autoscaler.core.state import State, drain_s
 from autoscaler.core.trials import Trials
@@ -300,3 +300,16 @@ def test_between_the_busy_hours_of_a_wave_replicas_are_released(spec_of, run_of)
     run = run_of(spec, np.where(np.arange(24 * 240) % 24 < 8, 8.0, 2.0))
     assert min(run.desired[-48:]) <= 6
     assert max(run.desired[-48:]) >= 8
+
+
+def test_what_an_outage_upstream_sent_away_finds_its_replicas_when_it_is_back(spec_of, run_of):
+    bins = np.arange(9 * 144)
+    demand = 20 + 10 * np.sin(2 * np.pi * bins / 144) + np.random.default_rng(0).normal(0, 0.5, len(bins))
+    gone = 6
+    demand[-gone:] = 0.0
+    run = run_of(spec_of(), demand)
+    before = run.desired[-gone - 1]
+    assert min(run.desired[-gone:]) >= 0.8 * before
+    outlook = outlook_of(spec_of(), run.state)
+    assert outlook.fallen_bins == gone
+    assert outlook.needs[0, MEDIAN] < 1.0

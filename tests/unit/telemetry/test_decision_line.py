@@ -73,6 +73,7 @@ outlooks = st.builds(
     cold_replicas=counts,
     trusted=st.booleans(),
     queue_unseen=st.booleans(),
+    fallen_bins=st.integers(0, 1440),
 )
 specs = st.builds(
     lambda replicas, **values: Spec(**values, replicas_min=min(replicas), replicas_max=max(replicas)),
