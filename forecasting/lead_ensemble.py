@@ -23,7 +23,7 @@ from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
 from forecasting.lead_naive import LAST_VALUE
-from forecasting.lead_return import fallen_for, raise_bins, raise_for_return
+from forecasting.lead_return import raise_bins, raise_for_return
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
 
@@ -55,6 +55,7 @@ class LeadEnsemble:
         said: what the members and their average said at the latest origins where the loss is taken, logs, rows of
             shape (members + 1, TARGETS, levels).
         quantiles: `at_lead(LEAD_LEVELS)`, which is at hand: shape (TARGETS, len(LEAD_LEVELS)).
+        fallen_bins: bins since demand fell abruptly below the usual, so that it may come back; 0 where it didn't.
     """
 
     history: LeadHistory
@@ -64,6 +65,7 @@ class LeadEnsemble:
     trusted: bool
     said: AppendLog
     quantiles: FloatArray
+    fallen_bins: int = 0
 
     @classmethod
     def start(
@@ -153,9 +155,16 @@ class LeadEnsemble:
             losses,
             quantiles[unknown:],
         )
-        raise_bins(bins.log_demand, bins.lead, bins.day, bins.floor, LEAD_LEVELS, quantiles[unknown:])
+        fallen_bins = raise_bins(bins.log_demand, bins.lead, bins.day, bins.floor, LEAD_LEVELS, quantiles[unknown:])
         return type(self)(
-            history, tuple(members), self.loss_from, losses, trusted, self.said.extend(at_loss), quantiles[-1].copy()
+            history=history,
+            members=tuple(members),
+            loss_from=self.loss_from,
+            losses=losses,
+            trusted=trusted,
+            said=self.said.extend(at_loss),
+            quantiles=quantiles[-1].copy(),
+            fallen_bins=fallen_bins,
         )
 
     @property
@@ -175,11 +184,6 @@ class LeadEnsemble:
         if self._last_value < 0 or not self.losses[self._last_value].any():
             return math.nan
         return 1.0 - float(self.losses[-1].sum() / self.losses[self._last_value].sum())
-
-    @property
-    def fallen_bins(self) -> int:
-        """Bins since demand fell abruptly below the usual, so that it may come back; 0 where it didn't."""
-        return int(fallen_for(self.history.log_demand.rows, self.history.day)) if self.history.bins_known else 0
 
     @property
     def _last_value(self) -> int:

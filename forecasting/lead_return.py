@@ -66,7 +66,7 @@ def fallen_for(log_demand: Float32Array, day: int) -> int:
 @kernel()
 def raise_for_return(
     log_demand: Float32Array, lead: int, day: int, floor: float, levels: FloatArray, quantiles: FloatArray
-) -> None:
+) -> int:
     """Raise quantiles at increasing `levels` (q,), shape (TARGETS, q), work per second, to the usual beyond its chance.
 
     Args:
@@ -76,10 +76,13 @@ def raise_for_return(
         floor: added to demand before the log.
         levels: of the quantiles.
         quantiles: written to.
+
+    Returns:
+        Bins since the fall, see `fallen_for`.
     """
     fallen = fallen_for(log_demand, day)
     if fallen == 0:
-        return
+        return 0
     known = len(log_demand)
     chance = _RETURNS * (lead + 1) / (fallen + lead + 1)
     usual = usual_at(log_demand, known + lead, day)
@@ -87,18 +90,21 @@ def raise_for_return(
     for at in range(known, known + lead):
         peak = max(peak, usual_at(log_demand, at, day))
     if math.isnan(usual) or math.isnan(peak):
-        return
+        return fallen
     for i in range(len(levels)):
         if 1.0 - levels[i] < chance:
             quantiles[0, i] = max(quantiles[0, i], demand_at(usual + _ABOVE, floor))
             quantiles[1, i] = max(quantiles[1, i], demand_at(peak + _ABOVE, floor))
+    return fallen
 
 
 @kernel(nogil=True)
 def raise_bins(
     log_demand: Float32Array, lead: int, day: int, floor: float, levels: FloatArray, quantiles: FloatArray
-) -> None:
+) -> int:
     """The same for what was said after each of the last bins of `log_demand`: quantiles of shape (n, TARGETS, q)."""
     before = len(log_demand) - len(quantiles)
+    fallen = 0
     for i in range(len(quantiles)):
-        raise_for_return(log_demand[: before + i + 1], lead, day, floor, levels, quantiles[i])
+        fallen = raise_for_return(log_demand[: before + i + 1], lead, day, floor, levels, quantiles[i])
+    return fallen
