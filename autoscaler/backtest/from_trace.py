@@ -51,13 +51,8 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
         UsageError: the trace is shorter than one load, or the replicas' bounds are no range.
     """
     check_scenario(scenario, trace.name, trace.duration_s)
-    arrivals_rs = _arrivals_rs(trace, scenario.capacity_rps)
-    peak = float(arrivals_rs.max()) / trace.bin_s
-    if peak > _REPLICAS_MAX:
-        raise UsageError(
-            f"--capacity: the trace's peak would need {peak:.3g} replicas, more than {_REPLICAS_MAX}; "
-            "give the work per second that one replica sustains"
-        )
+    arrivals_rs = arriving_rs(trace, scenario.capacity_rps)
+    check_peak(arrivals_rs, trace.bin_s, replicas_max=_REPLICAS_MAX)
     return Setting(
         trace_name=trace.name,
         start_s=trace.start_s,
@@ -149,7 +144,17 @@ def first_scored_bin(score_from: float, bins: int) -> int:
     return min(math.floor(score_from * bins + 1e-9), bins - 1)
 
 
-def _arrivals_rs(trace: Trace, capacity_rps: Mapping[str, float]) -> FloatArray:
+def check_peak(arrivals_rs: FloatArray, bin_s: float, *, replicas_max: int) -> None:
+    """Raise UsageError where the work of a bin, see `arriving_rs`, needs more replicas than there can be."""
+    peak = float(arrivals_rs.max()) / bin_s
+    if peak > replicas_max:
+        raise UsageError(
+            f"--capacity: the trace's peak would need {peak:.3g} replicas, more than {replicas_max}; "
+            "give the work per second that one replica sustains"
+        )
+
+
+def arriving_rs(trace: Trace, capacity_rps: Mapping[str, float]) -> FloatArray:
     """Replica-seconds per bin, gaps filled linearly: the largest over the units."""
     arrivals_rs = np.zeros(len(trace))
     for unit, capacity in capacity_rps.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli import kube_options
+from autoscaler.cli.keda_options import check_pair
 
 if TYPE_CHECKING:
     from autoscaler.keda.scaled_object import ScaledObject
@@ -101,9 +102,7 @@ def _check_certificates(ca_cert: Path | None, client_cert: Path | None, client_k
 
     from autoscaler.errors import UsageError
 
-    if (client_cert is None) != (client_key is None):
-        missing = "--client-key" if client_key is None else "--client-cert"
-        raise UsageError(f"{missing}: is missing; a certificate needs its key, and a key its certificate")
+    check_pair(client_cert, client_key, "--client")
     context = ssl.create_default_context()
     given = ""
     try:

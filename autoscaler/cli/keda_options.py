@@ -61,6 +61,13 @@ GuestsOption = Annotated[
 ]
 
 
+def check_pair(cert: Path | None, key: Path | None, options: str) -> None:
+    """Raise UsageError where a certificate or its key is missing; their options are called `options`-cert and -key."""
+    if (cert is None) != (key is None):
+        missing = f"{options}-key" if key is None else f"{options}-cert"
+        raise UsageError(f"{missing}: is missing; a certificate needs its key, and a key its certificate")
+
+
 def listening_at(
     address: str,
     *,
@@ -74,9 +81,7 @@ def listening_at(
     from autoscaler.keda.messages import Listening
     from autoscaler.keda.tls import TlsFiles
 
-    if (cert is None) != (key is None):
-        missing = "--keda-tls-key" if key is None else "--keda-tls-cert"
-        raise UsageError(f"{missing}: is missing; a certificate needs its key, and a key its certificate")
+    check_pair(cert, key, "--keda-tls")
     if client_ca is not None and cert is None:
         raise UsageError("--keda-tls-client-ca: needs --keda-tls-cert and --keda-tls-key beside it")
     tls = TlsFiles(cert, key, client_ca) if cert is not None and key is not None else None

@@ -48,6 +48,7 @@ def run_simulated(
     """Run the controller over a trace, and say each change of replicas and why."""
     from importlib.metadata import version
 
+    from autoscaler.backtest.from_trace import arriving_rs, check_peak
     from autoscaler.controller.clock import VirtualClock
     from autoscaler.controller.simulate import simulate, start_of
     from autoscaler.controller.tell import Teller
@@ -60,7 +61,7 @@ def run_simulated(
     capacity_rps = capacity_by_unit(capacity, _UNIT)
     trace = read_trace(path, tuple(capacity_rps))
     warn_of_simulated_gaps(trace)
-    _check_peak(trace, capacity_rps)
+    check_peak(arriving_rs(trace, capacity_rps), trace.bin_s, replicas_max=_REPLICAS_MAX)
     autoscaler = _autoscaler(trace, capacity_rps, load_latency, max_wait_s=max_wait_s, late_budget=late_budget)
     console = stdout_console()
     clock = VirtualClock(start_of(trace), speed=speed)
@@ -101,17 +102,6 @@ def _recording(path: Path | None, metrics: Metrics) -> Iterator[LineWriter | Non
             writer.close()
     if lost:
         raise HeadstartError(f"{path}: {len(lost):,} lines couldn't be written, as on a full disk; record it again")
-
-
-def _check_peak(trace: Trace, capacity_rps: dict[str, float]) -> None:
-    import numpy as np
-
-    peak = max(float(np.nanmax(trace.demand[unit])) / trace.bin_s / each for unit, each in capacity_rps.items())
-    if peak > _REPLICAS_MAX:
-        raise UsageError(
-            f"--capacity: the trace's peak would need {peak:.3g} replicas, more than {_REPLICAS_MAX}; "
-            "give the work per second that one replica sustains"
-        )
 
 
 def _autoscaler(
