@@ -17,7 +17,8 @@ from autoscaler.core.node_head_start import Placeholders, decide_placeholders
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.spec import Spec
-from autoscaler.core.unseen import is_long
+from autoscaler.core.state import State
+from autoscaler.core.unseen import short_gap_bins
 from autoscaler.kube.facts import Target
 
 DOUBTED = "GpuBusyWithoutDemand"
@@ -50,7 +51,7 @@ def decide_on(workload: Workload, pulled: Pulled) -> list[Made]:
         believed = _believed(workload, data, fleet)
         _learn_from_bin(workload, believed, fleet)
         newest = data is pulled.bins[-1]
-        if newest and is_long(len(pulled.bins), _lead_bins(workload)):
+        if newest and len(pulled.bins) > short_gap_bins(_state(workload).lead_bins):
             # What came is known, but not what served it: the fleet of now stands in for each bin.
             workload.note_absence()
         made.append(_decide(workload, believed, fleet, newest=newest))
@@ -69,8 +70,7 @@ def decide_between(workload: Workload, pulled: Pulled) -> list[Made]:
     if not data.known or data.doubted(ready=fleet.ready, capacity_rps=workload.spec.capacity_rps):
         return []
     observation = _observation(workload, data, fleet)
-    assert workload.state is not None, "a workload without a state isn't decided on"
-    decision, outlook = decide_early(workload.spec, workload.state, observation)
+    decision, outlook = decide_early(workload.spec, _state(workload), observation)
     if decision.desired <= decision.current:
         return []
     _take(workload, decision)
@@ -122,15 +122,14 @@ def _believed(workload: Workload, data: BinData, fleet: Fleet) -> BinData:
     return BinData(data.end_s, dict.fromkeys(data.demand_rps, math.nan), data.engine)
 
 
-def _lead_bins(workload: Workload) -> int:
+def _state(workload: Workload) -> State:
     assert workload.state is not None, "a workload without a state isn't decided on"
-    return workload.state.lead_bins
+    return workload.state
 
 
 def _decide(workload: Workload, data: BinData, fleet: Fleet, *, newest: bool) -> Made:
-    assert workload.state is not None, "a workload without a state isn't decided on"
     observation = _observation(workload, data, fleet)
-    decision, workload.state = decide(workload.spec, workload.state, observation)
+    decision, workload.state = decide(workload.spec, _state(workload), observation)
     workload.queue_unseen = False
     _take(workload, decision)
     outlook = outlook_of(workload.spec, workload.state)

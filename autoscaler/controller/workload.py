@@ -17,7 +17,7 @@ from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.bin_data import BinData
 from autoscaler.controller.core_spec import stated_spec
 from autoscaler.controller.fleet import Fleet
-from autoscaler.core.decision import Decision, Reason
+from autoscaler.core.decision import UNKNOWING, Decision, Reason
 from autoscaler.core.lateness import Lateness
 from autoscaler.core.learned_capacity import CapacitySamples
 from autoscaler.core.learned_load import LoadTimes
@@ -27,7 +27,8 @@ from autoscaler.core.state import State
 from autoscaler.kube.facts import Target, TargetKey, Unavailable
 from autoscaler.sources.presets import ResolvedQueries
 
-_KNOWS_NOTHING = {Reason.DEMAND_MISSING, Reason.NO_HISTORY, Reason.QUEUE_UNKNOWN}
+# An unread history holds for up to an hour, and known demand needs its floor meanwhile.
+_KNOWS_NOTHING = UNKNOWING - {Reason.HISTORY_MISSING}
 # Bins that are decided on one after the other; after a longer sleep of the process the history is asked for instead,
 # beside the tick: 120 bins of a thousand objects take half a minute.
 _CATCH_UP_BINS = 120

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self, overload
+from typing import Self
 
 import numpy as np
 
-from autoscaler.core.plan_kernels import IntArray
 from autoscaler.core.trials import BoolArray
 
 # A slow tick finds two bins over at once, and a Prometheus that starts again has no rates for as many.
@@ -23,13 +22,9 @@ _SHORT_BINS = 2
 _GAPS_PER_DAY = 12
 
 
-@overload
-def is_long(gap_bins: int, lead_bins: int) -> bool: ...
-@overload
-def is_long(gap_bins: IntArray, lead_bins: int) -> BoolArray: ...
-def is_long(gap_bins: int | IntArray, lead_bins: int) -> bool | BoolArray:
-    """Whether what was queued in so many bins, which nobody saw, may matter for what is released after them."""
-    return gap_bins > max(_SHORT_BINS, lead_bins)
+def short_gap_bins(lead_bins: int) -> int:
+    """The longest gap after which what was queued in it, and nobody saw, doesn't hold what is there."""
+    return max(_SHORT_BINS, lead_bins)
 
 
 def are_usual(missing: BoolArray, lead_bins: int) -> bool:
@@ -40,7 +35,7 @@ def are_usual(missing: BoolArray, lead_bins: int) -> bool:
         lead_bins: bins from order to ready.
     """
     gaps = np.diff(np.flatnonzero(~missing)) - 1
-    return int(is_long(gaps, lead_bins).sum()) > _GAPS_PER_DAY
+    return int(np.count_nonzero(gaps > short_gap_bins(lead_bins))) > _GAPS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class Unseen:
             return replace(self, gap_bins=self.gap_bins + bins, hold_bins=hold_bins)
         gaps = np.diff(known, prepend=-1) - 1
         gaps[0] += self.gap_bins
-        ends = known[is_long(gaps, lead_bins)]
+        ends = known[gaps > short_gap_bins(lead_bins)]
         if len(ends):
             hold_bins = max(0, lead_bins - (bins - 1 - int(ends[-1])))
         return replace(self, gap_bins=bins - 1 - int(known[-1]), hold_bins=hold_bins)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autoscaler.core.decide import decide
 from autoscaler.core.decision import Reason
 from autoscaler.core.observation import Observation
-from autoscaler.core.unseen import Unseen, is_long
+from autoscaler.core.unseen import Unseen, short_gap_bins
 
 NAN = math.nan
 LEAD = 3
@@ -50,7 +50,7 @@ def test_many_bins_at_once_are_bins_one_by_one(first, then, lead_bins):
 
 @pytest.mark.parametrize(("bins", "lead_bins", "long"), [(2, 0, False), (3, 0, True), (5, 5, False), (6, 5, True)])
 def test_a_gap_is_long_beyond_a_load_and_beyond_two_bins(bins, lead_bins, long):
-    assert is_long(bins, lead_bins) == long
+    assert (bins > short_gap_bins(lead_bins)) == long
 
 
 def held_after(run, before):
