@@ -11,7 +11,7 @@ import typer
 
 from autoscaler.cli import backtest_options as options
 from autoscaler.cli import prometheus_options
-from autoscaler.cli.backtest_options import Fidelity, Replica
+from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity, Replica, queries_for, with_nodes
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
 from autoscaler.cli.option_group import with_groups
@@ -110,14 +110,14 @@ def backtest(
         past = None
     else:
         past = PastDemand(
-            queries=options.queries_for(fidelity, query, unit),
+            queries=queries_for(fidelity, query, unit),
             days=days,
             bin_s=bin_s or prometheus_options.DEFAULT_BIN_S,
             connection=access.connection_to(prometheus),
         )
     if plan_out is not None:
         check_format(plan_out)
-    order_latency, warm_nodes = options.with_nodes(load_latency, node_latency, placeholders, fidelity)
+    order_latency, warm_nodes = with_nodes(load_latency, node_latency, placeholders, fidelity)
     replica = Replica(
         fidelity=fidelity,
         capacity=capacity,
@@ -143,7 +143,7 @@ def backtest(
         interval_s=interval_s,
         warm_nodes=warm_nodes,
     )
-    compared = POLICIES if against is None else options.policies_against(against)
+    compared = POLICIES if against is None else _policies_against(against)
     if past is not None:
         read = past.read(tuple(capacity_rps), quiet=as_json)
         setting = setting_of(read, scenario)
@@ -171,12 +171,21 @@ def backtest(
             result = replay_per_request(result, log, speed, report=report)
     result = priced(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
     if plan_out is not None:
-        _write_plan(result, policy, read, options.DEFAULT_UNIT if speed else next(iter(capacity_rps)), plan_out)
+        _write_plan(result, policy, read, DEFAULT_UNIT if speed else next(iter(capacity_rps)), plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
     print_result(result, as_json=as_json, beside=piped)
     for path in outputs.values():
         if path not in {None, STDOUT}:
             stderr_console().print(f"wrote {path}")
+
+
+def _policies_against(names: list[str]) -> tuple[str, ...]:
+    """The policies to compare with; none for 'none'. Raises UsageError where 'none' has company."""
+    if "none" not in names:
+        return tuple(names)
+    if set(names) != {"none"}:
+        raise UsageError("--against: 'none' leaves all others out; give either it or names of policies")
+    return ()
 
 
 def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Context, *, dated: bool) -> Setting:

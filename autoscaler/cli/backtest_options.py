@@ -1,50 +1,33 @@
-"""The options of `headstart backtest`, and which of them belong to which fidelity."""
+"""The options of `headstart backtest`, as typer is to show and to parse them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autoscaler.cli import prometheus_options
+from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity
 from autoscaler.cli.outs import parse_out, parse_png_out
 from autoscaler.cli.params import (
-    Capacity,
-    capacity_by_unit,
     parse_duration_s,
     parse_load_latency,
     parse_positive,
     parse_positive_duration_s,
     share_parser,
 )
-from autoscaler.cli.prometheus_options import Query, queries_by_unit
-from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
-    from autoscaler.backtest.engine_speed import EngineSpeed
-    from autoscaler.backtest.setting import WarmNodes
     from autoscaler.core.event import Event
-    from autoscaler.core.load_latency import LoadLatency
 
 _OUTPUTS = "Outputs"
 _CLUSTER = "Simulated cluster"
 _REQUESTS = "Per request, with --fidelity request"
 
-DEFAULT_UNIT = "requests"
 # Narrow enough that a burst within the usual limit of 10 s isn't averaged away in what policies plan on.
 DEFAULT_BIN_S = 10.0
 _TOKENS_PER_S_MIN, _TOKENS_PER_S_MAX = 1e-3, 1e9
-
-
-class Fidelity(StrEnum):
-    """How a plan is replayed: as a flow of work per bin, or request by request."""
-
-    FLUID = "fluid"
-    REQUEST = "request"
 
 
 def _read_schedule(file: str) -> tuple[Event, ...]:
@@ -253,91 +236,3 @@ PngOutOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=_OUTPUTS)
 ]
-
-
-def queries_for(fidelity: Fidelity, query: list[Query] | None, unit: str | None) -> dict[str, str]:
-    """Unit -> PromQL of a backtest without a trace. Raises UsageError where there is none, or it is to be a log."""
-    if not query:
-        raise UsageError("TRACE: is missing; give a file, or --prometheus and --query")
-    if fidelity is Fidelity.REQUEST:
-        raise UsageError("--query: gives work per bin; --fidelity request needs a TRACE with one row per request")
-    return queries_by_unit(query, unit or DEFAULT_UNIT)
-
-
-def with_nodes(
-    load: LoadLatency, node: LoadLatency | None, placeholders: int | None, fidelity: Fidelity
-) -> tuple[LoadLatency, WarmNodes | None]:
-    """The load latency with a node's time in it, and what keeps nodes warm; UsageError where that is asked in vain."""
-    from autoscaler.backtest.setting import WarmNodes
-    from autoscaler.core.node_head_start import node_and_load
-
-    if placeholders is not None and node is None:
-        raise UsageError("--placeholders: keeps nodes warm; say with --node-latency how long one takes")
-    if placeholders is not None and fidelity is Fidelity.REQUEST:
-        raise UsageError("--placeholders: are replayed in counts per bin only; leave out --fidelity request")
-    if node is None:
-        return load, None
-    return node_and_load(node, load), None if placeholders is None else WarmNodes(node, load, placeholders)
-
-
-def policies_against(names: list[str]) -> tuple[str, ...]:
-    """The policies to compare with; none for 'none'. Raises UsageError where 'none' has company."""
-    if "none" not in names:
-        return tuple(names)
-    if set(names) != {"none"}:
-        raise UsageError("--against: 'none' leaves all others out; give either it or names of policies")
-    return ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
-    """What the command line says of a replica's work: by `capacity` in the fluid fidelity, by speeds per request."""
-
-    fidelity: Fidelity
-    capacity: list[Capacity] | None
-    unit: str | None
-    drain_s: float | None
-    concurrency: int | None
-    prefill_speed: float | None
-    decode_speed: float | None
-    bin_s: float | None
-
-    def resolve(self) -> tuple[dict[str, float], EngineSpeed | None]:
-        """Unit -> work per second that a replica sustains, and its engine's speed; None in the fluid fidelity.
-
-        Raises:
-            UsageError: one line for an option that is missing, or that counts for nothing in this fidelity.
-        """
-        if self.fidelity is Fidelity.REQUEST:
-            return self._per_request()
-        speeds = {**self._speeds(), "--bin": self.bin_s}
-        _refuse(speeds, "counts for nothing in counts per bin; leave it out, or give a log and --fidelity request")
-        if not self.capacity:
-            raise UsageError("--capacity: is missing; give the work per second that one replica sustains")
-        return capacity_by_unit(self.capacity, self.unit or DEFAULT_UNIT), None
-
-    def _per_request(self) -> tuple[dict[str, float], EngineSpeed]:
-        from autoscaler.backtest.engine_speed import EngineSpeed
-
-        fluid = {"--capacity": self.capacity or None, "--unit": self.unit}
-        _refuse(fluid, "follows from the speeds with --fidelity request; leave it out")
-        _refuse({"--drain": self.drain_s}, "lasts as long as its requests with --fidelity request; leave it out")
-        if self.concurrency is None or self.prefill_speed is None or self.decode_speed is None:
-            missing = next(option for option, given in self._speeds().items() if given is None)
-            raise UsageError(f"{missing}: is missing; --fidelity request needs {', '.join(self._speeds())}")
-        speed = EngineSpeed(self.concurrency, self.prefill_speed, self.decode_speed)
-        return {"slots": float(self.concurrency)}, speed
-
-    def _speeds(self) -> dict[str, float | None]:
-        return {
-            "--concurrency": self.concurrency,
-            "--prefill-speed": self.prefill_speed,
-            "--decode-speed": self.decode_speed,
-        }
-
-
-def _refuse(given: Mapping[str, object], why: str) -> None:
-    """Raise UsageError for the first option that was given."""
-    for option, value in given.items():
-        if value is not None:
-            raise UsageError(f"{option}: {why}")
