@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,13 +25,16 @@ from autoscaler.cli import (
 )
 from autoscaler.cli import run as run_command
 from autoscaler.cli.plain_help import use_plain_help
-from autoscaler.cli.process import discard_stdout, note_interruptions, prepare_streams, was_interrupted
+from autoscaler.cli.process import (
+    StdoutError,
+    discard_stdout,
+    note_interruptions,
+    prepare_streams,
+    was_interrupted,
+)
 from autoscaler.errors import HeadstartError, UsageError
 
 INTERRUPTED = 130
-
-# What a write to standard output fails with, other than a reader that has gone; files have messages of their own.
-_UNWRITABLE = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 app = typer.Typer(
     name="headstart",
@@ -80,12 +82,10 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         return _fail(_typing_mistake(error), error.exit_code)
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError) and (error.errno not in _UNWRITABLE or error.filename is not None):
-            raise
+    except StdoutError as error:
         discard_stdout()
         # A reader that has gone wants no more: `headstart ... | head`.
-        return 1 if isinstance(error, BrokenPipeError) else _fail(f"standard output: {error.strerror}", 1)
+        return 1 if error.reader_gone else _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception:

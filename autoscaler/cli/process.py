@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 from threading import Event
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _interrupted = Event()
+
+
+class StdoutError(Exception):
+    """Standard output can't be written to. No OSError, which whoever handles a file's would take for that."""
+
+    def __init__(self, error: OSError) -> None:
+        """What the system said."""
+        super().__init__(f"standard output: {error.strerror}")
+        self.reader_gone = error.errno == errno.EPIPE
+
+
+class _Stdout(FileIO):
+    """Tells its failures from those of all other streams: an OSError of a write doesn't say which it was."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise StdoutError(error) from error
 
 
 def prepare_streams() -> None:
@@ -18,11 +42,18 @@ def prepare_streams() -> None:
     Python has None in the place of a stream that was closed when the process was started: what is said there goes
     nowhere. In this order each gets the number that it would have had, so that no file that is opened later gets it.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        given, raw = sys.stdout, _Stdout(sys.stdout.fileno(), "w", closefd=False)
+        sys.stdout = TextIOWrapper(
+            raw if given.write_through else BufferedWriter(raw),
+            encoding=given.encoding,
+            errors="replace",
+            line_buffering=given.line_buffering,
+            write_through=given.write_through,
+        )
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", errors="replace"))
 
 
 def note_interruptions() -> None:

@@ -44,6 +44,26 @@ def test_a_full_disk_behind_standard_output_is_one_line() -> None:
     assert (shown.returncode, shown.stderr) == (1, "headstart: standard output: No space left on device\n")
 
 
+@pytest.mark.parametrize("what", ["ENOSPC", "EIO", "EBADF", "EPIPE"])
+def test_an_error_without_a_file_is_not_told_as_standard_outputs(what: str) -> None:
+    """As of a socket, or of a file that was open already; a reader that is said to have gone was another one's."""
+    fail = f"    print('said')\n    raise OSError(errno.{what}, 'of something else')\n"
+    shown = shell("", f"import errno\n{PROGRAM}@table.command()\ndef show() -> None:\n{fail}{MAIN}")
+    assert (shown.returncode, shown.stdout) == (1, "said\n")
+    assert "standard output" not in shown.stderr
+    assert ("of something else" in shown.stderr) == (what != "EPIPE")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_document_that_finds_the_disk_full_is_one_line(unbuffered: str) -> None:
+    """One beyond all buffers, which is written at once and not kept for another try."""
+    write = "    sys.stdout.buffer.write(b'x' * 300_000)\n"
+    program = f"import sys\n{PROGRAM}@table.command()\ndef show() -> None:\n{write}{MAIN}"
+    shown = shell(f"> {FULL}", program, PYTHONUNBUFFERED=unbuffered)
+    assert (shown.returncode, shown.stderr) == (1, "headstart: standard output: No space left on device\n")
+
+
 def test_what_the_encoding_lacks_is_a_question_mark() -> None:
     """Of tables: what typer itself prints is UTF-8 then."""
     shown = shell("", SHOW.replace("typer.echo", "print"), PYTHONIOENCODING="ascii")
