@@ -16,7 +16,7 @@ from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
 from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.output import progress, stderr_console, table_console
-from autoscaler.cli.outs import STDOUT, check_outs, writing
+from autoscaler.cli.outs import STDOUT, check_outs, print_document, writing
 from autoscaler.cli.params import (
     CapacityOption,
     LateBudgetOption,
@@ -245,7 +245,7 @@ def print_result(result: BacktestResult, *, as_json: bool = False, beside: bool 
     from autoscaler.report.table import policy_table, to_json, wait_table
 
     if as_json:
-        typer.echo(json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False))
+        print_document(json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False))
         return
     console = table_console(beside=beside)
     console.print(policy_table(result))

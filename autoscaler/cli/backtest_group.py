@@ -9,6 +9,7 @@ import typer
 
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.output import progress, stdout_console
+from autoscaler.cli.outs import check_outs, print_document
 from autoscaler.cli.params import ScoreFromOption
 
 
@@ -39,6 +40,7 @@ def backtest_group(
     from autoscaler.backtest.group_file import read_group, remarks
     from autoscaler.report.group_table import group_json, group_table
 
+    check_outs({}, source=file, as_json=as_json)
     with progress(f"reading {file.name}", quiet=as_json):
         group = read_group(file, score_from=score_from)
     for remark in remarks(group):
@@ -50,6 +52,6 @@ def backtest_group(
         with progress(f"replaying {file.name}: {name}", quiet=as_json) as report:
             outcomes.append(run_group(group, name, report))
     if as_json:
-        typer.echo(json.dumps(group_json(group, outcomes), indent=2, allow_nan=False))
+        print_document(json.dumps(group_json(group, outcomes), indent=2, allow_nan=False))
     else:
         stdout_console().print(group_table(group, outcomes))

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from autoscaler.cli.outs import print_document
+
 
 def crd(
     reference: Annotated[
@@ -19,8 +21,8 @@ def crd(
     if reference:
         from autoscaler.api.reference import reference_page
 
-        typer.echo(reference_page(), nl=False)
+        print_document(reference_page())
     else:
         from autoscaler.api.schema import definition_yaml
 
-        typer.echo(definition_yaml(), nl=False)
+        print_document(definition_yaml())

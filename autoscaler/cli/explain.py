@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from autoscaler.cli.output import progress, stderr_console, stdout_console
+from autoscaler.cli.outs import print_document
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -71,7 +72,7 @@ def explain(
     records = [entry.newest for entry in found] if several else found[0].worth_telling()
     explanations = [explain_record(record) for record in records]
     if as_json:
-        typer.echo(json.dumps([_to_json(explanation) for explanation in explanations], indent=2))
+        print_document(json.dumps([_to_json(explanation) for explanation in explanations], indent=2))
     elif several:
         stdout_console().print(_overview(found, explanations))
         stderr_console().print("Name one with --object to have it explained.")

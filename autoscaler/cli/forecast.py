@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli.output import progress, stderr_console, table_console
-from autoscaler.cli.outs import check_outs, parse_png_out, writing
+from autoscaler.cli.outs import check_outs, parse_png_out, print_document, writing
 from autoscaler.cli.params import ScoreFromOption, parse_positive, parse_positive_duration_s
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def forecast(
     if png is not None:
         _draw(demand, unit, models[report.best_at(steps.index(drawn_step))], drawn_step, png)
     if as_json:
-        typer.echo(json.dumps(_to_json(report), indent=2))
+        print_document(json.dumps(_to_json(report), indent=2))
         return
     for horizon in range(len(steps)):
         console = table_console(beside=piped)

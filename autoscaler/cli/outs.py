@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import typer
 
+from autoscaler.cli.process import check_stdout
 from autoscaler.errors import UsageError
 
 STDOUT = Path("/dev/stdout")
@@ -64,12 +65,15 @@ def check_outs(outs: Mapping[str, Path | None], *, source: Path | None, as_json:
 
     Raises:
         UsageError: two go to standard output, or a file can't be written to or would replace another.
+        HeadstartError: one goes to standard output, which is closed.
     """
     from autoscaler.files import check_outputs
 
     piped = [option for option, path in outs.items() if path == STDOUT]
     if len(printed := [*piped, *(["--json"] if as_json else [])]) > 1:
         raise UsageError(f"{printed[0]} and {printed[1]} both go to standard output; give {printed[0]} a file")
+    if printed:
+        check_stdout()
     check_outputs({option: path for option, path in outs.items() if option not in piped}, source=source)
     return bool(piped)
 
@@ -94,6 +98,12 @@ def writing(out: Path) -> Iterator[Path]:
         with aside.open("rb") as written:
             shutil.copyfileobj(written, sys.stdout.buffer)
         sys.stdout.flush()
+
+
+def print_document(text: str) -> None:
+    """Print what programs read, such as JSON. Raises HeadstartError where standard output is closed."""
+    check_stdout()
+    typer.echo(text, nl=not text.endswith("\n"))
 
 
 def said_of(out: Path) -> str:

@@ -11,6 +11,8 @@ from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from autoscaler.errors import HeadstartError
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -54,6 +56,12 @@ def prepare_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8", errors="replace"))
+
+
+def check_stdout() -> None:
+    """Raise HeadstartError where standard output was closed when the process was started: a document would be lost."""
+    if sys.__stdout__ is None:
+        raise HeadstartError("standard output: is closed, and the document would be lost; send it to a file or a pipe")
 
 
 def note_interruptions() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli.output import progress, stderr_console, stdout_console
-from autoscaler.cli.outs import check_outs, parse_out, said_of, writing
+from autoscaler.cli.outs import check_outs, parse_out, print_document, said_of, writing
 from autoscaler.cli.params import parse_positive_duration_s
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def describe(
     with progress(f"reading {trace.name}", quiet=as_json):
         description = describe_trace(read_trace(trace, (unit,)), unit)
     if as_json:
-        typer.echo(json.dumps(asdict(description), indent=2))
+        print_document(json.dumps(asdict(description), indent=2))
     else:
         stdout_console().print(_table(description))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autoscaler.cli.output import progress
+from autoscaler.cli.outs import print_document
 from autoscaler.cli.validate_objects import is_yaml, object_facts
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def validate(
                     place = f"{path}" if "line" not in facts else f"{facts['file']}:{facts['line']}"
                     typer.echo(f"{place}: warning: {warning}", err=True)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_document(json.dumps(found, indent=2))
     if not all(facts["usable"] for facts in found):
         raise typer.Exit(2)
 

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 import typer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from decision_records import make_record
+
 from autoscaler.cli import app as command_line
 from autoscaler.cli.outs import STDOUT, check_outs, parse_out, parse_png_out, writing
 from autoscaler.errors import UsageError
+from autoscaler.telemetry.decision_line import to_line
 
 BACKTEST = ("--capacity", "1", "--load-latency", "60s", "--against", "none", "--policy", "hpa")
 
@@ -90,6 +95,46 @@ def test_what_a_file_holds_already_stays_where_the_shell_appends(trace: Path) ->
         arguments = [sys.executable, "-c", command, "trace", "import", str(trace), "--out", "-"]
         assert subprocess.run(arguments, stdout=end, stderr=subprocess.PIPE, check=False).returncode == 0
     assert kept.read_text() == "before\n" + trace.read_text()
+
+
+CLOSED = "headstart: standard output: is closed, and the document would be lost; send it to a file or a pipe\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["backtest", "TRACE", *BACKTEST, "--json"],
+        *(["backtest", "TRACE", *BACKTEST, f"--{each}-out", "-"] for each in ("plan", "json", "html", "png")),
+        ["backtest-group", "TRACE", "--json"],
+        ["crd"],
+        ["crd", "--reference"],
+        ["demo", "--out", "-"],
+        ["explain", "LOG", "--json"],
+        ["forecast", "TRACE", "--json"],
+        ["forecast", "TRACE", "--png", "-"],
+        ["history", "--prometheus", "http://127.0.0.1:1", "--query", "up", "--out", "-"],
+        ["trace", "describe", "TRACE", "--json"],
+        ["trace", "generate", "TRACE", "--out", "-"],
+        ["trace", "import", "TRACE", "--out", "-"],
+        ["validate", "TRACE", "--json"],
+    ],
+)
+def test_a_document_for_a_standard_output_that_is_closed_is_refused(
+    arguments: list[str], trace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = trace.with_name("log")
+    log.write_text(f"{to_line(make_record())}\n")
+    monkeypatch.setattr(sys, "__stdout__", None)
+    given = {"TRACE": str(trace), "LOG": str(log)}
+    assert command_line.run([given.get(each, each) for each in arguments]) == 1
+    assert capsys.readouterr() == ("", CLOSED)
+
+
+def test_a_document_is_refused_where_the_shell_has_closed_standard_output(trace: Path) -> None:
+    main = "from autoscaler.cli.app import main; main()"
+    command = f'"{sys.executable}" -c "{main}" trace import "{trace}" --out - >&-'
+    shown = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (1, "", CLOSED)
 
 
 @pytest.mark.parametrize(
