@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from autoscaler.api.model import RULE_BROKEN
+from autoscaler.errors import shown
 
 Path = tuple[str | int, ...]
-
-_SHOWN_LENGTH_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def _message(kind: str, given: Any, context: dict[str, Any], text: str, path: Pa
         return ""  # it was long enough, and its entries have problems of their own
     allowed = _allowed(kind, context)
     near = _nearest(str(given), re.findall(r"'(\w+)'", context["expected"])) if "expected" in context else ""
-    return f"must be {allowed}, got {_shown(given)}{near}" if allowed else text
+    return f"must be {allowed}, got {shown(given)}{near}" if allowed else text
 
 
 def _allowed(kind: str, context: dict[str, Any]) -> str:
@@ -74,6 +72,7 @@ def _allowed(kind: str, context: dict[str, Any]) -> str:
         "less_than_equal": "at most {le:.10g}",
         "int_type": "a whole number",
         "int_parsing": "a whole number",
+        "int_parsing_size": "a whole number of at most 4,300 digits",
         "int_from_float": "a whole number",
         "float_type": "a number",
         "finite_number": "a finite number",
@@ -118,8 +117,3 @@ def _nearest(given: str, names: list[str]) -> str:
     """A question after the nearest of the names; '' where none is near."""
     near = difflib.get_close_matches(given.lower(), [name.lower() for name in names], n=1)
     return next((f"; did you mean {name}?" for name in names if near and name.lower() == near[0]), "")
-
-
-def _shown(given: object) -> str:
-    text = json.dumps(given, ensure_ascii=False, default=str) if not isinstance(given, str) else repr(given)
-    return text if len(text) <= _SHOWN_LENGTH_MAX else f"{text[: _SHOWN_LENGTH_MAX - 3]}..."

@@ -17,6 +17,8 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from autoscaler.errors import shown
+
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 _PART = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
 DURATION_PATTERN = rf"^({_PART})+$"
@@ -42,7 +44,7 @@ def parse_duration_s(given: object) -> float:
     if not isinstance(given, str) or len(given) > TEXT_LENGTH_MAX or not re.fullmatch(DURATION_PATTERN, given):
         days = re.fullmatch(r"([0-9]{1,6})d", given) if isinstance(given, str) else None
         example = f"{24 * int(days[1])}h" if days else "90s, 1h30m or 336h"
-        raise ValueError(f"must be a duration such as {example}, got {given!r}")
+        raise ValueError(f"must be a duration such as {example}, got {shown(given)}")
     return sum(float(part[: -len(unit)]) * _UNITS_S[unit] for part, unit in _parts(given))
 
 
@@ -61,7 +63,7 @@ def parse_share(given: object) -> float:
     if _is_number(given):
         return float(given)  # type: ignore[arg-type]
     if not isinstance(given, str) or len(given) > TEXT_LENGTH_MAX or not re.fullmatch(SHARE_PATTERN, given):
-        raise ValueError(f"must be a share such as 1% or 0.01, got {given!r}")
+        raise ValueError(f"must be a share such as 1% or 0.01, got {shown(given)}")
     return float(given[:-1]) / 100.0 if given.endswith("%") else float(given)
 
 
@@ -86,11 +88,11 @@ class DurationBetween:
     def parse(self, given: object, info: ValidationInfo) -> float:
         """Seconds. ValueError, with what is permitted, on anything else."""
         duration_s = parse_duration_s(_as_text(given, info, "a duration such as 90s, 1h30m or 336h"))
-        shown = given if isinstance(given, str) else format_duration(duration_s)
+        text = given if isinstance(given, str) else format_duration(duration_s)
         if not parse_duration_s(self.least) <= duration_s <= parse_duration_s(self.most):
-            raise ValueError(f"{self._between}, got {shown}")
-        if self.whole and ("." in str(shown) or "ms" in str(shown)):
-            raise ValueError(f"{_WHOLE}, got {shown}")
+            raise ValueError(f"{self._between}, got {text}")
+        if self.whole and ("." in str(text) or "ms" in str(text)):
+            raise ValueError(f"{_WHOLE}, got {text}")
         return duration_s
 
     @property
@@ -116,8 +118,8 @@ class ShareOfOne:
         """The share. ValueError, with the permitted range, on anything else."""
         share = parse_share(_as_text(given, info, "a share in text, such as 1% or '0.01'"))
         if not 0.0 < share < 1.0:
-            shown = given if isinstance(given, str) else f"{share:g}"
-            raise ValueError(f"{_SHARE_RANGE}, got {shown}")
+            text = given if isinstance(given, str) else f"{share:g}"
+            raise ValueError(f"{_SHARE_RANGE}, got {text}")
         return share
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -18,7 +18,7 @@ from autoscaler.api.model import Model, Rule
 from autoscaler.api.scalars import DurationBetween, time_text
 from autoscaler.core.cron import check_cron, check_time_zone
 from autoscaler.core.event import EXPECT_MAX, Event
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 
 EVENTS_MAX = 32
 
@@ -44,7 +44,9 @@ class PointInTime:
                 return datetime.fromisoformat(given).timestamp()
         except ValueError:  # the 30th of February
             pass
-        raise ValueError(f"must be a time such as 2026-11-27T09:00:00+01:00 or 2026-11-27T08:00:00Z, got {given!r:.60}")
+        raise ValueError(
+            f"must be a time such as 2026-11-27T09:00:00+01:00 or 2026-11-27T08:00:00Z, got {shown(given)}"
+        )
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(
@@ -65,7 +67,7 @@ class Factor:
         if isinstance(given, str) and len(given) <= _FACTOR_LENGTH_MAX and re.fullmatch(_FACTOR_PATTERN, given):
             factor = float(given[:-1])
         if factor is None:
-            raise ValueError(f"must be a multiple of the usual demand such as 3x or 1.5x, got {given!r:.60}")
+            raise ValueError(f"must be a multiple of the usual demand such as 3x or 1.5x, got {shown(given)}")
         if not 1.0 < factor <= EXPECT_MAX:
             raise ValueError(f"{_FACTOR_RANGE}, got {given}")
         return factor
@@ -101,7 +103,7 @@ class _Checked:
     def parse(self, given: object) -> str:
         """The text. ValueError, with what is permitted, on anything else."""
         if not isinstance(given, str) or len(given) > _TEXT_LENGTH_MAX:
-            raise ValueError(f"must be text of at most {_TEXT_LENGTH_MAX} characters, got {given!r:.60}")
+            raise ValueError(f"must be text of at most {_TEXT_LENGTH_MAX} characters, got {shown(given)}")
         try:
             self.check(given)
         except UsageError as error:

@@ -13,7 +13,7 @@ from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 from autoscaler.traces.trace import Trace
 from forecasting.series import FloatArray, linear_fill
 
@@ -130,10 +130,12 @@ def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:
     if scenario.drain_s > duration_s:
         raise UsageError(f"--drain: {scenario.drain_s:g} s is longer than the trace, which covers {duration_s:g} s")
     if scenario.replicas_max > _REPLICAS_MAX:
-        raise UsageError(f"--max-replicas: {scenario.replicas_max} is too many; it must be at most {_REPLICAS_MAX}")
+        raise UsageError(
+            f"--max-replicas: {shown(scenario.replicas_max)} is too many; it must be at most {_REPLICAS_MAX:,}"
+        )
     if scenario.replicas_min > scenario.replicas_max:
         raise UsageError(
-            f"--min-replicas {scenario.replicas_min} is above --max-replicas {scenario.replicas_max}; "
+            f"--min-replicas {shown(scenario.replicas_min)} is above --max-replicas {scenario.replicas_max}; "
             "it must be at most that"
         )
 
@@ -149,7 +151,7 @@ def check_peak(arrivals_rs: FloatArray, bin_s: float, *, replicas_max: int) -> N
     peak = float(arrivals_rs.max()) / bin_s
     if peak > replicas_max:
         raise UsageError(
-            f"--capacity: the trace's peak would need {peak:.3g} replicas, more than {replicas_max}; "
+            f"--capacity: the trace's peak would need {peak:.3g} replicas, more than {replicas_max:,}; "
             "give the work per second that one replica sustains"
         )
 

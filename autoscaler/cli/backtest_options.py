@@ -11,9 +11,9 @@ from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity
 from autoscaler.cli.outs import parse_out, parse_png_out
 from autoscaler.cli.params import (
+    number_parser,
     parse_duration_s,
     parse_load_latency,
-    parse_positive,
     parse_positive_duration_s,
     share_parser,
 )
@@ -27,23 +27,14 @@ _REQUESTS = "Per request, with --fidelity request"
 
 # Narrow enough that a burst within the usual limit of 10 s isn't averaged away in what policies plan on.
 DEFAULT_BIN_S = 10.0
-_TOKENS_PER_S_MIN, _TOKENS_PER_S_MAX = 1e-3, 1e9
+# Slower by far, and one request would last for years; faster, and it would take no time.
+_parse_tokens_per_s = number_parser(1e-3, 1e9)
 
 
 def _read_schedule(file: str) -> tuple[Event, ...]:
     from autoscaler.api.schedule_file import read_schedule
 
     return read_schedule(Path(file))
-
-
-def _parse_token_speed(given: str | float) -> float:
-    """Tokens per second. Slower by far, and one request would last for years; faster, and it would take no time."""
-    speed = parse_positive(given)
-    if not _TOKENS_PER_S_MIN <= speed <= _TOKENS_PER_S_MAX:
-        raise typer.BadParameter(
-            f"{given!r} is out of range; it must be {_TOKENS_PER_S_MIN:g} to {_TOKENS_PER_S_MAX:g}"
-        )
-    return speed
 
 
 FidelityOption = Annotated[
@@ -77,7 +68,7 @@ PrefillSpeedOption = Annotated[
     float | None,
     typer.Option(
         "--prefill-speed",
-        parser=_parse_token_speed,
+        parser=_parse_tokens_per_s,
         metavar="TOKENS/S",
         help="Prompt tokens per second of one request in a full batch.",
         show_default=False,
@@ -88,7 +79,7 @@ DecodeSpeedOption = Annotated[
     float | None,
     typer.Option(
         "--decode-speed",
-        parser=_parse_token_speed,
+        parser=_parse_tokens_per_s,
         metavar="TOKENS/S",
         help="Output tokens per second of one request in a full batch.",
         show_default=False,
@@ -198,7 +189,11 @@ SeedOption = Annotated[
 GpuHourPriceOption = Annotated[
     float | None,
     typer.Option(
-        "--gpu-hour-price", parser=parse_positive, metavar="DOLLARS", help="Tells money too.", show_default=False
+        "--gpu-hour-price",
+        parser=number_parser(1e-6, 1e6),
+        metavar="DOLLARS",
+        help="Tells money too.",
+        show_default=False,
     ),
 ]
 GpusPerReplicaOption = Annotated[

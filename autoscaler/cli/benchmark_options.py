@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.cli.outs import parser_without_stdout
-from autoscaler.cli.params import parse_load_latency, parse_positive, share_parser
+from autoscaler.cli.params import number_parser, parse_load_latency, share_parser
 
 if TYPE_CHECKING:
     from autoscaler.core.load_latency import LoadLatency
@@ -63,7 +63,7 @@ MeanReplicasOption = Annotated[
     float,
     typer.Option(
         "--mean-replicas",
-        parser=parse_positive,
+        parser=number_parser(1e-3, 1e6),
         metavar="NUMBER",
         help="What a replica sustains is chosen so that each trace needs this many on average.",
         show_default="20",

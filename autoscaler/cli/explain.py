@@ -140,7 +140,7 @@ def _time_s(text: str, *, now_s: float) -> float:
     """Seconds since the epoch of '2026-11-25T03:12:00Z', of '03:12' in the 24 hours before `now_s`, or of a number."""
     from datetime import UTC, datetime, time
 
-    from autoscaler.errors import UsageError
+    from autoscaler.errors import UsageError, shown
 
     try:
         if _SECONDS.fullmatch(text):
@@ -151,7 +151,7 @@ def _time_s(text: str, *, now_s: float) -> float:
             return given_s if given_s <= now_s else given_s - _DAY_S
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--at: {text!r} is not a time; write it as 2026-11-25T03:12, UTC, or as 03:12") from None
+        raise UsageError(f"--at: {shown(text)} is not a time; write it as 2026-11-25T03:12, UTC, or as 03:12") from None
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 

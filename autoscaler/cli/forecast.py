@@ -10,7 +10,7 @@ import typer
 
 from autoscaler.cli.output import progress, stderr_console, table_console
 from autoscaler.cli.outs import check_outs, parse_png_out, print_document, writing
-from autoscaler.cli.params import ScoreFromOption, parse_positive, parse_positive_duration_s
+from autoscaler.cli.params import ScoreFromOption, parse_days, parse_positive_duration_s
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +52,7 @@ def forecast(
         float | None,
         typer.Option(
             "--days",
-            parser=parse_positive,
+            parser=parse_days,
             metavar="NUMBER",
             help="Use the latest days only; as many as the trace has, or more, for all.",
             show_default="the latest 20,160 bins: 14 days of minutes",

@@ -15,7 +15,7 @@ from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.output import progress
 from autoscaler.cli.outs import check_outs, parse_out, said_of, writing
 from autoscaler.cli.params import parse_positive_duration_s
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from autoscaler.sources.connection import Connection
@@ -36,7 +36,7 @@ def parse_end(given: str | float) -> float:
     except CellError as error:
         raise typer.BadParameter(str(error)) from None
     if clock is Clock.SECONDS and time_ns < 10**8 * NS_PER_S:
-        raise typer.BadParameter(f"{given!r} is no date; write it as 2025-03-01T00:05:00Z")
+        raise typer.BadParameter(f"{shown(given)} is no date; write it as 2025-03-01T00:05:00Z")
     return time_ns / NS_PER_S
 
 

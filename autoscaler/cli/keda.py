@@ -123,14 +123,14 @@ def _of_cluster(
     named: str, kubeconfig: Path | None, context: str | None, replicas: int | None
 ) -> tuple[ScaledObject, int | None]:
     """A ScaledObject of the cluster, and the replicas of its workload."""
-    from autoscaler.errors import UsageError
+    from autoscaler.errors import UsageError, shown
     from autoscaler.keda.scaled_object import path_text, scaled_object_of
     from autoscaler.kube.connect import connect
     from autoscaler.kube.facts import OwnerKind
 
     namespace, slash, name = named.partition("/")
     if not (namespace and slash and name) or "/" in name:
-        raise UsageError(f"--scaledobject: {named!r} must be NAMESPACE/NAME")
+        raise UsageError(f"--scaledobject: {shown(named)} must be NAMESPACE/NAME")
     kube = connect(kubeconfig, context)
     try:
         manifest = kube.read_owner(OwnerKind.SCALED_OBJECT, namespace=namespace, name=name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from autoscaler.core.load_latency import LoadLatency
@@ -50,11 +50,13 @@ def parse_duration_s(given: str | float) -> float:
     match = _DURATION.fullmatch(str(given).strip())
     duration_s = float(match[1]) * _SECONDS_PER[match[2]] if match else math.nan
     if not math.isfinite(duration_s):
-        raise typer.BadParameter(f"{given!r} is not a duration; write it as 600s, 10m, 1.5h, 250ms or plain seconds")
+        raise typer.BadParameter(
+            f"{shown(given)} is not a duration; write it as 600s, 10m, 1.5h, 250ms or plain seconds"
+        )
     if duration_s < 0:
-        raise typer.BadParameter(f"{given!r} is negative; a duration is 0 or more")
+        raise typer.BadParameter(f"{shown(given)} is negative; a duration is 0 or more")
     if duration_s > _DURATION_MAX_S:
-        raise typer.BadParameter(f"{given!r} is longer than 30 years")
+        raise typer.BadParameter(f"{shown(given)} is longer than 30 years; a duration is at most that")
     return duration_s
 
 
@@ -62,7 +64,7 @@ def parse_positive_duration_s(given: str | float) -> float:
     """Seconds, more than 0, written as for `parse_duration_s`."""
     duration_s = parse_duration_s(given)
     if duration_s == 0:
-        raise typer.BadParameter(f"{given!r} is no time at all; it must be more than 0")
+        raise typer.BadParameter(f"{shown(given)} is no time at all; it must be more than 0")
     return duration_s
 
 
@@ -73,12 +75,12 @@ def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | fl
     def parse_share(given: str | float) -> float:
         match = _SHARE.fullmatch(str(given).strip())
         if match is None:
-            raise typer.BadParameter(f"{given!r} is not a share; write it as 1% or 0.01")
+            raise typer.BadParameter(f"{shown(given)} is not a share; write it as 1% or 0.01")
         share = float(match[1]) / (100 if match[2] else 1)
         if not ((share > 0 or (zero and share == 0)) and (share < 1 or (one and share == 1))):
             allowed = f"{lowest} and {highest}, written as 1% or 0.01"
-            meant = f"; did you mean {match[1]}%?" if not match[2] and 1 <= share < 100 else ""
-            raise typer.BadParameter(f"{given!r} is out of range; it must be {allowed}{meant}")
+            meant = f"; did you mean {share:g}%?" if not match[2] and 1 <= share < 100 else ""
+            raise typer.BadParameter(f"{shown(given)} is out of range; it must be {allowed}{meant}")
         return share
 
     return parse_share
@@ -88,15 +90,31 @@ def parse_positive(given: str | float) -> float:
     """A finite number above 0."""
     number = _finite(given)
     if number <= 0:
-        raise typer.BadParameter(f"{given!r} is not above 0")
+        raise typer.BadParameter(f"{shown(given)} is not above 0")
     return number
+
+
+def number_parser(least: float, most: float) -> Callable[[str | float], float]:
+    """A parser of numbers between two above 0: what is beyond them was mistyped, and no table would hold it."""
+
+    def parse_number(given: str | float) -> float:
+        number = parse_positive(given)
+        if not least <= number <= most:
+            raise typer.BadParameter(f"{shown(given)} is out of range; it must be {least:g} to {most:g}")
+        return number
+
+    return parse_number
+
+
+parse_days = number_parser(1e-6, 1e4)
+"""Days: from a tenth of a second to 27 years."""
 
 
 def parse_not_negative(given: str | float) -> float:
     """A finite number, 0 or more."""
     number = _finite(given)
     if number < 0:
-        raise typer.BadParameter(f"{given!r} is negative; it must be 0 or more")
+        raise typer.BadParameter(f"{shown(given)} is negative; it must be 0 or more")
     return number
 
 
@@ -106,10 +124,8 @@ def parse_capacity(given: str | float) -> Capacity:
 
     unit, equals, number = str(given).rpartition("=")
     if equals and not unit.strip():
-        raise typer.BadParameter(f"{given!r} names no unit; write it as prompt_tokens=9000")
-    per_second = parse_positive(number)
-    if not CAPACITY_MIN <= per_second <= CAPACITY_MAX:
-        raise typer.BadParameter(f"{given!r} is out of range; it must be {CAPACITY_MIN:g} to {CAPACITY_MAX:g}")
+        raise typer.BadParameter(f"{shown(given)} names no unit; write it as prompt_tokens=9000")
+    per_second = number_parser(CAPACITY_MIN, CAPACITY_MAX)(number)
     return Capacity(unit.strip() if equals else None, per_second)
 
 
@@ -144,26 +160,26 @@ def parse_load_latency(given: str) -> LoadLatency:
     if kind == "lognormal":
         median, comma, sigma = rest.partition(",")
         if not comma:
-            raise typer.BadParameter(f"{given!r} lacks the spread; write it as lognormal:120s,0.5")
+            raise typer.BadParameter(f"{shown(given)} lacks the spread; write it as lognormal:120s,0.5")
         spread = parse_not_negative(sigma)
         if spread > _SIGMA_MAX:
             raise typer.BadParameter(
-                f"{given!r} spreads over all times; the second number must be at most {_SIGMA_MAX:g}"
+                f"{shown(given)} spreads over all times; the second number must be at most {_SIGMA_MAX:g}"
             )
         return LoadLatency.lognormal(parse_positive_duration_s(median), spread)
     if kind == "empirical":
         path = Path(rest)
         return LoadLatency.empirical(_read_loads_s(path), label=path.name)
     raise typer.BadParameter(
-        f"{given!r} is not a load latency; write it as 600s, lognormal:120s,0.5 or empirical:FILE.csv"
+        f"{shown(given)} is not a load latency; write it as 600s, lognormal:120s,0.5 or empirical:FILE.csv"
     )
 
 
 def parse_address(given: str, option: str) -> tuple[str, int]:
     """Host and port of '0.0.0.0:8080' or '[::]:8080'. UsageError, which names `option`, for anything else."""
     host, colon, port = given.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65_535:
-        raise UsageError(f"{option}: must be HOST:PORT, such as 0.0.0.0:8080, got {given!r}")
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
+        raise UsageError(f"{option}: must be HOST:PORT, such as 0.0.0.0:8080, got {shown(given)}")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - probes and scrapes come from other hosts
 
 
@@ -178,7 +194,7 @@ def parse_gpu_budget(given: str) -> BudgetGpus:
     """Name and GPUs of 'h100=64'."""
     name, _, gpus = given.partition("=")
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) or not re.fullmatch(r"[0-9]{1,7}", gpus):
-        raise typer.BadParameter(f"{given!r} is not NAME=GPUS, such as h100=64; a name has a-z, 0-9 and -")
+        raise typer.BadParameter(f"{shown(given)} is not NAME=GPUS, such as h100=64; a name has a-z, 0-9 and -")
     return BudgetGpus(name, int(gpus))
 
 
@@ -197,7 +213,7 @@ def parse_speed(given: str | float) -> float:
         return math.inf
     speed = parse_positive(str(given).removesuffix("x"))
     if speed < _SPEED_MIN:
-        raise typer.BadParameter(f"{given!r} is as good as standing still; it must be at least {_SPEED_MIN:g}x")
+        raise typer.BadParameter(f"{shown(given)} is as good as standing still; it must be at least {_SPEED_MIN:g}x")
     return speed
 
 
@@ -207,7 +223,7 @@ def _finite(given: str | float) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise typer.BadParameter(f"{given!r} is not a number")
+        raise typer.BadParameter(f"{shown(given)} is not a number")
     return number
 
 
@@ -235,7 +251,7 @@ def _load_s(text: str, path: Path, line: int) -> float | None:
             return None
         load_s = math.nan
     if not (math.isfinite(load_s) and load_s >= 0):
-        raise typer.BadParameter(f"{path}, line {line}: {text!r} is not a number of seconds, 0 or more")
+        raise typer.BadParameter(f"{path}, line {line}: {shown(text)} is not a number of seconds, 0 or more")
     return load_s
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from autoscaler.cli.params import is_typed, parse_positive, parse_positive_duration_s
+from autoscaler.cli.params import is_typed, parse_days, parse_positive_duration_s
 from autoscaler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ DaysOption = Annotated[
     float,
     typer.Option(
         "--days",
-        parser=parse_positive,
+        parser=parse_days,
         metavar="NUMBER",
         help="How far back from now.",
         show_default=f"{DEFAULT_DAYS:g}",

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from autoscaler.api.problems import Path, Problem, problems_of
 from autoscaler.api.scalars import parse_duration_s, parse_share
 from autoscaler.api.v1alpha1 import API_VERSION, KIND, PredictiveAutoscaler
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 from autoscaler.keda.board import Key
 
 NAME = "predictiveAutoscaler"
@@ -42,7 +42,7 @@ _OF_KEDA = frozenset(
 )  # fmt: skip
 _FROM_ENV = "FromEnv"
 _NUMBER_LENGTH_MAX = 32
-_SHOWN_LENGTH_MAX = 60
+_COMPARED_MAX = 60
 _NAME_LENGTH_MAX = 253  # Kubernetes' own
 
 
@@ -102,7 +102,7 @@ class MetadataError(UsageError):
         self.key = key
         self.value = value
         self.allowed = allowed
-        got = "" if value is None else f", got {_shown(value)}"
+        got = "" if value is None else f", got {shown(value)}"
         super().__init__(f"trigger metadata {_shown_name(key)}: {allowed}{got}")
 
 
@@ -271,7 +271,7 @@ def _put(spec: dict[str, Any], path: Path, value: object) -> None:
 def _refuse_unknown(key: str, value: str) -> None:
     if key in KEYS:
         return
-    near = difflib.get_close_matches(key[:_SHOWN_LENGTH_MAX].lower(), [known.lower() for known in KEYS], n=1)
+    near = difflib.get_close_matches(key[:_COMPARED_MAX].lower(), [known.lower() for known in KEYS], n=1)
     meant = next((f"did you mean {known}?" for known in KEYS if near and known.lower() == near[0]), "")
     raise MetadataError(key, value, f"is no key of ours; {meant or 'they are ' + ', '.join(KEYS)}")
 
@@ -310,11 +310,5 @@ def _tolerance(given: Mapping[str, str]) -> float:
     return tolerance
 
 
-def _shown(value: str) -> str:
-    """At most a line of it: a status travels in a header of 8 kB."""
-    text = repr(value[:_SHOWN_LENGTH_MAX])
-    return text if len(value) <= _SHOWN_LENGTH_MAX else f"{text[:-1]}...'"
-
-
 def _shown_name(key: str) -> str:
-    return key if re.fullmatch(r"\w{1,60}", key, flags=re.ASCII) else _shown(key)
+    return key if re.fullmatch(r"\w{1,60}", key, flags=re.ASCII) else shown(key)

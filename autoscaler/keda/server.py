@@ -12,7 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 from autoscaler.keda import externalscaler_pb2
 from autoscaler.keda.externalscaler_pb2_grpc import add_ExternalScalerServicer_to_server
 from autoscaler.keda.service import ExternalScalerService
@@ -205,7 +205,7 @@ def _check_address(address: str) -> None:
     match = re.fullmatch(r"(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.%]+\]):([0-9]{1,5})", address)
     if match is None or int(match[1]) > _PORT_MAX:
         raise UsageError(
-            f"{address!r} is no address to listen on; it must be HOST:PORT, such as 0.0.0.0:9090 or [::]:9090"
+            f"{shown(address)} is no address to listen on; it must be HOST:PORT, such as 0.0.0.0:9090 or [::]:9090"
         )
 
 

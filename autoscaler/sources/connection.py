@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 
 TIMEOUT_S = 10.0
 _TIMEOUT_S_MAX = 600.0
@@ -180,7 +180,7 @@ def _check_headers(headers: Headers, option: str) -> None:
     for name, value in headers:
         # The value may be a secret: it is not shown.
         if not _HEADER_NAME.fullmatch(name):
-            raise UsageError(f"{option}: {name!r} is no name of a header; write it as X-Scope-OrgID=team-a")
+            raise UsageError(f"{option}: {shown(name)} is no name of a header; write it as X-Scope-OrgID=team-a")
         if not value.isprintable() or not value.isascii():
             raise UsageError(f"{option}: the value of {name} must be printable ASCII")
 

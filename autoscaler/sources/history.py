@@ -63,7 +63,8 @@ def fetch_history(
         raise UsageError(f"--bin: {bin_s:g} s is not a whole number of milliseconds")
     bins = math.floor(duration_s * 1000 / bin_ms)
     if not 1 <= bins <= _BINS_MAX:
-        raise UsageError(f"--days: {duration_s:g} s have {bins} bins of {bin_s:g} s; it must be 1 to {_BINS_MAX}")
+        most = f"1 to {_BINS_MAX:,} bins, at most {_BINS_MAX * bin_s / DAY_S:.4g} days of such"
+        raise UsageError(f"--days: {duration_s / DAY_S:g} days have {bins:,} bins of {bin_s:g} s; it must be {most}")
     last_ms = math.floor(stop_s * 1000) // bin_ms * bin_ms
     first_ms = last_ms - (bins - 1) * bin_ms
     requests = {unit: RangeRequest(query, first_ms / 1000, last_ms / 1000, bin_s) for unit, query in queries.items()}

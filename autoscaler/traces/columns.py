@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -184,11 +184,6 @@ def _advice(names: Sequence[str], wanted: str) -> str:
 def listed_names(names: Sequence[str]) -> str:
     """Column names for a message: the first dozen, on one line whatever is in them."""
     return ", ".join(shown(name)[1:-1] for name in names[:12]) + (", ..." if len(names) > 12 else "")
-
-
-def shown(text: str) -> str:
-    """A cell's text for a message: quoted, control characters escaped, cut at 40 characters."""
-    return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def time_text(time_ns: int, *, dated: bool) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 from autoscaler.traces.columns import (
     NUMBER_MAX,
     CellError,
@@ -24,7 +24,6 @@ from autoscaler.traces.columns import (
     check_number,
     listed_names,
     seconds_to_ns,
-    shown,
 )
 from autoscaler.traces.log_columns import AZURE_LLM, BURSTGPT, MOONCAKE, TOKEN_COLUMNS, name_a_log
 from autoscaler.traces.read import TIME_COLUMN, column_names, read_columns, read_trace

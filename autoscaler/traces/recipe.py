@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 from autoscaler.files import write_aside
 
 # A misspelt key is an error, not a silent default; TOML's nan and inf are no amounts.
@@ -181,7 +181,7 @@ def _first_problem(error: ValidationError) -> str:
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         return f"'{key}' is unknown; remove it or correct its spelling"
     message = first["msg"].removeprefix("Value error, ")
-    return f"'{key}' = {first['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"'{key}' = {shown(first['input'])}: {message[0].lower()}{message[1:]}"
 
 
 def _toml_lines(part: Any, where: tuple[str, ...]) -> list[str]:

@@ -29,7 +29,7 @@ SCENARIO = Scenario(
         ({"load_latency": LoadLatency.constant(6001.0)}, "mine: the trace covers 6000 s, less than one load of 6001 s"),
         ({"load_latency": LoadLatency.lognormal(120.0, 80.0)}, "--load-latency: a load of .* is longer than 30 days"),
         ({"drain_s": 1e14}, r"--drain: 1e\+14 s is longer than the trace"),
-        ({"replicas_max": 10**9}, "--max-replicas: 1000000000 is too many"),
+        ({"replicas_max": 10**9}, "--max-replicas: 1000000000 is too many; it must be at most 10,000,000"),
         ({"replicas_min": 5, "replicas_max": 4}, "--min-replicas 5 is above --max-replicas 4"),
         ({"capacity_rps": {"requests": 1e-300}}, "--capacity: the trace's peak would need 1e[+]301 replicas"),
     ],

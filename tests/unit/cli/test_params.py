@@ -11,6 +11,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.cli import app as command_line
 from autoscaler.cli.params import (
     Capacity,
     capacity_by_unit,
@@ -22,7 +23,7 @@ from autoscaler.cli.params import (
     parse_positive_duration_s,
     share_parser,
 )
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 
 
 @pytest.mark.parametrize(
@@ -174,3 +175,51 @@ def test_a_bad_file_of_loads_is_named_with_its_line(tmp_path: Path, content: Any
     loads.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(typer.BadParameter, match=message):
         parse_load_latency(f"empirical:{loads}")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("10x", "'10x'"),
+        ("a\nb", r"'a\nb'"),
+        ("9" * 300, f"'{'9' * 57}...'"),
+        (10**300, f"1{'0' * 56}..."),
+        (None, "null"),
+        (2.5, "2.5"),
+    ],
+)
+def test_what_was_given_is_repeated_in_one_short_piece(given: object, said: str) -> None:
+    assert shown(given) == said
+
+
+DIGITS = "9" * 300
+BACKTEST = ("backtest", "TRACE", "--capacity", "1", "--load-latency", "60s", "--against", "none", "--policy", "hpa")
+HISTORY = ("history", "--prometheus", "http://127.0.0.1:1", "--query", "up", "-o", "-")
+
+
+@pytest.mark.parametrize("value", [DIGITS, f"-{DIGITS}", "9" * 5000, "1e308"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *((*BACKTEST, "--" + name) for name in ("capacity", "load-latency", "max-wait", "late-budget", "score-from")),
+        *((*BACKTEST, "--" + name) for name in ("min-replicas", "max-replicas", "interval", "node-latency", "seed")),
+        *((*BACKTEST, "--" + name) for name in ("start-failures", "drain", "gpu-hour-price", "gpus-per-replica")),
+        *((*BACKTEST, "--" + name) for name in ("concurrency", "prefill-speed", "decode-speed", "bin")),
+        *((*HISTORY, "--" + name) for name in ("days", "bin", "end", "prometheus-timeout")),
+        *(("forecast", "TRACE", "--" + name) for name in ("days", "horizons", "png-horizon")),
+        *(("benchmark", "TRACE", "--" + name) for name in ("late-budget", "seed", "mean-replicas", "jobs")),
+        ("keda", "check", "TRACE", "--replicas"),
+    ],
+    ids=lambda option: f"{option[0]} {option[-1]}",
+)
+def test_a_number_beyond_all_is_refused_in_one_readable_line(
+    option: tuple[str, ...], value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "demand.csv"
+    trace.write_text("timestamp,requests\n" + "".join(f"{60 * t},{100 + t % 7}\n" for t in range(120)))
+    assert command_line.run([*(str(trace) if each == "TRACE" else each for each in option), value]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"headstart: {option[-1]}")
+    assert printed.err.count("\n") == 1
+    assert len(printed.err) < 240

@@ -136,7 +136,7 @@ def test_a_damaged_recording_is_told_in_one_line(recorded, tmp_path, capsys, cha
         (["run", "--simulate", "TRACE", "--capacity", "1", "--record", "/none/r.jsonl"], "/none does not exist"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--prometheus", "http://x"], "--prometheus: counts for"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--speed", "1e-300"], "--speed: '1e-300' is as good as"),
-        (["run", "--simulate", "TRACE", "--capacity", "1e-9"], "peak would need 5.5e+09 replicas, more than 100000"),
+        (["run", "--simulate", "TRACE", "--capacity", "1e-9"], "peak would need 5.5e+09 replicas, more than 100,000"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--max-wait", "25h"], "--max-wait: must be between 0s and"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--late-budget", "1e-15"], "--late-budget: must be above"),
         (["run", "--simulate", "TRACE", "--capacity", "1", "--load-latency", "25h"], "--load-latency: must be between"),

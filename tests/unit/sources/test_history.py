@@ -83,8 +83,8 @@ def test_what_the_server_warns_of_and_what_is_doubtful_is_told() -> None:
     ("more", "said"),
     [
         ({"bin_s": 0.0001}, "--bin: 0.0001 s is not a whole number of milliseconds"),
-        ({"duration_s": 30.0}, "--days: 30 s have 0 bins of 60 s"),
-        ({"duration_s": 1e12}, "it must be 1 to 5000000"),
+        ({"duration_s": 30.0}, "--days: 0.000347222 days have 0 bins of 60 s; it must be 1 to 5,000,000 bins"),
+        ({"duration_s": 1e12}, "it must be 1 to 5,000,000 bins, at most 3472 days of such"),
     ],
 )
 def test_bins_that_make_no_trace_are_refused(more: dict[str, float], said: str) -> None:

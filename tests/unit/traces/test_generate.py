@@ -132,7 +132,7 @@ GOOD = 'name = "a"\nseed = 1\nstart = 2025-03-03T00:00:00Z\ndays = 2\nbin_s = 30
             GOOD + "[[day.peaks]]\nhour = 1\nwidth_h = 1\n[[day.peaks]]\nhour = 25\nwidth_h = 1\n",
             "'day.peaks[1].hour' = 25",
         ),
-        (GOOD + "[bursts]\nsize = nan\n", "'bursts.size' = nan: input should be a finite number"),
+        (GOOD + "[bursts]\nsize = nan\n", "'bursts.size' = NaN: input should be a finite number"),
         (GOOD + "[bursts]\nsizes = 1\n", "'bursts.sizes' is unknown"),
         (GOOD + "week = [1, 1]\n", "'week' = [1, 1]: must have seven factors"),
         (GOOD + "week = [0, 0, 0, 0, 0, 0, 0]\n", "must have seven factors, Monday first, not all 0"),
