@@ -98,25 +98,13 @@ def check(
 
 def _check_certificates(ca_cert: Path | None, client_cert: Path | None, client_key: Path | None) -> None:
     """Raise UsageError for files that gRPC can't use: it writes a page about them itself, or ends the process."""
-    import ssl
-
-    from autoscaler.errors import UsageError
+    from autoscaler.certificates import check_authorities, check_own
 
     check_pair(client_cert, client_key, "--client")
-    context = ssl.create_default_context()
-    given = ""
-    try:
-        if ca_cert is not None:
-            given = f"--ca-cert: {ca_cert}"
-            context.load_verify_locations(ca_cert)
-        if client_cert is not None:
-            given = f"--client-cert: {client_cert}, {client_key}"
-            # Without a passphrase of its own it would ask for one at the terminal.
-            context.load_cert_chain(client_cert, client_key, password="")
-    except ssl.SSLError as error:
-        raise UsageError(f"{given}: holds nothing that can be used; give PEM, and a key without passphrase") from error
-    except OSError as error:
-        raise UsageError(f"{given}: can't be read: {error.strerror}") from error
+    if ca_cert is not None:
+        check_authorities(ca_cert, option="--ca-cert")
+    if client_cert is not None:
+        check_own(client_cert, client_key, options="--client")
 
 
 def _of_cluster(

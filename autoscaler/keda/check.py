@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from autoscaler.api.scalars import format_share
+from autoscaler.certificates import read_pem
 from autoscaler.errors import UsageError
 from autoscaler.keda.externalscaler_pb2 import GetMetricsRequest, MetricValue, ScaledObjectRef
 from autoscaler.keda.externalscaler_pb2_grpc import ExternalScalerStub
@@ -169,20 +170,14 @@ def _value(given: MetricValue) -> float:
 def _channel(trigger: Trigger, client: Client) -> grpc.Channel:
     if not (trigger.tls or client.ca_cert or client.client_cert):
         return grpc.insecure_channel(trigger.address, options=_ROUND_ROBIN)
+    files = {"--ca-cert": client.ca_cert, "--client-key": client.client_key, "--client-cert": client.client_cert}
     try:
         credentials = grpc.ssl_channel_credentials(
-            *(_read(each) for each in (client.ca_cert, client.client_key, client.client_cert))
+            *(None if path is None else read_pem(path, option=option) for option, path in files.items())
         )
     except ValueError as error:
         raise UsageError(f"--client-cert, --client-key: {error}") from error
     return grpc.secure_channel(trigger.address, credentials, options=_ROUND_ROBIN)
-
-
-def _read(path: Path | None) -> bytes | None:
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def _after_failure(scaled: ScaledObject, *, counts: bool) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from autoscaler.certificates import check_authorities, check_own, read_pem
 from autoscaler.errors import UsageError
 from autoscaler.keda.expiry import expires_s
 
-_FILE_BYTES_MAX = 1 << 20
+_OPTIONS, _CLIENT_CA = "--keda-tls", "--keda-tls-client-ca"
 
 _Stamp = tuple[tuple[int, int, int], ...]
 
@@ -32,9 +32,10 @@ class TlsFiles:
     client_ca: Path | None = None
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """All that are given."""
-        return (self.cert, self.key) if self.client_ca is None else (self.cert, self.key, self.client_ca)
+    def by_option(self) -> dict[str, Path]:
+        """All that are given, by the options that name them."""
+        own = {f"{_OPTIONS}-cert": self.cert, f"{_OPTIONS}-key": self.key}
+        return own if self.client_ca is None else own | {_CLIENT_CA: self.client_ca}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,46 +105,23 @@ class Certificates:
 
 def _stamp(files: TlsFiles) -> _Stamp:
     stamps = []
-    for path in files.paths:
+    for option, path in files.by_option.items():
         try:
             found = path.stat()
         except OSError as error:
-            raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+            raise UsageError(f"{option}: {path}: can't be read: {error.strerror}") from error
         stamps.append((found.st_ino, found.st_mtime_ns, found.st_size))
     return tuple(stamps)
 
 
 def _load(files: TlsFiles, stamp: _Stamp) -> _Loaded:
-    cert, key, *authorities = [_read(path) for path in files.paths]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # '' as the passphrase: an encrypted key is an error here, not a question on the terminal.
-        context.load_cert_chain(files.cert, files.key, password="")
-    except (ssl.SSLError, OSError) as error:
-        raise UsageError(f"{files.cert}, {files.key}: are no certificate and its key in PEM ({_why(error)})") from error
+    cert, key, *authorities = [read_pem(path, option=option) for option, path in files.by_option.items()]
+    check_own(files.cert, files.key, options=_OPTIONS)
     if files.client_ca is not None:
-        try:
-            context.load_verify_locations(files.client_ca)
-        except (ssl.SSLError, OSError) as error:
-            raise UsageError(f"{files.client_ca}: holds no certificates in PEM ({_why(error)})") from error
+        check_authorities(files.client_ca, option=_CLIENT_CA)
     try:
         ends_s = expires_s(cert)
     except ValueError as error:
-        raise UsageError(f"{files.cert}: {error}") from error
+        raise UsageError(f"{_OPTIONS}-cert: {files.cert}: holds {error}") from error
     configuration = grpc.ssl_server_certificate_configuration([(key, cert)], authorities[0] if authorities else None)
     return _Loaded(stamp, configuration, ends_s)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(_FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
-    if len(content) > _FILE_BYTES_MAX:
-        raise UsageError(f"{path}: is larger than {_FILE_BYTES_MAX >> 20} MiB, and no certificate")
-    return content
-
-
-def _why(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error)

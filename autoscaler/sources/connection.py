@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from autoscaler.certificates import check_authorities, check_own
 from autoscaler.errors import UsageError, shown
 
 TIMEOUT_S = 10.0
@@ -127,20 +127,10 @@ class Connection:
     def _check_certificates(self) -> None:
         if self.client_key is not None and self.client_cert is None:
             raise UsageError("--prometheus-client-cert: is missing; --prometheus-client-key belongs to a certificate")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            if self.ca_file is not None:
-                option, path = "--prometheus-ca-file", self.ca_file
-                context.load_verify_locations(self.ca_file)
-            if self.client_cert is not None:
-                option, path = "--prometheus-client-cert", self.client_cert
-                # An empty password: an encrypted key is refused here instead of asking on the terminal.
-                context.load_cert_chain(self.client_cert, self.client_key, password="")
-        except ssl.SSLError as error:
-            what = "no certificate" if option == "--prometheus-ca-file" else "no certificate with its unencrypted key"
-            raise UsageError(f"{option}: {path}: holds {what}; give PEM files ({error.reason})") from error
-        except OSError as error:
-            raise UsageError(f"{option}: {path}: can't be read: {error.strerror}") from error
+        if self.ca_file is not None:
+            check_authorities(self.ca_file, option="--prometheus-ca-file")
+        if self.client_cert is not None:
+            check_own(self.client_cert, self.client_key, options="--prometheus-client")
 
 
 def shown_url(url: str) -> str:

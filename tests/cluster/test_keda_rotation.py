@@ -140,7 +140,7 @@ def test_keda_goes_on_while_the_certificates_of_both_sides_and_their_authority_a
     scaled.replace_secret("headstart-tls", secret(old.client, old, new))
     replace(serving.files.cert, new.server.certificate.read_text())
     assert serving.certificate(old.client, old, new) == old.server.certificate.read_text()
-    assert "are no certificate and its key" in serving.server.figures().certificate_problem
+    assert "is no certificate with its key" in serving.server.figures().certificate_problem
     follows(3)
     replace(serving.files.key, new.server.key.read_text())
     assert serving.certificate(old.client, old, new) == new.server.certificate.read_text()

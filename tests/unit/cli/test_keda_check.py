@@ -23,10 +23,17 @@ spec:
     ("options", "line"),
     [
         (["--ca-cert", "none"], "--ca-cert: none: can't be read: No such file or directory"),
-        (["--ca-cert", "noise"], "--ca-cert: noise: holds nothing that can be used; give PEM, and a key without"),
+        (
+            ["--ca-cert", "noise"],
+            "--ca-cert: noise: holds no certificates in PEM (NO_CERTIFICATE_OR_CRL_FOUND); give those",
+        ),
         (["--client-cert", "noise"], "--client-key: is missing; a certificate needs its key"),
         (["--client-key", "noise"], "--client-cert: is missing; a certificate needs its key"),
-        (["--client-cert", "noise", "--client-key", "noise"], "--client-cert: noise, noise: holds nothing that can be"),
+        (["--client-cert", "noise", "--client-key", "none"], "--client-key: none: can't be read: No such file"),
+        (
+            ["--client-cert", "noise", "--client-key", "noise"],
+            "--client-cert: noise with noise: is no certificate with",
+        ),
     ],
 )
 def test_certificates_that_cannot_be_used_are_one_line(

@@ -78,7 +78,7 @@ def test_replaced_certificates_serve_new_connections_and_old_ones_live_on(
         replace(files.cert, made / "rotated.pem")
         # Half of a rotation: the key is still the old one.
         assert ask(served, made, "ca") is Code.OK
-        assert "are no certificate and its key" in served.server.figures().certificate_problem
+        assert "is no certificate with its key" in served.server.figures().certificate_problem
         replace(files.key, made / "rotated.key")
         assert ask(served, made, "other-ca") is Code.OK
         assert ask(served, made, "ca") is Code.UNAVAILABLE
@@ -107,7 +107,7 @@ def test_certificates_that_vanish_leave_the_server_with_what_it_had(serve: Serve
     ("spoil", "said"),
     [
         (lambda files: files.cert.unlink(), "server.pem: can't be read: No such file or directory"),
-        (lambda files: files.key.write_text("no key"), "are no certificate and its key in PEM"),
+        (lambda files: files.key.write_text("no key"), "is no certificate with its key in PEM"),
         (lambda files: (files.cert.parent / "ca.pem").write_text(""), "ca.pem: holds no certificates in PEM"),
     ],
 )
@@ -130,7 +130,7 @@ def test_what_is_looked_at_before_a_connection_is_given_to_it(made: Path, files:
     assert certificates.renewed() is None
     replace(files.cert, made / "rotated.pem")
     certificates.look()
-    assert "are no certificate and its key" in certificates.problem
+    assert "is no certificate with its key" in certificates.problem
     assert certificates.renewed() is None
     replace(files.key, made / "rotated.key")
     certificates.look()
@@ -163,7 +163,7 @@ def test_what_is_no_certificate_has_no_end(pem: bytes) -> None:
 
 def test_a_key_with_a_passphrase_is_an_error_and_not_a_question(files: TlsFiles) -> None:
     openssl(files.key.parent, "ec", "-in", "server.key", "-aes256", "-passout", "pass:x", "-out", "locked.key")
-    with pytest.raises(UsageError, match="are no certificate and its key"):
+    with pytest.raises(UsageError, match="is no certificate with its key"):
         Certificates(TlsFiles(files.cert, files.key.parent / "locked.key"))
 
 
