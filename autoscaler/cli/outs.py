@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import typer
 
 from autoscaler.cli.process import check_stdout
-from autoscaler.errors import UsageError
+from autoscaler.errors import HeadstartError, UsageError
 
 STDOUT = Path("/dev/stdout")
 """What '-' is read as; a file that is called so is './-'."""
@@ -65,7 +65,7 @@ def check_outs(outs: Mapping[str, Path | None], *, source: Path | None, as_json:
 
     Raises:
         UsageError: two go to standard output, or a file can't be written to or would replace another.
-        HeadstartError: one goes to standard output, which is closed.
+        HeadstartError: one goes to standard output, which is closed, or there is nowhere to write it aside.
     """
     from autoscaler.files import check_outputs
 
@@ -74,8 +74,20 @@ def check_outs(outs: Mapping[str, Path | None], *, source: Path | None, as_json:
         raise UsageError(f"{printed[0]} and {printed[1]} both go to standard output; give {printed[0]} a file")
     if printed:
         check_stdout()
+    if piped:
+        _check_aside()
     check_outputs({option: path for option, path in outs.items() if option not in piped}, source=source)
     return bool(piped)
+
+
+def _check_aside() -> None:
+    try:
+        gettempdir()
+    except FileNotFoundError as error:
+        raise HeadstartError(
+            "standard output: no folder for temporary files can be written to, and documents are written aside first;"
+            " set TMPDIR to one that can, or name a file"
+        ) from error
 
 
 @contextmanager

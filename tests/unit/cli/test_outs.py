@@ -164,6 +164,22 @@ def test_what_standard_output_cannot_hold_is_one_line(
     assert files(trace.parent) == {"demand.csv"}
 
 
+def _no_tempdir() -> str:
+    raise FileNotFoundError("No usable temporary directory found")
+
+
+def test_where_nothing_can_be_written_aside_a_document_is_refused_before_the_work(
+    trace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("autoscaler.cli.outs.gettempdir", _no_tempdir)
+    assert command_line.run(["backtest", str(trace), *BACKTEST, "--json-out", "-"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("headstart: standard output: no folder for temporary files")
+    assert "set TMPDIR" in printed.err
+    assert printed.err.count("\n") == 1
+
+
 def test_whether_standard_output_is_taken_is_told_and_files_are_checked(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert check_outs({"--out": STDOUT, "--png": None}, source=gone)
