@@ -5,7 +5,7 @@ Over the cases of `headstart benchmark` with a day of history or more, beside He
 - its forecast with the one risk, of those that the self-backtest runs along, that kept the late budget at the least
   cost in hindsight: what a perfect choice of risk would be worth;
 - likewise with gradient-boosted quantiles of the same features, each day forecast by trees that learned from four
-  fifths of the other days, later ones included: what a better learner of those features could be worth at most.
+  fifths of all days, later ones included, itself not: what a better learner of those features could be worth.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _boosted_needs(setting: Setting) -> np.ndarray:
 
 
 def _grown(features: np.ndarray, came: np.ndarray) -> Iterator[HistGradientBoostingRegressor]:
-    """Trees for each level of _GROWN. Leaves of 60 did better than of 30, 100 or 200 on most of the traces."""
+    """Trees for each level of _GROWN. Leaves of 60 closed 48 % of the gap on bundled traces, leaves of 200 41 %."""
     for level in LEVELS[_GROWN]:
         trees = HistGradientBoostingRegressor(
             loss="quantile",
