@@ -30,7 +30,6 @@ from autoscaler.backtest.benchmark.gap import RIVALS, best_reactive, bound_hours
 from autoscaler.backtest.benchmark.variants import VARIANTS
 from autoscaler.backtest.cluster import simulate
 from autoscaler.backtest.headstart import replay_headstart, spec_of
-from autoscaler.backtest.result import Frontier
 from autoscaler.backtest.setting import Setting
 from autoscaler.cli import benchmark_options as options
 from autoscaler.cli.params import parse_load_latency
@@ -59,8 +58,8 @@ class Line:
     load: str
     late_budget: float
     plan: str
-    hours: float
-    late: float
+    cost_over_rival: float
+    kept: bool
     gap: float | None
 
 
@@ -103,14 +102,20 @@ def _lines(job: Job) -> list[Line]:
         chosen = {AS_IT_IS: (outcome.replica_hours, outcome.late_fraction)}
         chosen |= {name: _best(hours, late, case.setting.late_budget) for name, (hours, late) in found.items()}
         for plan, (hours, late) in chosen.items():
-            gap = _gap(setting, frontiers, hours, late, bound)
-            lines.append(Line(case.trace, case.load, case.setting.late_budget, plan, hours / bound, late, gap))
+            rival = best_reactive(setting, late, frontiers)
+            rival_hours = None if rival is None else rival.outcome.replica_hours
+            lines.append(
+                Line(
+                    trace=case.trace,
+                    load=case.load,
+                    late_budget=case.setting.late_budget,
+                    plan=plan,
+                    cost_over_rival=hours / (rival_hours or np.nan),
+                    kept=late <= case.setting.late_budget,
+                    gap=gap_closed(hours, rival_hours, bound),
+                )
+            )
     return lines
-
-
-def _gap(setting: Setting, frontiers: dict[str, Frontier], hours: float, late: float, bound: float) -> float | None:
-    rival = best_reactive(setting, late, frontiers)
-    return gap_closed(hours, None if rival is None else rival.outcome.replica_hours, bound)
 
 
 def _best(hours: np.ndarray, late: np.ndarray, late_budget: float) -> tuple[float, float]:
@@ -216,15 +221,19 @@ def _risks(setting: Setting, needs_after: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _table(lines: pd.DataFrame) -> str:
-    """Means over the cases with a gap under all plans, as Markdown."""
-    cases = lines.set_index(["trace", "load", "late_budget", "plan"])["gap"].astype(float).unstack("plan")
-    gaps = cases.dropna()[list(lines["plan"].unique())]
-    by_budget = gaps.groupby("late_budget").mean().T[list(options.DEFAULT_BUDGETS)]
-    pooled = by_budget.rename(columns=lambda budget: f"{100 * budget:g} %")
+    """Means over the cases with a gap under all plans, and in how many of all the budget is kept, as Markdown."""
+    plans = list(lines["plan"].unique())
+    by_case = lines.set_index(["trace", "load", "late_budget", "plan"]).unstack("plan")
+    gaps = by_case["gap"].astype(float).dropna()[plans]
+    pooled = gaps.groupby("late_budget").mean().T[list(options.DEFAULT_BUDGETS)]
+    pooled = pooled.rename(columns=lambda budget: f"{100 * budget:g} %")
     pooled.insert(0, "all", gaps.mean())
+    pooled["x best reactive"] = np.exp(np.log(by_case["cost_over_rival"].loc[gaps.index]).mean())
+    pooled["kept"] = by_case["kept"].sum().astype(int).astype(object)
     return "\n\n".join(
         [
-            f"Gap closed, mean of the {len(gaps)} of {len(cases)} cases that have one under all plans; by late budget.",
+            f"Gap closed, mean of the {len(gaps)} of {len(by_case)} cases that have one under all plans, and by late "
+            f"budget; the cost over the best reactive plan's; and in how many of {len(by_case)} the budget is kept.",
             markdown_table(pooled, "plan"),
             markdown_table(gaps.groupby("trace").mean(), "trace"),
         ]
