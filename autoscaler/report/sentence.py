@@ -22,35 +22,49 @@ _SAME_COST = 0.0005  # below 0.05 % a difference is none: it would be printed as
 
 
 def sentence(result: BacktestResult) -> str:
-    """One to three plain sentences on what this backtest found.
+    """One to four plain sentences on what this backtest found.
 
-    They compare Headstart with the cheapest HPA target that is at most as late, or say that none of those tried is.
-    Where Headstart was not run they describe the first policy that was.
+    They compare Headstart with the cheapest HPA target that is at most as late, or say that none of those tried is; and
+    with a static fleet where that would have done as well. Where Headstart was not run they describe the first policy
+    that was.
     """
     summary = summarise(result)
     own = summary.policy(HEADSTART)
     if own is None:
         return f"{_of_other(result, _first_shown(summary))} Headstart was not run."
+    static = _against_static(result, summary, own)
     if summary.saving is not None:
-        return _against_rival(result, own, summary.saving)
-    return f"{_of_other(result, own)} {_without_rival(result, summary, own)}".rstrip()
+        return f"{_against_rival(result, own, summary.saving)}{static}{_against_budget(result, own)}"
+    return f"{_of_other(result, own)}{static} {_without_rival(result, summary, own)}".rstrip()
 
 
 def _against_rival(result: BacktestResult, own: PolicySummary, saving: Saving) -> str:
     hours = f"{words.hours(own.gpu_hours)} GPU-hours"
     against = f"{_difference(saving)} {_rival(result)}"
     dearer = saving.gpu_hours < 0 and not _is_same(saving)
-    also = _against_budget(result, own)
     if not own.within_budget:
         missed = f"{own.title} missed its budget on this trace: {_late(result, own, 'would have waited')}."
         return f"{missed} It would have used {hours}, {against}."
     if dearer:
         return (
             f"{own.title} would not have saved anything on this trace: {hours}, {against}, "
-            f"with {_late(result, own, 'waiting')}.{also}"
+            f"with {_late(result, own, 'waiting')}."
         )
     served = f"{own.title} would have served this trace with {hours}, {against}"
-    return f"{served}, with {_late(result, own, 'waiting')}.{also}"
+    return f"{served}, with {_late(result, own, 'waiting')}."
+
+
+def _against_static(result: BacktestResult, summary: Summary, own: PolicySummary) -> str:
+    """Beside the saving against the best HPA, which else would read as if it took Headstart to save it."""
+    static = summary.static_as_good
+    if static is None:
+        return ""
+    share = (own.gpu_hours - static.gpu_hours) / own.gpu_hours if own.gpu_hours > 0 else 0.0
+    compared = "as many as" if share < _SAME_COST else f"{100 * share:.2g} % fewer than"
+    return (
+        f" But '{static.title}', which needs no hindsight, would have used {words.hours(static.gpu_hours)} GPU-hours,"
+        f" {compared} {own.title}, with {words.late_share(static.late_fraction, result.setting.late_budget)} late."
+    )
 
 
 def _against_budget(result: BacktestResult, own: PolicySummary) -> str:

@@ -87,12 +87,15 @@ class Summary:
         policies: in display order: Headstart, the reactive ones, predictive-naive ones, static, optimum.
         saving: None where Headstart was not run, where HPA was run at its default target only, or where none of its
             targets is at most as late.
+        static_as_good: the static fleet that needs no hindsight, where it is at most as late as Headstart and costs no
+            more; else None.
         scored_bins: bins that count.
         scored_s: their length in seconds.
     """
 
     policies: tuple[PolicySummary, ...]
     saving: Saving | None
+    static_as_good: PolicySummary | None
     scored_bins: int
     scored_s: float
 
@@ -111,9 +114,10 @@ def summarise(result: BacktestResult) -> Summary:
     own = next((row for row in rows if row.name == HEADSTART), None)
     rival_hours = None if own is None else _cheapest_as_late(result, own.late_fraction)
     saving = None
+    static = None if own is None else next((row for row in rows if _is_static_as_good(row, own)), None)
     if own is not None and rival_hours is not None:
         saving = _saving(result, own, rival_hours, optimum, scored_s)
-    return Summary(rows, saving, scored_bins, scored_s)
+    return Summary(rows, saving, static, scored_bins, scored_s)
 
 
 def in_display_order(policies: tuple[PolicyResult, ...]) -> list[PolicyResult]:
@@ -190,6 +194,11 @@ def _cheapest_as_late(result: BacktestResult, late_fraction: float) -> float | N
     if not was_tuned(result):
         return None
     return min((cost for late, cost in rival_targets(result) if late <= late_fraction + _SAME_LATENESS), default=None)
+
+
+def _is_static_as_good(row: PolicySummary, own: PolicySummary) -> bool:
+    static = family_of(row.name) == STATIC and not row.hindsight
+    return static and row.late_fraction <= own.late_fraction + _SAME_LATENESS and row.gpu_hours <= own.gpu_hours
 
 
 def _saving(

@@ -52,6 +52,35 @@ def test_an_hpa_that_misses_the_budget_or_is_no_later_is_not_named_twice(tried, 
     assert "just keeps" not in sentence(with_budget_row(tried, 640.0, late_fraction))
 
 
+@pytest.mark.parametrize(("replica_hours", "compared"), [(600.0, "25 % fewer than"), (800.0, "as many as")])
+def test_a_static_fleet_that_does_as_well_without_hindsight_is_told_right_after_the_saving(
+    tried, replica_hours, compared
+):
+    static = with_policy(tried, "static", replica_hours=replica_hours, late_fraction=0.006)
+    told = (
+        f" But 'Static fleet at the peak of the history', which needs no hindsight, would have used {replica_hours:.0f}"
+        f" GPU-hours, {compared} Headstart, with 0.6 % late."
+    )
+    assert sentence(static) == sentence(tried) + told
+    assert f"{told} Against the cheapest HPA" in sentence(with_budget_row(static, 640.0, 0.0099))
+    missed = with_policy(static, "headstart", late_fraction=0.02)
+    assert told in sentence(missed)
+    assert told in sentence(with_policy(missed, "hpa-best", late_fraction=0.03))
+    assert "which needs no hindsight" in html_page(static)
+
+
+@pytest.mark.parametrize("static", [(600.0, 0.007), (801.0, 0.0), (600.0, nan)])
+def test_a_static_fleet_that_is_later_or_dearer_or_has_no_lateness_is_not_in_the_sentence(tried, static):
+    hours, late = static
+    assert sentence(with_policy(tried, "static", replica_hours=hours, late_fraction=late)) == sentence(tried)
+
+
+def test_a_static_fleet_that_knew_the_peak_is_not_in_the_sentence(tried):
+    cheap = with_policy(tried, "static", replica_hours=600.0, late_fraction=0.0)
+    knew = tuple(replace(row, hindsight=row.name == "static" or row.hindsight) for row in cheap.policies)
+    assert sentence(replace(cheap, policies=knew)) == sentence(tried)
+
+
 def test_without_a_price_no_money_is_named(tried):
     assert "$" not in sentence(replace(tried, gpu_hour_price=None))
 
