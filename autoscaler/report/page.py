@@ -14,7 +14,7 @@ from autoscaler.files import write_aside
 from autoscaler.report import facts, words
 from autoscaler.report.curves import chart_data, is_dated
 from autoscaler.report.palette import ALL_LOOKS, looks_of
-from autoscaler.report.reading import how_to_read
+from autoscaler.report.reading import above_maximum, how_to_read
 from autoscaler.report.reasons import MEANINGS, headstart_reasons, shares
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, OPTIMUM, PolicySummary, Summary, summarise
@@ -131,7 +131,9 @@ def _table(result: BacktestResult, summary: Summary) -> str:
     heads += ["of optimum", "late bins", "starts a day", "utilisation"]
     looks = looks_of([row.name for row in summary.policies])
     rows = "\n".join(_table_row(row, looks[row.name].key, result.setting.late_budget) for row in summary.policies)
-    return f"<table><thead><tr>{_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>"
+    above = above_maximum(result)
+    note = f'\n<p class="note">{unbroken(above[:1].upper() + above[1:])}.</p>' if above else ""
+    return f"<table><thead><tr>{_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>{note}"
 
 
 def _table_row(row: PolicySummary, look: str, budget: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoscaler.backtest.baselines.metric import replicas_for
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.backtest.setting import Setting
 from autoscaler.report import words
@@ -38,6 +39,22 @@ def how_to_read(result: BacktestResult) -> list[str]:
 def hides_bursts(result: BacktestResult) -> bool:
     """Whether late work was counted in bins in which a burst can come, wait too long and be over."""
     return result.requests is None and result.setting.bin_s > result.setting.max_wait_s
+
+
+def above_maximum(result: BacktestResult) -> str:
+    """What makes every plan late, in a line: demand that needs more replicas than are allowed; '' where none does."""
+    setting = result.setting
+    optimum = _optimum(result)
+    scored_rs = setting.arrivals_rs[setting.score_from_bin :]
+    needed = replicas_for(float(scored_rs.max(initial=0.0)) / setting.bin_s, 1.0)
+    # In bins that are shorter than the longest wait a peak may be queued in time: then the optimum is not late.
+    if needed <= setting.replicas_max or (optimum is not None and not optimum.late_fraction > 0):
+        return ""
+    late = "" if optimum is None else ": even the optimum is late"
+    return (
+        f"demand needs up to {words.count(needed)} replicas, and the maximum is {words.count(setting.replicas_max)}"
+        f"{late}"
+    )
 
 
 def _fluid(result: BacktestResult) -> list[str]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from autoscaler.backtest.percentiles import Percentiles
 from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
-from autoscaler.report.reading import hides_bursts
+from autoscaler.report.reading import above_maximum, hides_bursts
 from autoscaler.report.reasons import headstart_reasons, shares
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
@@ -112,6 +112,8 @@ def _note(result: BacktestResult) -> str:
     if hides_bursts(result):
         bins = words.duration(result.setting.bin_s)
         marks += f"\nbins of {bins} are wider than that: what waits in a burst within one isn't seen"
+    if above := above_maximum(result):
+        marks += f"\n{above}"
     return asked + marks
 
 

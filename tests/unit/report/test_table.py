@@ -9,6 +9,7 @@ from report_results import make_result, with_policy, without
 from rich.console import Console
 
 from autoscaler.report import words
+from autoscaler.report.page import html_page
 from autoscaler.report.table import policy_table, to_json
 
 
@@ -37,6 +38,21 @@ def test_the_note_is_as_wide_as_the_terminal_and_not_as_the_table(result):
     short = replace(without(result, *(row.name for row in result.policies[1:])), gpu_hour_price=None)
     lines = [line.rstrip() for line in printed(short, width=160).splitlines()]
     assert "bins of 5 min are wider than that: what waits in a burst within one isn't seen" in lines
+
+
+def test_a_maximum_below_what_demand_needs_is_told_in_a_line_here_and_on_the_page(result):
+    peak = max(result.setting.arrivals_rs[result.setting.score_from_bin :]) / result.setting.bin_s
+    needed = int(np.ceil(peak))
+    line = f"demand needs up to {needed} replicas, and the maximum is {needed - 1}"
+    allowed = {maximum: replace(result.setting, replicas_max=maximum) for maximum in (needed, needed - 1)}
+    late = with_policy(replace(result, setting=allowed[needed - 1]), "optimum", late_fraction=0.1)
+    assert f"{line}: even the optimum is late" in [each.rstrip() for each in printed(late).splitlines()]
+    assert f"D{line[1:]}: even the optimum is late." in html_page(late)
+    assert line in [each.rstrip() for each in printed(without(late, "optimum")).splitlines()]
+    # Enough are allowed; or a peak of a bin that is shorter than the longest wait is queued in time.
+    for quiet in (replace(late, setting=allowed[needed]), with_policy(late, "optimum", late_fraction=0.0)):
+        assert "demand needs" not in printed(quiet)
+        assert "emand needs" not in html_page(quiet)
 
 
 def test_only_late_shares_above_the_budget_are_red(result):
