@@ -8,8 +8,11 @@ from autoscaler.traces.columns import NS_PER_S, time_text
 from autoscaler.traces.trace import BIN_SECONDS, Trace
 from forecasting.series import FloatArray
 
-# Independent counts never fall in 12 steps once in 13! (6e9) traces: below it, a trace that only rises proves nothing.
-_STEPS_MIN = 12
+# Independent counts rise in all of 12 steps once in 13! (6e9) traces: below it, a trace that only rises proves nothing.
+_RISES_MIN = 12
+# A counter begins anew with its process: seldom, and with what one bin brought. Counts fall as often as they rise.
+_RESETS_PER_RISE = 0.01
+_RESET_TO = 0.05  # of the largest value
 # Beyond the largest of all other bins by so much, one or two are no burst but a counter that broke.
 _OUTLIER_FACTOR = 1_000.0
 _OUTLIERS_MAX = 2
@@ -18,9 +21,10 @@ _OUTLIERS_MAX = 2
 def suspicions(trace: Trace) -> list[str]:
     """What looks wrong with the columns of `trace`: a sentence each, without the file's name.
 
-    A cumulative counter never falls and rises in most bins; a rate is fractional in most; a counter that broke gives a
-    bin of a thousand times all others. None is an error: a real demand may look like it. Nothing in the numbers tells
-    a rate from what Prometheus extrapolates to be counts, so a file that states its bins' width is believed.
+    A cumulative counter rises, and never falls but to near nothing, where it was reset; a rate is fractional in most
+    bins; a counter that broke gives a bin of a thousand times all others. None is an error: a real demand may look like
+    it. Nothing in the numbers tells a rate from what Prometheus extrapolates to be counts, so a file that states its
+    bins' width is believed.
     """
     found = []
     for unit, values in trace.demand.items():
@@ -46,12 +50,16 @@ def _outlier(trace: Trace, values: FloatArray) -> str:
 
 def _cumulative(known: FloatArray) -> str:
     steps = np.diff(known)
-    if len(steps) >= _STEPS_MIN and (steps >= 0).all() and (steps > 0).mean() > 0.5:
-        return (
-            "never falls, like a cumulative counter: counts per bin are needed; take increase() or the differences of"
-            " neighbouring rows"
-        )
-    return ""
+    rises, resets = int((steps > 0).sum()), int((steps < 0).sum())
+    if rises < _RISES_MIN or resets > _RESETS_PER_RISE * rises:
+        return ""
+    if resets and (known[1:][steps < 0] > _RESET_TO * known.max()).any():
+        return ""
+    but, reset = (" but to near nothing", " with resets") if resets else ("", "")
+    return (
+        f"never falls{but}, like a cumulative counter{reset}: counts per bin are needed; take increase() or the"
+        " differences of neighbouring rows"
+    )
 
 
 def _rate(known: FloatArray) -> str:

@@ -19,6 +19,21 @@ def test_a_counter_is_told_through_gaps_and_idle_bins():
     assert "column 'requests' never falls, like a cumulative counter" in told(rising)
 
 
+def counter(mean: float, resets: int, bins: int = 4000) -> np.ndarray:
+    """What a counter shows at the end of each bin, begun anew so many times, one time soon after another."""
+    counts = np.random.default_rng(1).poisson(mean, bins)
+    starts = [0, *(bins // 2 + 15 * k for k in range(resets))]
+    return np.concatenate([np.cumsum(each, dtype=float) for each in np.split(counts, starts)])
+
+
+@pytest.mark.parametrize("mean", [0.3, 600.0])
+def test_a_counter_is_told_through_resets_and_though_it_rarely_rises(mean):
+    assert "never falls, like a cumulative counter: counts" in told(counter(mean, 0))
+    reset = counter(mean, 3)
+    reset[700:720] = np.nan
+    assert "never falls but to near nothing, like a cumulative counter with resets: counts" in told(reset)
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -26,6 +41,12 @@ def test_a_counter_is_told_through_gaps_and_idle_bins():
         [*range(30), 12],  # falls once
         [0] * 20 + [1] * 20 + [2] * 20,  # rarely rises
         np.random.default_rng(0).poisson(50, 500),
+        np.random.default_rng(0).poisson(0.001, 20_000),  # falls seldom, and to nothing, but rises as seldom
+        np.random.default_rng(0).poisson(0.1, 20_000),
+        [0] * 5000 + [3] + [0] * 5000,
+        np.zeros(5000),
+        [*range(100), *range(50, 200)],  # falls once, and not to near nothing
+        np.tile(np.append(np.arange(50), 0), 20),  # falls after each 50 rises
         [np.nan, 4, np.nan],
     ],
 )
