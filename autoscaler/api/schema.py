@@ -26,7 +26,7 @@ _COLUMNS = (
     ("Ready", "integer", ".status.readyReplicas", False),
     ("Loading", "integer", ".status.loadingReplicas", False),
     ("Peak", "number", ".status.forecastPeak.replicas", False),
-    ("Late", "number", ".status.lateShare", False),
+    ("Late", "string", ".status.latePercent", False),
     ("Reason", "string", ".status.lastDecision.reasons[0]", False),
     ("Age", "date", ".metadata.creationTimestamp", False),
     ("Target", "string", ".spec.scaleTargetRef.name", True),

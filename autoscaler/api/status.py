@@ -141,6 +141,7 @@ class PredictiveAutoscalerStatus(StatusPart):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["unit"]},
     )
     late_share: float | None = Field(default=None, description="Share of the recent work that was late, 0 to 1.")
+    late_percent: str | None = Field(default=None, description="The same as a percentage, as kubectl get shows it.")
     last_decision: LastDecision | None = Field(
         default=None, description="The newest decision that was not merely steady."
     )

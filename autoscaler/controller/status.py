@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from autoscaler.api.scalars import time_text
+from autoscaler.api.scalars import format_share, time_text
 from autoscaler.api.status import (
     ForecastPeak,
     LastDecision,
@@ -27,6 +27,7 @@ _VOLATILE_EVERY_S = 300.0
 _VOLATILE: Any = {
     "forecast_peak": True,
     "late_share": True,
+    "late_percent": True,
     "load_latency": True,
     "node_provisioning": True,
     "capacity": True,
@@ -38,6 +39,7 @@ def status_of(workload: Workload, now_s: float) -> PredictiveAutoscalerStatus:
     """The status after the last decision."""
     before = workload.status or PredictiveAutoscalerStatus()
     decision = workload.decision
+    late_share = _rounded(workload.lateness.late_share)
     return PredictiveAutoscalerStatus(
         observed_generation=workload.autoscaler.metadata.generation,
         desired_replicas=decision.desired if decision else before.desired_replicas,
@@ -49,19 +51,29 @@ def status_of(workload: Workload, now_s: float) -> PredictiveAutoscalerStatus:
         load_latency=_load_latency(workload, before),
         node_provisioning=_node_provisioning(workload),
         capacity=_capacity(workload),
-        late_share=_rounded(workload.lateness.late_share),
+        late_share=late_share,
+        late_percent=None if late_share is None else format_share(late_share),
         last_decision=_last_decision(workload, decision, before),
         conditions=tuple(conditions_of(workload, before, now_s)),
     )
 
 
-def is_due(stored: PredictiveAutoscalerStatus | None, status: PredictiveAutoscalerStatus, since_s: float) -> bool:
-    """Whether a status is to be written, `since_s` seconds after the stored one: at once, unless numbers only drift."""
+def is_due(
+    stored: PredictiveAutoscalerStatus | None, status: PredictiveAutoscalerStatus, since_s: float, late_budget: float
+) -> bool:
+    """Whether a status is to be written, `since_s` seconds after the stored one: at once, unless numbers only drift.
+
+    The late share drifts, but not from one side of `late_budget` to the other.
+    """
     if stored is None or status == stored:
         return stored is None
-    if since_s >= _VOLATILE_EVERY_S:
+    if since_s >= _VOLATILE_EVERY_S or _is_missed(status, late_budget) != _is_missed(stored, late_budget):
         return True
     return status.model_dump(exclude=_VOLATILE) != stored.model_dump(exclude=_VOLATILE)
+
+
+def _is_missed(status: PredictiveAutoscalerStatus, late_budget: float) -> bool:
+    return status.late_share is not None and status.late_share > late_budget
 
 
 def _forecast_peak(workload: Workload, decision: Decision) -> ForecastPeak | None:

@@ -127,7 +127,8 @@ class Writing:
 
         def look(workload: Workload) -> None:
             status = status_of(workload, now_s)
-            if is_due(workload.status, status, now_s - workload.status_stored_s):
+            since_s = now_s - workload.status_stored_s
+            if is_due(workload.status, status, since_s, workload.spec.objective.late_budget):
                 due.append((workload, status))
 
         each("status", workloads, look)

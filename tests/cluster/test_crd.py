@@ -203,6 +203,7 @@ def test_the_status_is_written_by_itself_and_shown_in_columns(
         "readyReplicas": 3,
         "loadingReplicas": 2,
         "lateShare": 0.004,
+        "latePercent": "0.4%",
         "forecastPeak": {"replicas": 4.6, "time": "2026-01-05T10:00:00Z"},
         "capacity": [{"unit": "requests", "samples": 4, "perSecond": 3.1, "recentPerSecond": [3.1]}],
         "lastDecision": {
@@ -228,4 +229,4 @@ def test_the_status_is_written_by_itself_and_shown_in_columns(
     table = json.loads(answer.read())
     columns = [column["name"] for column in table["columnDefinitions"] if column["priority"] == 0]
     assert columns == ["Name", "Mode", "Desired", "Ready", "Loading", "Peak", "Late", "Reason", "Age"]
-    assert table["rows"][0]["cells"][1:8] == ["Shadow", 5, 3, 2, 4.6, 0.004, "OrderedAhead"]
+    assert table["rows"][0]["cells"][1:8] == ["Shadow", 5, 3, 2, 4.6, "0.4%", "OrderedAhead"]

@@ -143,14 +143,33 @@ def test_the_last_decision_is_the_last_change(workload):
 
 def test_what_changes_is_stored_at_once_and_what_drifts_every_five_minutes(workload):
     stored = workload.status = status_of(workload, NOW_S)
-    assert is_due(None, stored, 0.0)
-    assert not is_due(stored, stored, 1e9)
+    assert is_due(None, stored, 0.0, 0.01)
+    assert not is_due(stored, stored, 1e9, 0.01)
     workload.lateness = Lateness(late_rs=1.0, arrived_rs=100.0)
     drifted = status_of(workload, NOW_S + 60.0)
-    assert not is_due(stored, drifted, 299.0)
-    assert is_due(stored, drifted, 300.0)
+    assert not is_due(stored, drifted, 299.0, 0.01)
+    assert is_due(stored, drifted, 300.0, 0.01)
     workload.fleet = Fleet(6, np.zeros(0, dtype=np.int64), changed=True)
-    assert is_due(stored, status_of(workload, NOW_S + 60.0), 1.0)
+    assert is_due(stored, status_of(workload, NOW_S + 60.0), 1.0, 0.01)
+
+
+def test_a_late_share_that_crosses_the_budget_is_stored_at_once(workload):
+    def late(share: float) -> PredictiveAutoscalerStatus:
+        workload.lateness = Lateness(late_rs=share * 100.0, arrived_rs=100.0)
+        return status_of(workload, NOW_S)
+
+    for before, after, due in ((0.002, 0.01, False), (0.01, 0.012, True), (0.7, 0.012, False), (0.012, 0.01, True)):
+        assert is_due(late(before), late(after), 1.0, 0.01) is due
+    workload.lateness = Lateness()
+    assert is_due(status_of(workload, NOW_S), late(0.5), 1.0, 0.01)
+
+
+@pytest.mark.parametrize(("share", "percent"), [(1.0, "100%"), (0.00421, "0.42%"), (0.0, "0%"), (0.07, "7%")])
+def test_the_late_share_is_also_told_as_the_budget_is_written(workload, share, percent):
+    workload.lateness = Lateness(late_rs=share * 100.0, arrived_rs=100.0)
+    assert status_of(workload, NOW_S).late_percent == percent
+    workload.lateness = Lateness()
+    assert status_of(workload, NOW_S).late_percent is None
 
 
 @pytest.mark.parametrize("reason", ["BackingOff", "Timeout"])
@@ -158,10 +177,10 @@ def test_a_message_that_counts_seconds_is_not_stored_at_each_tick(workload, reas
     workload.outcome = Outcome(Action.WAITING, reason, "tried again in 45 s")
     stored = workload.status = status_of(workload, NOW_S)
     workload.outcome = Outcome(Action.WAITING, reason, "tried again in 30 s")
-    assert not is_due(stored, status_of(workload, NOW_S + 15.0), 15.0)
-    assert is_due(stored, status_of(workload, NOW_S + 315.0), 315.0)
+    assert not is_due(stored, status_of(workload, NOW_S + 15.0), 15.0, 0.01)
+    assert is_due(stored, status_of(workload, NOW_S + 315.0), 315.0, 0.01)
     workload.outcome = Outcome(Action.WAITING, "Paused", "tried again in 30 s")
-    assert is_due(stored, status_of(workload, NOW_S + 15.0), 15.0)
+    assert is_due(stored, status_of(workload, NOW_S + 15.0), 15.0, 0.01)
 
 
 def test_what_was_learned_comes_back_from_the_status(workload, object_of):
