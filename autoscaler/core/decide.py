@@ -15,7 +15,7 @@ from autoscaler.core.decision import UNKNOWING, Decision, Reason
 from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
-from autoscaler.core.plan_kernels import IntArray, choose_replicas, is_idle, queue_ahead
+from autoscaler.core.plan_kernels import IntArray, choose_replicas, queue_ahead
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
 from autoscaler.core.schedule import Decisions, asking, coming, raised
 from autoscaler.core.selection import with_risk_selected
@@ -110,7 +110,9 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     need = _weigh(spec, outlook, observation)
     held = outlook.missing or outlook.early or outlook.queue_unseen or observation.history_missing
     by_forecast = _wanted(outlook, need, held=held)
-    by_queue = need.busy > 0 and by_forecast > _wanted(outlook, replace(need, busy=0), held=held)
+    ordered = _wanted(outlook, replace(need, current=0), held=held)
+    unqueued = _wanted(replace(outlook, backlog_rs=0.0), replace(need, busy=0), held=held)
+    by_queue = by_forecast > max(ordered, unqueued)
     wanted = max(by_forecast, outlook.cold_replicas)
     least, asked_by = _least(spec, outlook, observation)
     desired = min(max(wanted, least), spec.replicas_max)
@@ -127,6 +129,7 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
                 need,
                 desired,
                 by_queue=by_queue,
+                fewer_do=ordered < need.current,
                 cold=wanted > by_forecast,
                 history_missing=observation.history_missing,
             ),
@@ -202,13 +205,13 @@ def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
         choose_replicas(
             need.at_lead,
             need.until_lead,
+            outlook.demand_replicas,
             outlook.backlog_rs,
             need.backlog_at_lead_rs,
             outlook.drain_s,
             need.busy,
             need.current,
             held,
-            is_idle(outlook.demand_replicas, outlook.backlog_rs),
         )
     )
 
@@ -222,7 +225,14 @@ def _bounded_by(outlook: Outlook, wanted: int, desired: int, scheduled: tuple[st
 
 
 def _reasons(
-    outlook: Outlook, need: _Need, desired: int, *, by_queue: bool, cold: bool, history_missing: bool
+    outlook: Outlook,
+    need: _Need,
+    desired: int,
+    *,
+    by_queue: bool,
+    fewer_do: bool,
+    cold: bool,
+    history_missing: bool,
 ) -> tuple[Reason, ...]:
     """Step 8: why, most important first."""
     if math.isnan(need.at_lead):
@@ -242,7 +252,7 @@ def _reasons(
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif need.at_lead <= need.current - 1 and not (cold or by_queue) and UNKNOWING.isdisjoint(reasons):
+    elif fewer_do and not (cold or by_queue) and UNKNOWING.isdisjoint(reasons):
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)

@@ -43,12 +43,16 @@ def queue_ahead(
 ) -> tuple[float, int]:
     """What the queue will do until a replica ordered now begins to serve, if nothing is ordered or released.
 
+    Demand is taken to stay as it is until the bin at the lead. A straight line to what is forecast for that filled the
+    calm before a step that comes every 17 minutes with a queue, for which three times the peak's replicas were ordered,
+    a quarter of all replica-hours; over 57 real cases it cost as much as this.
+
     Args:
         backlog_rs: work queued now, replica-seconds.
         ready: replicas that serve in the bin that starts now.
         due: replicas on order by the bin in which they begin to serve, shape (lead,): due[0] in the next bin.
         demand_now: demand of the last known bin, in replicas.
-        demand_at_lead: median forecast for the bin at the lead; between the two a straight line.
+        demand_at_lead: median forecast for the bin at the lead.
         bin_s: width of a bin.
 
     Returns:
@@ -56,17 +60,17 @@ def queue_ahead(
         busy for a whole bin in one of the bins until then, and in that one.
     """
     lead = len(due)
-    if backlog_rs <= 0.0 and max(demand_now, demand_at_lead) <= ready:
+    if backlog_rs <= 0.0 and demand_now <= ready:
         # Nothing can queue before. Most bins are like this, and the loop would be half of the self-backtest's time.
         return 0.0, 0
     serving = ready
     busy = 0
     for i in range(lead + 1):
-        demand = demand_now + (demand_at_lead - demand_now) * (i + 1) / (lead + 1)
         if backlog_rs > 0.0:
+            demand = demand_now if i < lead else demand_at_lead
             busy = max(busy, min(serving, whole(demand + backlog_rs / bin_s)))
         if i < lead:
-            backlog_rs = max(0.0, backlog_rs + (demand - serving) * bin_s)
+            backlog_rs = max(0.0, backlog_rs + (demand_now - serving) * bin_s)
             serving += due[i]
     return backlog_rs, busy
 
@@ -106,16 +110,26 @@ def needed_for_queue(backlog_rs: float, drain_s: float, need: float) -> float:
 
 
 @kernel()
+def need_while_queued(need_at_lead: float, demand_now: float, backlog_now_rs: float) -> float:
+    """The need one load ahead; at least what came last while a queue tells that forecasts until now were too low.
+
+    After weeks of 0.02 replicas' worth, 4.6 came at once: until the forecast lost its vote, fewer were ordered than
+    just then came, and 12 % was late instead of 6.6. Over 57 real cases it costs nothing.
+    """
+    return max(need_at_lead, demand_now) if backlog_now_rs > 0.0 else need_at_lead
+
+
+@kernel()
 def choose_replicas(
     need_at_lead: float,
     need_until_lead: float,
+    demand_now: float,
     backlog_now_rs: float,
     backlog_lead_rs: float,
     drain_s: float,
     busy: int,
     current: int,
     missing: bool,
-    idle: bool,
 ) -> int:
     """Replicas wanted: order what is needed one load ahead, release what isn't needed until then.
 
@@ -129,16 +143,18 @@ def choose_replicas(
     Args:
         need_at_lead: demand one load ahead, at the chosen risk, in replicas.
         need_until_lead: peak demand from now to one load ahead, at the chosen risk, in replicas.
+        demand_now: demand of the last known bin. Where nothing came and nothing is queued, a need of next to nothing is
+            none.
         backlog_now_rs: work queued now.
         backlog_lead_rs: work expected in the queue one load ahead.
         drain_s: time in which a backlog is to be worked off.
         busy: replicas that a queue keeps busy until then, see `queue_ahead`.
         current: replicas ready and loading.
         missing: the last bin's demand is unknown: nothing is released.
-        idle: nothing arrived in the last bin and nothing is queued: a need of next to nothing is none.
     """
-    if idle and max(need_at_lead, need_until_lead) < _NEGLIGIBLE:
+    if is_idle(demand_now, backlog_now_rs) and max(need_at_lead, need_until_lead) < _NEGLIGIBLE:
         need_at_lead = need_until_lead = 0.0
+    need_at_lead = need_while_queued(need_at_lead, demand_now, backlog_now_rs)
     order = whole(need_at_lead + needed_for_queue(backlog_lead_rs, drain_s, need_at_lead))
     if order >= current:
         return order

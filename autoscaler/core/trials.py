@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoscaler.core.fluid import serve_bin
-from autoscaler.core.plan_kernels import IntArray, choose_replicas, is_idle, priced_level, queue_ahead, release
+from autoscaler.core.plan_kernels import IntArray, choose_replicas, priced_level, queue_ahead, release
 from autoscaler.core.risk import LEVELS, Candidates
 from autoscaler.core.spec import Spec
 from forecasting.append_log import AppendLog
@@ -128,13 +128,13 @@ def advance(
                 wanted = choose_replicas(
                     needs[t, 0, level],
                     needs[t, 1, level],
+                    last,
                     backlog_rs[c],
                     ahead_rs,
                     drain_s,
                     busy,
                     current,
                     last_missing,
-                    is_idle(last, backlog_rs[c]),
                 )
                 wanted = min(max(wanted, replicas_min), replicas_max)
                 if wanted < current:

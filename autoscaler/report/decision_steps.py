@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from autoscaler.core.decide import choose
 from autoscaler.core.decision import Reason
-from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, is_idle, needed_for_queue, whole
+from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, need_while_queued, needed_for_queue, whole
 from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
 from autoscaler.report.words import count, duration, moment, share
@@ -140,7 +140,7 @@ class ToldSteps:
         ahead = f"{_work(ahead_rs).lower()} expected to be at {moment(self._serves_s)}"
         if ahead_rs <= 0:
             return f"{_work(now_rs)} queued now, {source}, and {ahead}."
-        drain_s, need = self._outlook.drain_s, self._decision.high_at_lead
+        drain_s, need = self._outlook.drain_s, self._planned()
         limited = needed_for_queue(ahead_rs, drain_s, need) < ahead_rs / drain_s
         by = ", as far as twice the replicas that demand itself needs can" if limited else ""
         return f"{_work(now_rs)} queued now, {source}, and {ahead}: to be worked off within {duration(drain_s)}{by}."
@@ -156,9 +156,11 @@ class ToldSteps:
         if self._outlook.cold_replicas > self._choose(current=0):
             reacting = replicas_text(order)
             return f"{_amount(need)}, but less than a day is known: {reacting}, as an HPA at 80 % would have."
-        extra = needed_for_queue(self._decision.backlog_at_lead_rs, self._outlook.drain_s, need)
+        planned = self._planned()
+        came = f" by the forecast; {_amount(planned)}, as came last, since work queues," if planned > need else ""
+        extra = needed_for_queue(self._decision.backlog_at_lead_rs, self._outlook.drain_s, planned)
         queue = f" and {_amount(extra)} to work the queue off" if extra >= 0.05 else ""
-        return f"{_amount(need)}{queue}, so {replicas_text(order)} at {moment(self._serves_s)}."
+        return f"{_amount(need)}{came}{queue}, so {replicas_text(order)} at {moment(self._serves_s)}."
 
     def choice(self) -> str:
         """Whether to order, to keep or to release, before the bounds."""
@@ -232,6 +234,11 @@ class ToldSteps:
         later = [write for write in self._record.later if write.placeholders is placeholders]
         return [f"At {moment(write.time_s)}: {_written(write.done)}" for write in later]
 
+    def _planned(self) -> float:
+        """Demand that is planned for one load ahead, in replicas."""
+        outlook = self._outlook
+        return float(need_while_queued(self._decision.high_at_lead, outlook.demand_replicas, outlook.backlog_rs))
+
     def _order(self) -> int:
         """Replicas needed one load ahead, by the core's own arithmetic: what it would order with none there."""
         return max(self._choose(current=0), self._outlook.cold_replicas)
@@ -242,13 +249,13 @@ class ToldSteps:
             choose_replicas(
                 decision.high_at_lead,
                 decision.peak_until_lead,
+                outlook.demand_replicas,
                 outlook.backlog_rs,
                 decision.backlog_at_lead_rs,
                 outlook.drain_s,
                 0,
                 current,
                 outlook.missing,
-                is_idle(outlook.demand_replicas, outlook.backlog_rs),
             )
         )
 

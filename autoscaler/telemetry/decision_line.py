@@ -45,7 +45,7 @@ from autoscaler.telemetry.schedule_fields import (
 )
 from forecasting.lead_member import TARGETS
 
-VERSION = 2
+VERSION = 3
 # How a decision begins, also behind the prefixes of `kubectl logs --prefix --timestamps`.
 OPENING = '{"kind":"Decision",'
 

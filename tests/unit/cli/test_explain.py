@@ -66,9 +66,8 @@ def test_it_prints_what_was_decided_why_and_each_step(log, capsys, monkeypatch):
         "peak      Until 03:16:00: more than 6.8 replicas in 0.5 % of cases. Replicas are kept at that risk.",
         "risk      In the self-backtest 0.42 % of the work would have waited longer than 10 s at this risk,",
         "          of 1 % allowed.",
-        "backlog   Nothing is queued now, by estimate, and 12 replica-seconds are expected to be at 03:16:00:",
-        "          to be worked off within 60 s.",
-        "need      6.2 and 0.2 to work the queue off, so 7 replicas at 03:16:00.",
+        "backlog   Nothing is queued now, by estimate, and nothing will be at 03:16:00.",
+        "need      6.2, so 7 replicas at 03:16:00.",
         "choice    2 more than the 5 that serve or load: ordered now.",
         "bounds    7 replicas are within 1 and 20.",
         "written   5 -> 7, FloorRaised: minReplicas of HorizontalPodAutoscaler shop/chat.",
@@ -130,7 +129,7 @@ def test_a_backlog_beyond_the_maximum():
     outlook = make_outlook(backlog_rs=900.0, late_share=0.03)
     conflict = Done("Conflict", "Stale", "somebody else wrote it; the next tick tries again.", 5, None)
     steps = told(make_record(outlook=outlook, spec=make_spec(replicas_max=9), done=conflict))
-    assert steps["backlog"].startswith("900 replica-seconds are queued now, by estimate, and 912 replica-seconds are")
+    assert steps["backlog"].startswith("900 replica-seconds are queued now, by estimate, and 876 replica-seconds are")
     assert steps["backlog"].endswith("within 60 s, as far as twice the replicas that demand itself needs can.")
     assert steps["need"] == "6.2 and 12.3 to work the queue off, so 19 replicas at 03:16:00."
     assert steps["bounds"] == "19 are more than the maximum: 9 replicas. Work may be late."
@@ -343,8 +342,15 @@ def test_what_an_hpa_would_have_is_named_while_less_than_a_day_is_known():
     assert steps["choice"].endswith("ordered now.")
 
 
+def test_what_came_last_is_planned_for_while_work_queues():
+    outlook = make_outlook(0.3, backlog_rs=220.0, demand_replicas=4.6)
+    steps = told(make_record(ready=1, due=(), outlook=outlook))
+    assert steps["need"].startswith("0.44 by the forecast; 4.6, as came last, since work queues, and 9.2 to")
+    assert steps["choice"].endswith("more than the 1 that serves or loads: ordered now.")
+
+
 def test_a_queue_that_keeps_replicas_busy():
-    outlook = make_outlook(1.5, peak=1.6, backlog_rs=400.0)
+    outlook = make_outlook(1.5, peak=1.6, backlog_rs=400.0, demand_replicas=2.0)
     steps = told(make_record(ready=9, due=(), outlook=outlook, done=UNCHANGED))
     assert (
         steps["backlog"]

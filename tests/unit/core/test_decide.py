@@ -177,6 +177,26 @@ def test_what_was_ordered_for_a_peak_is_there_until_the_peak_is_over(spec_of, ru
     assert run.desired[peak + 24] < 15
 
 
+def test_the_calm_before_a_step_that_is_foreseen_fills_with_no_queue(spec_of, run_of):
+    # A tenant that comes every 17 minutes: a line from the calm to its 11 replicas would queue on the 2 that serve.
+    calm_and_step = np.where(np.arange(2 * 1440) % 17 < 3, 11.0, 1.0)
+    run = run_of(spec_of(bin_s=60.0, load_s=600.0), calm_and_step)
+    last_day = run.decisions[-1440:]
+    assert not any(decision.backlog_at_lead_rs for decision in last_day)
+    assert {reason for decision in last_day for reason in decision.reasons}.isdisjoint(
+        {Reason.BACKLOG, Reason.KEPT_FOR_QUEUE}
+    )
+    assert max(decision.desired for decision in last_day) <= 14
+
+
+def test_while_work_queues_what_came_is_planned_for_and_nobody_says_that_fewer_would_do(spec_of, run_of):
+    run = run_of(spec_of(bin_s=60.0, load_s=180.0), [*[0.02] * 3000, *[4.6] * 40])
+    queued = [decision for decision in run.decisions[3001:] if decision.backlog_rs]
+    assert queued
+    assert min(decision.desired for decision in queued) >= 5
+    assert all(Reason.KEPT not in decision.reasons for decision in queued)
+
+
 def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_may_need_it(spec_of, run_of):
     run = run_of(spec_of(load_s=7200.0), [*spiked(5), *daily(3)])
     kept = released = 0

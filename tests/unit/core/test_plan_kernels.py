@@ -20,9 +20,10 @@ def bins_of(*values):
         (0.0, 4, (0, 0), 6.0, 6.0, 240.0, 4),
         (0.0, 4, (2, 0), 6.0, 6.0, 120.0, 6),  # two more from the next bin on
         (0.0, 4, (0, 2), 6.0, 6.0, 240.0, 6),  # due[1] serves in the bin at the lead, not before
-        (100.0, 4, (0, 0, 0), 4.0, 0.0, 0.0, 4),  # 3, 2, 1 replicas of demand: a line from now to the lead
-        (400.0, 4, (0, 0, 0), 4.0, 0.0, 40.0, 4),
-        (0.0, 3, (0, 3, 0), 0.0, 8.0, 60.0, 6),  # 2, 4, 6 on 3, 3, 6: idle time in the first bin isn't saved up
+        (100.0, 4, (0, 0, 0), 3.0, 0.0, 0.0, 4),  # demand stays as it is until the lead
+        (400.0, 4, (0, 0, 0), 3.0, 0.0, 220.0, 4),
+        (0.0, 4, (0, 0, 0), 4.0, 40.0, 0.0, 0),  # what comes at the lead is ordered for, and queues no more
+        (0.0, 3, (0, 3, 0), 4.0, 8.0, 0.0, 6),  # on 3, 3, 6: two bins of one too few, then two too many
         (60.0, 4, (9, 0), 1.0, 1.0, 0.0, 2),  # one of demand and one of the queue: what loads comes too late for it
         (960.0, 4, (0, 9), 1.0, 1.0, 600.0, 11),  # two bins take 180 each, then 10 of the queue and one of demand
         (60.0 + 1e-7, 4, (), 1.0, 1.0, 60.0, 2),
@@ -60,7 +61,7 @@ def test_the_queue_one_lead_ahead_and_whom_it_keeps_busy(backlog, ready, due, no
     ],
 )
 def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, expected):
-    arguments = (need, until, float(now_rs), float(lead_rs), 75.0, 0, current, missing, idle)
+    arguments = (need, until, 0.0 if idle else 0.01, float(now_rs), float(lead_rs), 75.0, 0, current, missing)
     assert choose_replicas(*arguments) == expected
     assert choose_replicas.py_func(*arguments) == expected
 
@@ -68,7 +69,15 @@ def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, e
 @pytest.mark.parametrize(("busy", "current", "expected"), [(0, 40, 15), (7, 40, 15), (25, 40, 25), (41, 40, 40)])
 def test_what_a_queue_keeps_busy_stays_and_nothing_is_ordered_for_it(busy, current, expected):
     # Of a queue of 3,000 replica-seconds alone no more would stay than three times what demand itself needs.
-    assert choose_replicas(5.0, 5.0, 3000.0, 0.0, 75.0, busy, current, False, False) == expected
+    assert choose_replicas(5.0, 5.0, 5.0, 3000.0, 0.0, 75.0, busy, current, False) == expected
+
+
+@pytest.mark.parametrize(
+    ("now_rs", "lead_rs", "expected"),
+    [(0, 0, 1), (1, 0, 5), (1, 150, 7), (900, 9_000, 14)],  # a queue tells that 0.3 was too little
+)
+def test_while_something_is_queued_at_least_what_came_is_needed(now_rs, lead_rs, expected):
+    assert choose_replicas(0.3, 0.3, 4.6, float(now_rs), float(lead_rs), 75.0, 0, 1, False) == expected
 
 
 @pytest.mark.parametrize(

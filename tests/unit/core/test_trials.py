@@ -14,7 +14,7 @@ from autoscaler.backtest.cluster import simulate
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.fluid import serve_bin
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.plan_kernels import choose_replicas, is_idle, queue_ahead
+from autoscaler.core.plan_kernels import choose_replicas, queue_ahead
 from autoscaler.core.risk import CANDIDATES, LEVELS, MEDIAN, Candidates, Risk
 from autoscaler.core.spec import Objective, Spec
 from autoscaler.core.trials import WINDOW_DAYS, Trials, advance
@@ -46,11 +46,11 @@ def replay_in_words(need, until, median, demand, missing, lead, bin_s, max_wait_
         ready += due.count(t)
         due = [at for at in due if at > t]
         loading = bins_of(*(due.count(t + 1 + i) for i in range(lead)))
-        ahead_rs, busy = queue_ahead(backlog_rs, ready, loading, demand[max(t - 1, 0)], median[t], bin_s)
+        last = demand[max(t - 1, 0)]
+        ahead_rs, busy = queue_ahead(backlog_rs, ready, loading, last, median[t], bin_s)
         unknown = bool(t > 0 and missing[t - 1])
-        idle = is_idle(demand[max(t - 1, 0)], backlog_rs)
         there = ready + len(due)
-        wanted = choose_replicas(need[t], until[t], backlog_rs, ahead_rs, drain_s, busy, there, unknown, idle)
+        wanted = choose_replicas(need[t], until[t], last, backlog_rs, ahead_rs, drain_s, busy, there, unknown)
         wanted = min(max(wanted, low), high)
         while ready + len(due) < wanted:
             if lead:
