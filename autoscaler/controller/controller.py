@@ -276,7 +276,8 @@ class Controller:
         asked = each("pull", self._workloads.values(), lambda one: self._pull_for(one, now_s - self._settle_s))
         pulls = {key: pull for key, pull in asked.items() if pull is not None}
         answers = self._source.fetch([request for pull in pulls.values() for request in pull.requests])
-        self._teller.answered(answers.values())
+        askers = {request: key for key, pull in pulls.items() for request in pull.requests}
+        self._teller.answered((askers[request], answer) for request, answer in answers.items())
         pulled = each("read", self._of(pulls), lambda one: read(pulls[one.key], answers))
         for key, some in pulled.items():
             workload = self._workloads[key]

@@ -62,7 +62,7 @@ class Histories:
         if workload.history_missing:
             workload.retry_s = now_s + (_RETRY_S if failed else _EMPTY_RETRY_S)
         if rebuilt.failure is not None:
-            self._teller.prometheus_failed(rebuilt.failure)
+            self._teller.prometheus_failed(workload.key, rebuilt.failure)
         alike = _serves(workload, rebuilt.job) and not workload.history_edited
         if workload.state is not None and not lapsed and (failed or (alike and rebuilt.adds_nothing)):
             return

@@ -11,7 +11,7 @@ from autoscaler.controller.rebuild import Rebuilt
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
 from autoscaler.errors import HeadstartError
-from autoscaler.sources.ranges import RangeAnswer, SourceError
+from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import compact, to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
 from autoscaler.telemetry.line_writer import LineWriter
@@ -22,6 +22,7 @@ from autoscaler.telemetry.write_line import to_write_line
 
 _CAUGHT_UP = Done("None", "CaughtUp", "decided late for a bin that is over", None, None)
 _NOT_TRIED = Done("None", "NotTried", "", None, None)
+_OF_THE_QUERY = frozenset({Failure.BAD_QUERY, Failure.TOO_MANY_SERIES})
 
 
 class Teller:
@@ -87,16 +88,17 @@ class Teller:
             )
             self._recording.write(to_history_line(record))
 
-    def answered(self, answers: Iterable[RangeAnswer | SourceError]) -> None:
-        """Count queries that failed."""
-        for answer in answers:
+    def answered(self, answers: Iterable[tuple[ObjectKey, RangeAnswer | SourceError]]) -> None:
+        """Count queries that failed, each with an object that asks it."""
+        for key, answer in answers:
             if isinstance(answer, SourceError):
-                self.prometheus_failed(answer)
+                self.prometheus_failed(key, answer)
 
-    def prometheus_failed(self, failure: SourceError) -> None:
+    def prometheus_failed(self, key: ObjectKey, failure: SourceError) -> None:
         """Count, and log, one query that failed."""
         self._metrics.prometheus_failed(str(failure.failure))
-        self._log.warning(str(failure))
+        # The others are the server's: one line for all objects that miss it.
+        self._log.warning(f"{key}: {failure}" if failure.failure in _OF_THE_QUERY else str(failure))
 
     def api_failed(self, reason: str) -> None:
         """Count one write that failed."""

@@ -10,12 +10,15 @@ import pytest
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.backtest.recorded import make_again
 from autoscaler.controller.tell import Teller
+from autoscaler.controller.workload import ObjectKey
 from autoscaler.errors import HeadstartError
 from autoscaler.report.explanation import explain
 from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 from autoscaler.telemetry.decision_log import read_log
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
+
+KEY, OTHER = ObjectKey("llm", "chat"), ObjectKey("llm", "code")
 
 
 class Lines(list):
@@ -49,9 +52,18 @@ def messages(logged):
 def test_queries_that_fail_are_counted_and_told_once(told):
     metrics, logged, *_ = told.seen
     failure = SourceError(Failure.TIMEOUT, "prometheus took too long")
-    told.answered([failure, failure, RangeAnswer(np.zeros(1))])
+    told.answered([(KEY, failure), (OTHER, failure), (KEY, RangeAnswer(np.zeros(1)))])
     assert b'headstart_prometheus_errors_total{failure="Timeout"} 2.0' in metrics.text()
     assert messages(logged) == ["prometheus took too long"]
+
+
+@pytest.mark.parametrize("failure", [Failure.BAD_QUERY, Failure.TOO_MANY_SERIES])
+def test_a_query_that_is_wrong_is_told_with_each_object_that_asks_it(told, failure):
+    _, logged, *_ = told.seen
+    wrong = SourceError(failure, "the query 'up' returns 5 series; aggregate it to one")
+    told.answered([(KEY, wrong), (OTHER, wrong)])
+    told.prometheus_failed(KEY, wrong)  # its history says the same
+    assert messages(logged) == [f"llm/chat: {wrong}", f"llm/code: {wrong}"]
 
 
 def test_what_the_api_refuses_is_counted(told):
