@@ -48,7 +48,7 @@ def decide(spec: Spec, state: State, observation: Observation) -> tuple[Decision
     """
     state = look_ahead(spec, state, observation)
     decision = choose(spec, outlook_of(spec, state), observation)
-    return decision, replace(state, serving=serving_after(decision))
+    return decision, replace(state, serving=serving_after(decision), ready=decision.ready)
 
 
 def serving_after(decision: Decision) -> int:
@@ -205,6 +205,7 @@ def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
         choose_replicas(
             need.at_lead,
             need.until_lead,
+            float(LEVELS[outlook.level]),
             outlook.demand_replicas,
             outlook.backlog_rs,
             need.backlog_at_lead_rs,

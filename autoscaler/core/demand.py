@@ -36,6 +36,7 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
     what is remembered belongs to another time. ValueError where time goes back by less: a driver's mistake.
     """
     skipped, away = _skipped_bins(spec, state, observation), observation.queue_unseen
+    state = replace(state, serving=_served(state, observation))
     if skipped is None:
         away = away or state.next_start_s is not None
         state = State.start(spec, start_s=observation.now_s)
@@ -51,6 +52,17 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
     elif away and backlog_rs is None:
         state = replace(state, unseen=state.unseen.begun(state.lead_bins))
     return replace(state, next_start_s=observation.now_s + spec.bin_s)
+
+
+def _served(state: State, observation: Observation) -> int | None:
+    """Replicas that served since the last decision; None before one.
+
+    As many are ready still as were before a release: nobody carried it out. In the modes that leave scaling to others a
+    queue was told, and replicas kept for it, that a fleet of nobody's would have had.
+    """
+    if state.serving is None or state.ready is None or observation.fleet_assumed:
+        return state.serving
+    return max(state.serving, state.ready) if observation.ready >= state.ready else state.serving
 
 
 def _skipped_bins(spec: Spec, state: State, observation: Observation) -> int | None:

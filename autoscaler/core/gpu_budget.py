@@ -200,4 +200,4 @@ def cut(decision: Decision, given: int) -> Decision:
 
 def state_after(state: State, decision: Decision) -> State:
     """The state that `decide` returned, where the decision was cut afterwards."""
-    return replace(state, serving=serving_after(decision))
+    return replace(state, serving=serving_after(decision), ready=decision.ready)

@@ -29,6 +29,9 @@ _QUEUE_NEEDS_MAX = 2.0
 # Quantiles of log demand come near to zero and never reach it; a service with 0.01 replicas' worth of steady demand
 # isn't idle, and keeps its replica.
 _NEGLIGIBLE = 0.05
+# Risks this cautious keep the last replica in idle bins too. A service with a request every ten minutes let it go after
+# each: 93 % was late where 1 % was asked, and no risk could do better. The self-backtest takes them where it must.
+_LAST_STAYS_FROM = 0.9995
 
 
 @kernel()
@@ -123,6 +126,7 @@ def need_while_queued(need_at_lead: float, demand_now: float, backlog_now_rs: fl
 def choose_replicas(
     need_at_lead: float,
     need_until_lead: float,
+    risk_level: float,
     demand_now: float,
     backlog_now_rs: float,
     backlog_lead_rs: float,
@@ -143,8 +147,9 @@ def choose_replicas(
     Args:
         need_at_lead: demand one load ahead, at the chosen risk, in replicas.
         need_until_lead: peak demand from now to one load ahead, at the chosen risk, in replicas.
+        risk_level: the level of the quantiles that the needs are.
         demand_now: demand of the last known bin. Where nothing came and nothing is queued, a need of next to nothing is
-            none.
+            none, but at the most cautious risks.
         backlog_now_rs: work queued now.
         backlog_lead_rs: work expected in the queue one load ahead.
         drain_s: time in which a backlog is to be worked off.
@@ -153,7 +158,7 @@ def choose_replicas(
         missing: the last bin's demand is unknown: nothing is released.
     """
     if is_idle(demand_now, backlog_now_rs) and max(need_at_lead, need_until_lead) < _NEGLIGIBLE:
-        need_at_lead = need_until_lead = 0.0
+        need_at_lead = need_until_lead = 0.0 if risk_level < _LAST_STAYS_FROM else 1.0
     need_at_lead = need_while_queued(need_at_lead, demand_now, backlog_now_rs)
     order = whole(need_at_lead + needed_for_queue(backlog_lead_rs, drain_s, need_at_lead))
     if order >= current:

@@ -40,7 +40,8 @@ class State:
         trials: the self-backtest.
         risk: the chosen risk.
         backlog_rs: work queued at the end of the last bin, replica-seconds.
-        serving: replicas that serve since the last decision; None before one.
+        serving: replicas that serve since the last decision, once it is carried out; None before one.
+        ready: replicas that were ready at it; None where a decision isn't known.
         bins: bins seen.
         lately: unit -> what tells a fall that isn't believed.
         unseen: how long nobody has seen the queue.
@@ -57,6 +58,7 @@ class State:
     serving: int | None
     bins: int
     lately: Mapping[str, Lately]
+    ready: int | None = None
     unseen: Unseen = field(default_factory=Unseen)
     calm: Mapping[str, LeadEnsemble] = field(default_factory=dict)
 

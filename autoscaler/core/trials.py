@@ -128,6 +128,7 @@ def advance(
                 wanted = choose_replicas(
                     needs[t, 0, level],
                     needs[t, 1, level],
+                    grid[level],
                     last,
                     backlog_rs[c],
                     ahead_rs,

@@ -249,6 +249,7 @@ class ToldSteps:
             choose_replicas(
                 decision.high_at_lead,
                 decision.peak_until_lead,
+                decision.risk_level,
                 outlook.demand_replicas,
                 outlook.backlog_rs,
                 decision.backlog_at_lead_rs,

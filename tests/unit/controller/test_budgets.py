@@ -270,7 +270,7 @@ def test_an_order_that_waits_loses_its_gpus_to_one_that_comes_first(surge):
 
 def test_an_order_that_waits_is_not_written_for_an_edited_object_though_it_is_cut(surge):
     # Nothing is decided for a after its edit, for its demand is lost then.
-    run = surge(24, lambda name, at_s: np.where((name == "a") & (at_s > RISES_S["b"]), np.nan, rates_at(name, at_s)))
+    run = surge(30, lambda name, at_s: np.where((name == "a") & (at_s > RISES_S["b"]), np.nan, rates_at(name, at_s)))
     for quarter in range(243):
         tick_within(run, quarter)
     edit(run.world.worlds["a"], max_replicas=900)

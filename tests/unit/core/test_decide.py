@@ -13,6 +13,7 @@ import pytest
 from autoscaler.core import decide as decide_module
 from autoscaler.core.decide import decide, look_ahead, outlook_of
 from autoscaler.core.decision import Reason
+from autoscaler.core.observation import Observation
 from autoscaler.core.risk import CANDIDATES, MEDIAN
 from autoscaler.core.spec import Part
 from autoscaler.core.state import State, drain_s
@@ -195,6 +196,26 @@ def test_while_work_queues_what_came_is_planned_for_and_nobody_says_that_fewer_w
     assert queued
     assert min(decision.desired for decision in queued) >= 5
     assert all(Reason.KEPT not in decision.reasons for decision in queued)
+
+
+def test_replicas_that_somebody_else_keeps_serve_and_nothing_queues_on_fewer(spec_of):
+    # In mode Shadow or Floor a release may be carried out by nobody.
+    spec, none_load = spec_of(bin_s=60.0, load_s=120.0), np.zeros(0, dtype=np.int64)
+    state, decisions = State.start(spec), []
+    for t in range(400):
+        demand_rps = {"requests": 11.0 if t % 40 > 30 else 1.0}
+        decision, state = decide(spec, state, Observation(60.0 * t, demand_rps, 21, none_load))
+        decisions.append(decision)
+    assert min(decision.desired for decision in decisions) < 11
+    assert not any(decision.backlog_rs for decision in decisions)
+
+
+def test_a_trickle_keeps_its_replica_where_the_budget_needs_it(spec_of, run_of):
+    # A request every half hour or so: without the replica each waits for a load, 96 % late where 1 % is asked.
+    trickle = np.where(np.random.default_rng(0).random(5 * 1440) < 1 / 30, 0.02, 0.0)
+    run = run_of(spec_of(bin_s=60.0, load_s=180.0), trickle)
+    assert set(run.desired[-1440:]) == {1}
+    assert run_of(spec_of(bin_s=60.0, load_s=180.0), [*trickle[:1440], *[0.0] * 1440]).desired[-1] == 0
 
 
 def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_may_need_it(spec_of, run_of):

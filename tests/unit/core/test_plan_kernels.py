@@ -61,7 +61,7 @@ def test_the_queue_one_lead_ahead_and_whom_it_keeps_busy(backlog, ready, due, no
     ],
 )
 def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, expected):
-    arguments = (need, until, 0.0 if idle else 0.01, float(now_rs), float(lead_rs), 75.0, 0, current, missing)
+    arguments = (need, until, 0.99, 0.0 if idle else 0.01, float(now_rs), float(lead_rs), 75.0, 0, current, missing)
     assert choose_replicas(*arguments) == expected
     assert choose_replicas.py_func(*arguments) == expected
 
@@ -69,7 +69,12 @@ def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, e
 @pytest.mark.parametrize(("busy", "current", "expected"), [(0, 40, 15), (7, 40, 15), (25, 40, 25), (41, 40, 40)])
 def test_what_a_queue_keeps_busy_stays_and_nothing_is_ordered_for_it(busy, current, expected):
     # Of a queue of 3,000 replica-seconds alone no more would stay than three times what demand itself needs.
-    assert choose_replicas(5.0, 5.0, 5.0, 3000.0, 0.0, 75.0, busy, current, False) == expected
+    assert choose_replicas(5.0, 5.0, 0.99, 5.0, 3000.0, 0.0, 75.0, busy, current, False) == expected
+
+
+@pytest.mark.parametrize(("risk_level", "expected"), [(0.5, 0), (0.999, 0), (0.9995, 1), (0.9999, 1)])
+def test_the_most_cautious_risks_keep_the_last_replica_of_an_idle_service(risk_level, expected):
+    assert choose_replicas(0.02, 0.04, risk_level, 0.0, 0.0, 0.0, 75.0, 0, 3, False) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def test_what_a_queue_keeps_busy_stays_and_nothing_is_ordered_for_it(busy, curre
     [(0, 0, 1), (1, 0, 5), (1, 150, 7), (900, 9_000, 14)],  # a queue tells that 0.3 was too little
 )
 def test_while_something_is_queued_at_least_what_came_is_needed(now_rs, lead_rs, expected):
-    assert choose_replicas(0.3, 0.3, 4.6, float(now_rs), float(lead_rs), 75.0, 0, 1, False) == expected
+    assert choose_replicas(0.3, 0.3, 0.99, 4.6, float(now_rs), float(lead_rs), 75.0, 0, 1, False) == expected
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ def replay_in_words(need, until, median, demand, missing, lead, bin_s, max_wait_
         ahead_rs, busy = queue_ahead(backlog_rs, ready, loading, last, median[t], bin_s)
         unknown = bool(t > 0 and missing[t - 1])
         there = ready + len(due)
-        wanted = choose_replicas(need[t], until[t], last, backlog_rs, ahead_rs, drain_s, busy, there, unknown)
+        wanted = choose_replicas(
+            need[t], until[t], LEVELS[2], last, backlog_rs, ahead_rs, drain_s, busy, there, unknown
+        )
         wanted = min(max(wanted, low), high)
         while ready + len(due) < wanted:
             if lead:
