@@ -1,4 +1,4 @@
-"""A fall to nothing in full traffic is doubted for five minutes, and then it is one."""
+"""A fall to nothing in full traffic is doubted for five minutes, and then it is one; so is a rise beyond all."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ def test_each_fall_is_doubted_for_five_minutes():
     values = [*traffic(HOURS_3), *[0.0] * 3, *traffic(4), *[0.0] * 7, 20.0, 0.0]
     # The last one isn't: twice it was nothing, so that nothing is nothing odd.
     assert doubted(values) == [*range(180, 183), *range(187, 192)]
+
+
+def test_a_rise_beyond_all_is_doubted_for_five_minutes_and_then_it_is_one():
+    day = traffic(1440).tolist()
+    assert doubted([*day, *[1e8] * 3, *traffic(4), *[1e8] * 7]) == [*range(1440, 1443), *range(1447, 1452)]
+    assert doubted([*day, NAN, 1e8, NAN, *[1e8] * 5]) == [*range(1440, 1447)]
+    assert doubted([*day[::10], 1e8, 1e8], bin_s=600.0) == [144]
 
 
 def test_missing_bins_are_no_proof_of_a_fall():
