@@ -6,20 +6,12 @@ import ssl
 from pathlib import Path
 
 from autoscaler.errors import UsageError
-
-_FILE_BYTES_MAX = 1 << 20
+from autoscaler.read_limited import read_limited
 
 
 def read_pem(path: Path, *, option: str) -> bytes:
     """What the file holds. Raises UsageError where it can't be read, or is too large to be meant."""
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(_FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{option}: {path}: can't be read: {error.strerror}") from error
-    if len(content) > _FILE_BYTES_MAX:
-        raise UsageError(f"{option}: {path}: is larger than {_FILE_BYTES_MAX >> 20} MiB, and no certificate")
-    return content
+    return read_limited(path, mib=1, beyond=", and no certificate", option=option)
 
 
 def check_authorities(path: Path, *, option: str) -> None:

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.problems import problems_of
 from autoscaler.api.schedule import Schedule, names_differ
-from autoscaler.api.yaml_file import FILE_BYTES_MAX, FileProblem
+from autoscaler.api.yaml_file import FILE_MIB_MAX, FileProblem
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
 from autoscaler.core.event import Event
 from autoscaler.errors import UsageError
+from autoscaler.read_limited import read_limited
 
 
 class _ScheduleFile(Model):
@@ -55,13 +56,7 @@ def read_schedule(path: Path) -> tuple[Event, ...]:
 
 
 def _only_document(path: Path) -> Document:
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise UsageError(f"{path}: is larger than {FILE_BYTES_MAX >> 20} MiB; a schedule is a few lines")
+    content = read_limited(path, mib=FILE_MIB_MAX, beyond="; a schedule is a few lines")
     documents = list(read_documents(content))
     for document in documents:
         mistakes = [document] if isinstance(document, Mistake) else document.mistakes

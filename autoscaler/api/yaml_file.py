@@ -16,9 +16,10 @@ from autoscaler.api.problems import Problem, problems_of
 from autoscaler.api.v1alpha1 import API_VERSION, GROUP, KIND, PredictiveAutoscaler
 from autoscaler.api.yaml_nodes import Document, Mistake
 from autoscaler.errors import UsageError
+from autoscaler.read_limited import read_limited
 
 SUFFIXES = (".yaml", ".yml")
-FILE_BYTES_MAX = 8 << 20
+FILE_MIB_MAX = 8
 FILES_MAX = 10_000
 
 
@@ -118,13 +119,7 @@ def _first_of_its_name(each: FileObject, seen: dict[tuple[str, str], FileObject]
 
 
 def _read_file(file: Path) -> Iterator[Found]:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{file}: can't be read: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise UsageError(f"{file}: is larger than {FILE_BYTES_MAX >> 20} MiB; split it")
+    content = read_limited(file, mib=FILE_MIB_MAX, beyond="; split it")
     for document in yaml_nodes.read_documents(content):
         if isinstance(document, Mistake):
             yield FileProblem(file, document.line, Problem((), document.message))

@@ -21,9 +21,9 @@ from autoscaler.backtest.group import Group, Model
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
+from autoscaler.read_limited import read_limited
 from autoscaler.traces.read import read_trace
 
-FILE_BYTES_MAX = 1 << 20
 _DAY_S = 86_400.0
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
@@ -115,13 +115,7 @@ def remarks(group: Group) -> Iterator[str]:
 
 def _parsed(path: Path) -> tuple[GroupFile, Document]:
     """What the file says, and the document that knows its lines."""
-    try:
-        content = path.read_bytes() if path.stat().st_size <= FILE_BYTES_MAX else None
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
-    if content is None:
-        raise UsageError(f"{path}: is larger than {FILE_BYTES_MAX >> 20} MiB; it holds one group of models")
-    documents = list(read_documents(content))
+    documents = list(read_documents(read_limited(path, mib=1, beyond="; it holds one group of models")))
     if len(documents) != 1:
         raise UsageError(f"{path}: holds {len(documents)} documents; it must be one, with gpus and models")
     document = documents[0]

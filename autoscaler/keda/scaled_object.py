@@ -9,10 +9,11 @@ from typing import Any
 
 from autoscaler.api import yaml_nodes
 from autoscaler.api.scalars import parse_share
-from autoscaler.api.yaml_file import FILE_BYTES_MAX
+from autoscaler.api.yaml_file import FILE_MIB_MAX
 from autoscaler.errors import UsageError
 from autoscaler.keda.metric import METRIC_NAME
 from autoscaler.kube.facts import TargetKey
+from autoscaler.read_limited import read_limited
 
 PUSH = "external-push"
 _TYPES = ("external", PUSH)
@@ -110,13 +111,7 @@ def read_scaled_objects(path: Path) -> tuple[ScaledObject, ...]:
     Raises:
         UsageError: it can't be read, something in one is wrong, or there are none.
     """
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise UsageError(f"{path}: is larger than {FILE_BYTES_MAX >> 20} MiB; split it")
+    content = read_limited(path, mib=FILE_MIB_MAX, beyond="; split it")
     found = [each for each in _of_content(path, content) if each.triggers]
     if not found:
         raise UsageError(f"{path}: holds no ScaledObject with a trigger of type {' or '.join(_TYPES)}")
