@@ -111,8 +111,9 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     held = outlook.missing or outlook.early or outlook.queue_unseen or observation.history_missing
     by_forecast = _wanted(outlook, need, held=held)
     ordered = _wanted(outlook, replace(need, current=0), held=held)
-    unqueued = _wanted(replace(outlook, backlog_rs=0.0), replace(need, busy=0), held=held)
-    by_queue = by_forecast > max(ordered, unqueued)
+    by_queue = by_forecast > ordered and by_forecast > _wanted(
+        replace(outlook, backlog_rs=0.0), replace(need, busy=0), held=held
+    )
     wanted = max(by_forecast, outlook.cold_replicas)
     least, asked_by = _least(spec, outlook, observation)
     desired = min(max(wanted, least), spec.replicas_max)
