@@ -16,10 +16,11 @@ from autoscaler.backtest.headstart import ReportProgress, no_progress, spec_of
 from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.core.decide import decide, outlook_of
-from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
+from autoscaler.core.gpu_budget import Claim, Division, Meant, claim_of, cut, divide, state_after
+from autoscaler.core.gpu_worth import common_horizon_s, load_s
 from autoscaler.core.state import State
 
-Divide = Callable[[int, Sequence[Claim]], Sequence[int]]
+Divide = Callable[[int, Sequence[Claim]], Division]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +89,21 @@ class GroupOutcome:
         return sum(model.gpu_hours for model in self.models)
 
 
-def _unlimited(_gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
-    return [claim.desired for claim in claims]
+def _unlimited(_gpus: int, claims: Sequence[Claim]) -> Division:
+    return _as_given([claim.desired for claim in claims])
 
 
-def _equal_split(gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
+def _equal_split(gpus: int, claims: Sequence[Claim]) -> Division:
     """Each model has its part for good."""
     given = []
     for claim in claims:
         part = gpus // len(claims)
         beside = max(claim.current, part // claim.gpus_per_replica - claim.leaving)
         given.append(min(claim.desired, part // claim.gpus_per_replica, beside))
-    return given
+    return _as_given(given)
 
 
-def _first_come(gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
+def _first_come(gpus: int, claims: Sequence[Claim]) -> Division:
     """Whoever wants more takes what is free, in the group's order; nothing that runs is taken from anybody."""
     free = gpus - sum(claim.held_gpus for claim in claims)
     given = []
@@ -110,7 +111,12 @@ def _first_come(gpus: int, claims: Sequence[Claim]) -> Sequence[int]:
         more = min(max(0, claim.desired - claim.current), free // claim.gpus_per_replica)
         free -= more * claim.gpus_per_replica
         given.append(min(claim.desired, claim.current + more))
-    return given
+    return _as_given(given)
+
+
+def _as_given(given: Sequence[int]) -> Division:
+    """A division that means what it gives."""
+    return Division(tuple(given), tuple(given))
 
 
 UNLIMITED, HEADSTART = "unlimited", "headstart"
@@ -131,15 +137,17 @@ def run_group(group: Group, name: str, report: ReportProgress = no_progress) -> 
     setting = group.models[0].setting
     rhythm = Rhythm(setting)
     gpus_max = 0
+    horizon = common_horizon_s(run.load_s for run in runs)
     claims: list[Claim] = []
-    given: Sequence[int] = []
+    given: Sequence[int] = ()
     for t in range(len(setting)):
         fleets = [run.cluster.begin_bin() for run in runs]
         if rhythm.is_interval(t):
-            claims = [run.decide(t, *fleet) for run, fleet in zip(runs, fleets, strict=True)]
-            given = DIVISIONS[name](group.gpus, claims)
-            for run, claim, replicas in zip(runs, claims, given, strict=True):
-                run.give(t, claim, replicas)
+            claims = [run.decide(t, *fleet, horizon) for run, fleet in zip(runs, fleets, strict=True)]
+            division = DIVISIONS[name](group.gpus, claims)
+            given = division.given
+            for run, claim, replicas, meant in zip(runs, claims, given, division.meant, strict=True):
+                run.give(t, claim, replicas, meant)
             gpus_max = max(gpus_max, _held(claims, given))
         for run, claim, replicas in zip(runs, claims, given, strict=True):
             run.serve(t, claim, replicas)
@@ -163,25 +171,31 @@ class _Run:
         self._setting = model.setting
         self._spec = spec_of(model.setting)
         self._state = State.start(self._spec, start_s=model.setting.start_s)
+        self.load_s = load_s(outlook_of(self._spec, self._state), self._spec)
+        self._meant = Meant.start(0, now_s=model.setting.start_s)
         self._rhythm = Rhythm(model.setting)
         self.cluster = SimulatedCluster(model.setting)
         self._cut_bins = self._gpus_taken = 0
 
-    def decide(self, t: int, ready: int, due_bins: IntArray) -> Claim:
+    def decide(self, t: int, ready: int, due_bins: IntArray, horizon_s: float) -> Claim:
         """What the model wants from bin t on, known bins before it only, with the fleet as its bin begins."""
         observation = self._rhythm.observation(t, ready, due_bins)
         self._decision, self._state = decide(self._spec, self._state, observation)
         return claim_of(
             self._decision,
             outlook_of(self._spec, self._state),
+            self._spec,
             gpus_per_replica=self._model.gpus_per_replica,
             priority=self._model.priority,
             minimum=self._setting.replicas_min,
             leaving=self.cluster.draining,
+            meant_lately=self._meant.lately(now_s=observation.now_s, load_s=self.load_s),
+            horizon_s=horizon_s,
         )
 
-    def give(self, t: int, claim: Claim, replicas: int) -> None:
-        """What it has from bin t until the next decision."""
+    def give(self, t: int, claim: Claim, replicas: int, meant: int) -> None:
+        """What it has from bin t until the next decision, and what was meant for it."""
+        self._meant = self._meant.after(meant, now_s=self._decision.now_s, load_s=self.load_s)
         self._state = state_after(self._state, cut(self._decision, replicas))
         if t >= self._setting.score_from_bin:
             self._gpus_taken += claim.gpus_per_replica * max(0, min(claim.current, claim.desired) - replicas)

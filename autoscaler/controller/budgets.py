@@ -16,7 +16,8 @@ from autoscaler.actuators.note import standing_floors
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload
-from autoscaler.core.gpu_budget import Claim, claim_of, cut, divide, state_after
+from autoscaler.core.gpu_budget import Claim, Meant, claim_of, cut, divide, state_after
+from autoscaler.core.gpu_worth import common_horizon_s, load_s
 from autoscaler.kube.cluster import Reason as Unknown
 from autoscaler.kube.facts import Target
 
@@ -39,6 +40,7 @@ class Budgets:
         self._gpus = gpus
         self._wishes: dict[ObjectKey, Made] = {}
         self._held: dict[ObjectKey, _Held] = {}
+        self._meant: dict[ObjectKey, Meant] = {}
 
     def divide(
         self, workloads: Mapping[ObjectKey, Workload], made: Mapping[ObjectKey, list[Made]]
@@ -49,6 +51,7 @@ class Budgets:
         """
         self._wishes = {key: wish for key, wish in self._wishes.items() if key in workloads}
         self._held = {key: held for key, held in self._held.items() if key in workloads}
+        self._meant = {key: meant for key, meant in self._meant.items() if key in workloads}
         divided = dict(made)
         fresh = {key for key, several in made.items() if several and several[-1].newest}
         for key in fresh:
@@ -75,33 +78,51 @@ class Budgets:
                 _bound_floor(member, most)
         return divided
 
-    def _divide(self, name: str, members: Sequence[Workload]) -> list[int]:
-        claims = [self._claim(member) for member in members]
+    def _divide(self, name: str, members: Sequence[Workload]) -> Sequence[int]:
+        wishes = [self._wishes[member.key] for member in members if member.key in self._wishes]
+        now_s = max(wish.decision.now_s for wish in wishes)
+        horizon = common_horizon_s(load_s(wish.outlook, wish.spec) for wish in wishes)
+        claims = [self._claim(member, now_s=now_s, horizon_s=horizon) for member in members]
         gpus = self._gpus.get(name)
         _note_problem(name, gpus, members, claims)
         # Without its number of GPUs nothing may be ordered beyond those that are held.
         cap = sum(claim.held_gpus for claim in claims) if gpus is None else gpus
-        return divide(cap, claims)
+        division = divide(cap, claims)
+        for member, meant in zip(members, division.meant, strict=True):
+            if wish := self._wishes.get(member.key):
+                since = load_s(wish.outlook, wish.spec)
+                self._meant[member.key] = self._meant[member.key].after(meant, now_s=now_s, load_s=since)
+        return division.given
 
-    def _claim(self, workload: Workload) -> Claim:
+    def _claim(self, workload: Workload, *, now_s: float, horizon_s: float) -> Claim:
         part = workload.autoscaler.spec.gpu_budget
         assert part is not None, "a member of a budget states its part"
         held = self._held[workload.key] = self._held_by(workload)
+        meant = self._meant.setdefault(workload.key, Meant.start(held.ordered, now_s=now_s))
         minimum = workload.spec.replicas_min
         wish = self._wishes.get(workload.key)
         if wish is None or workload.autoscaler.metadata.deletion_timestamp is not None:
             # Nothing is wanted of it yet, or any more, but what there is.
-            use = np.ones(held.ordered)
             return Claim(
-                part.gpus_per_replica, part.priority, minimum, held.ordered, held.ordered, held.leaving, use, use, True
+                gpus_per_replica=part.gpus_per_replica,
+                priority=part.priority,
+                minimum=minimum,
+                desired=held.ordered,
+                current=held.ordered,
+                leaving=held.leaving,
+                saved=np.arange(held.ordered + 1.0),
+                held=True,
             )
         return claim_of(
             replace(wish.decision, current=held.ordered),
             wish.outlook,
+            wish.spec,
             gpus_per_replica=part.gpus_per_replica,
             priority=part.priority,
             minimum=minimum,
             leaving=held.leaving,
+            meant_lately=meant.lately(now_s=now_s, load_s=load_s(wish.outlook, wish.spec)),
+            horizon_s=horizon_s,
         )
 
     def _held_by(self, workload: Workload) -> _Held:

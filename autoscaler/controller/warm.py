@@ -8,8 +8,9 @@ import numpy as np
 from numba.core.event import Event as CompilerEvent
 from numba.core.event import Listener, install_listener
 
-from autoscaler.core.decide import decide
-from autoscaler.core.gpu_kernels import best_replicas
+from autoscaler.core.decide import decide, outlook_of
+from autoscaler.core.gpu_kernels import EXACT_GPUS, best_counts
+from autoscaler.core.gpu_worth import saved_by
 from autoscaler.core.history import replayed
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.observation import Observation
@@ -41,7 +42,8 @@ def _decide() -> None:
     for at_s in (state.next_start_s, state.next_start_s + spec.bin_s):
         # The second one knows what served before it, and moves the queue on.
         _, state = decide(spec, state, Observation(at_s, {"requests": 5.0}, 3, np.array([1, 2])))
-    best_replicas(1, np.array([1, 2]), np.array([1.0, 0.5]))
+    saved = saved_by(outlook_of(spec, state), spec, current=3, count=4, horizon_s=4 * spec.bin_s)
+    best_counts(EXACT_GPUS + 1, np.array([1]), np.array([0, len(saved)]), saved)
 
 
 class _Ended(BaseException):

@@ -100,6 +100,18 @@ def test_the_same_gpus_come_to_more_than_by_other_divisions(model):
     assert late[HEADSTART] <= late["first come"]
 
 
+def test_a_burst_that_is_over_before_a_replica_loads_takes_no_gpus_from_steady_work(model):
+    """A tenant's four bins in every seventeen, and work that loads for longer than those last."""
+    t = np.arange(_BINS)
+    noise = np.random.default_rng(4).normal(1.0, 0.03, _BINS)
+    burst, steady = model("burst", 1.0 + 6.0 * (t % 17 < 4)), model("steady", 6.0 * noise)
+    slow = replace(steady.setting, load_latency=LoadLatency.constant(10 * _BIN_S))
+    group = Group(11, (burst, replace(steady, setting=slow)))
+    ours, equal_parts = (run_group(group, name) for name in (HEADSTART, "equal parts"))
+    assert ours.models[1].late_fraction < 0.15
+    assert ours.late_fraction < 0.5 * equal_parts.late_fraction
+
+
 def test_a_higher_priority_hardly_feels_the_other(model):
     low, high = model("low", wave(5, 0.0, seed=1)), model("high", wave(4, 0.0, seed=2), priority=1)
     alone = run_group(Group(100, (high,)), HEADSTART).models[0]
