@@ -25,5 +25,5 @@ class GpuBudget(Model):
         ge=-1_000_000_000,
         le=1_000_000_000,
         description="While not every wish fits, the higher number comes first, after the minReplicas of all. Equal ones"
-        " share by the late work that each next replica saves.",
+        " share so that least work is late: one that is late anyway may be left with its minReplicas.",
     )
