@@ -23,8 +23,8 @@ from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from forecasting.series import FloatArray
 
-# What a replica saves that runs, and was meant to within half a load, counts so many times. At 3 two workloads in six
-# divisions took each other's GPUs forth and back, 18,000 in ten days; at 8 peaks that come in turn wait longer.
+# What a replica saves that runs, and was meant to within half a load, counts so many times. At 3 workloads took each
+# other's GPUs forth and back in two of six divisions, 18,000 in ten days; at 8 peaks that come in turn wait longer.
 _FIRM_WORTH = 5.0
 _FIRM_LOADS = 0.5
 _MOVES = {Reason.ORDERED_AHEAD, Reason.RELEASED, Reason.STEADY, Reason.KEPT}
