@@ -17,7 +17,7 @@ from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.core.decide import decide, outlook_of
 from autoscaler.core.gpu_budget import Claim, Division, Meant, claim_of, cut, divide, state_after
-from autoscaler.core.gpu_worth import common_horizon_s, load_s
+from autoscaler.core.gpu_worth import common_horizon_s, firm_s, load_s
 from autoscaler.core.state import State
 
 Divide = Callable[[int, Sequence[Claim]], Division]
@@ -171,7 +171,8 @@ class _Run:
         self._setting = model.setting
         self._spec = spec_of(model.setting)
         self._state = State.start(self._spec, start_s=model.setting.start_s)
-        self.load_s = load_s(outlook_of(self._spec, self._state), self._spec)
+        outlook = outlook_of(self._spec, self._state)
+        self.load_s, self._firm_s = load_s(outlook, self._spec), firm_s(outlook, self._spec)
         self._meant = Meant.start(0, now_s=model.setting.start_s)
         self._rhythm = Rhythm(model.setting)
         self.cluster = SimulatedCluster(model.setting)
@@ -189,13 +190,13 @@ class _Run:
             priority=self._model.priority,
             minimum=self._setting.replicas_min,
             leaving=self.cluster.draining,
-            meant_lately=self._meant.lately(now_s=observation.now_s, load_s=self.load_s),
+            meant_lately=self._meant.lately(now_s=observation.now_s, within_s=self._firm_s),
             horizon_s=horizon_s,
         )
 
     def give(self, t: int, claim: Claim, replicas: int, meant: int) -> None:
         """What it has from bin t until the next decision, and what was meant for it."""
-        self._meant = self._meant.after(meant, now_s=self._decision.now_s, load_s=self.load_s)
+        self._meant = self._meant.after(meant, now_s=self._decision.now_s, within_s=self._firm_s)
         self._state = state_after(self._state, cut(self._decision, replicas))
         if t >= self._setting.score_from_bin:
             self._gpus_taken += claim.gpus_per_replica * max(0, min(claim.current, claim.desired) - replicas)

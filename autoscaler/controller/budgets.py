@@ -17,7 +17,7 @@ from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload
 from autoscaler.core.gpu_budget import Claim, Meant, claim_of, cut, divide, state_after
-from autoscaler.core.gpu_worth import common_horizon_s, load_s
+from autoscaler.core.gpu_worth import common_horizon_s, firm_s, load_s
 from autoscaler.kube.cluster import Reason as Unknown
 from autoscaler.kube.facts import Target
 
@@ -58,10 +58,11 @@ class Budgets:
             if workloads[key].autoscaler.spec.gpu_budget is not None:
                 self._wishes[key] = made[key][-1]
         for name, members in _members(workloads.values()).items():
-            if not any(member.key in fresh for member in members):
+            decided_s = [made[member.key][-1].decision.now_s for member in members if member.key in fresh]
+            if not decided_s:
                 continue
             try:
-                given = self._divide(name, members)
+                given = self._divide(name, members, now_s=max(decided_s))
             except Exception as problem:
                 # A defect stops the one budget, and no other: its objects stay as they are.
                 for member in members:
@@ -78,9 +79,8 @@ class Budgets:
                 _bound_floor(member, most)
         return divided
 
-    def _divide(self, name: str, members: Sequence[Workload]) -> Sequence[int]:
+    def _divide(self, name: str, members: Sequence[Workload], *, now_s: float) -> Sequence[int]:
         wishes = [self._wishes[member.key] for member in members if member.key in self._wishes]
-        now_s = max(wish.decision.now_s for wish in wishes)
         horizon = common_horizon_s(load_s(wish.outlook, wish.spec) for wish in wishes)
         claims = [self._claim(member, now_s=now_s, horizon_s=horizon) for member in members]
         gpus = self._gpus.get(name)
@@ -90,8 +90,8 @@ class Budgets:
         division = divide(cap, claims)
         for member, meant in zip(members, division.meant, strict=True):
             if wish := self._wishes.get(member.key):
-                since = load_s(wish.outlook, wish.spec)
-                self._meant[member.key] = self._meant[member.key].after(meant, now_s=now_s, load_s=since)
+                within_s = firm_s(wish.outlook, wish.spec)
+                self._meant[member.key] = self._meant[member.key].after(meant, now_s=now_s, within_s=within_s)
         return division.given
 
     def _claim(self, workload: Workload, *, now_s: float, horizon_s: float) -> Claim:
@@ -121,7 +121,7 @@ class Budgets:
             priority=part.priority,
             minimum=minimum,
             leaving=held.leaving,
-            meant_lately=meant.lately(now_s=now_s, load_s=load_s(wish.outlook, wish.spec)),
+            meant_lately=meant.lately(now_s=now_s, within_s=firm_s(wish.outlook, wish.spec)),
             horizon_s=horizon_s,
         )
 

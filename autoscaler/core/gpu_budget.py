@@ -23,10 +23,9 @@ from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from forecasting.series import FloatArray
 
-# What a replica saves that runs, and was meant to within half a load, counts so many times. At 3 workloads took each
+# What a replica saves that runs, and was meant to lately (`firm_s`), counts so many times. At 3 workloads took each
 # other's GPUs forth and back in two of six divisions, 18,000 in ten days; at 8 peaks that come in turn wait longer.
 _FIRM_WORTH = 5.0
-_FIRM_LOADS = 0.5
 _MOVES = {Reason.ORDERED_AHEAD, Reason.RELEASED, Reason.STEADY, Reason.KEPT}
 
 
@@ -42,7 +41,7 @@ class Claim:
         current: replicas ready and loading.
         leaving: replicas that were released and aren't gone: their GPUs are taken.
         saved: what 0, 1, ... `desired` replicas save, see `saved_by`, shape (desired + 1,).
-        meant_lately: most replicas that a division meant for it within half its load, see `Meant`.
+        meant_lately: most replicas that a division meant for it lately, see `Meant`.
         held: its demand or its queue is unknown: of what runs nothing is taken, as with a minimum.
     """
 
@@ -89,7 +88,7 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What the divisions of the last half load meant for one workload.
+    """What the divisions of the last half load, and the last one, meant for one workload.
 
     Nobody knows how long a burst will last. A tenant's four minutes in every seventeen moved GPUs forth and back, half
     of them to where they served nobody before the burst was over.
@@ -105,17 +104,17 @@ class Meant:
         """Of a workload that wasn't known: what runs of it is meant."""
         return cls(((now_s, current),))
 
-    def after(self, meant: int, *, now_s: float, load_s: float) -> Meant:
+    def after(self, meant: int, *, now_s: float, within_s: float) -> Meant:
         """With one division more, and without those that are too long ago."""
-        rows = (row for row in self._within(now_s, load_s) if row[1] > meant)
+        rows = (row for row in self._within(now_s, within_s) if row[1] > meant)
         return Meant((*rows, (now_s, meant)))
 
-    def lately(self, *, now_s: float, load_s: float) -> int:
+    def lately(self, *, now_s: float, within_s: float) -> int:
         """The most of them."""
-        return max((replicas for _, replicas in self._within(now_s, load_s)), default=0)
+        return max((replicas for _, replicas in self._within(now_s, within_s)), default=0)
 
-    def _within(self, now_s: float, load_s: float) -> Iterable[tuple[float, int]]:
-        return (row for row in self.rows if row[0] >= now_s - _FIRM_LOADS * load_s)
+    def _within(self, now_s: float, within_s: float) -> Iterable[tuple[float, int]]:
+        return (row for row in self.rows if now_s - within_s <= row[0] <= now_s)
 
 
 def divide(cap_gpus: int, claims: Sequence[Claim]) -> Division:
@@ -139,7 +138,8 @@ def divide(cap_gpus: int, claims: Sequence[Claim]) -> Division:
 
 def _goals(room: int, claims: Sequence[Claim]) -> tuple[list[int], list[int]]:
     """Replicas to come to, and those that it would be if what runs had no more weight."""
-    least, room = _filled(room, claims, [0] * len(claims), [claim.guaranteed for claim in claims])
+    firm_lately = [replace(claim, saved=claim.firmly(0)) for claim in claims]
+    least, room = _filled(room, firm_lately, [0] * len(claims), [claim.guaranteed for claim in claims])
     goals, meant = list(least), list(least)
     for members in _classes(claims):
         part = [claims[k] for k in members]

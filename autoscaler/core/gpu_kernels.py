@@ -61,23 +61,27 @@ def _steepest(room: int, sizes: IntArray, starts: IntArray, worth: FloatArray) -
     slopes = np.empty(len(sizes))
     steps = np.empty(len(sizes), np.int64)
     for k in range(len(sizes)):
-        slopes[k], steps[k] = _steepest_step(worth[starts[k] : starts[k + 1]], sizes[k])
+        slopes[k], steps[k] = _steepest_step(worth[starts[k] : starts[k + 1]], room // sizes[k], sizes[k])
     while room > EXACT_GPUS:
         k = int(np.argmax(slopes))
         if slopes[k] == -math.inf:
             break
-        more = min(steps[k], room // sizes[k])
-        counts[k] += more
-        room -= more * sizes[k]
-        slopes[k], steps[k] = _steepest_step(worth[starts[k] + counts[k] : starts[k + 1]], sizes[k])
+        # A step that fitted before may not any more: its first part alone may be worth little.
+        if steps[k] * sizes[k] <= room:
+            counts[k] += steps[k]
+            room -= steps[k] * sizes[k]
+        slopes[k], steps[k] = _steepest_step(worth[starts[k] + counts[k] : starts[k + 1]], room // sizes[k], sizes[k])
     return counts, room
 
 
 @kernel()
-def _steepest_step(worth: FloatArray, size: int) -> tuple[float, int]:
-    """Of the next replicas, what most of them per GPU are worth, and how many that are; minus infinity without any."""
+def _steepest_step(worth: FloatArray, most: int, size: int) -> tuple[float, int]:
+    """Of the next `most` replicas, what they are worth per GPU up to the best, and that one's number.
+
+    Minus infinity without any.
+    """
     best, step = -math.inf, 0
-    for more in range(1, len(worth)):
+    for more in range(1, min(len(worth) - 1, most) + 1):
         slope = (worth[more] - worth[0]) / (more * size)
         if slope > best:
             best, step = slope, more

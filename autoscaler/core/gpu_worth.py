@@ -31,6 +31,11 @@ def load_s(outlook: Outlook, spec: Spec) -> float:
     return max(1, outlook.lead_bins) * spec.bin_s
 
 
+def firm_s(outlook: Outlook, spec: Spec) -> float:
+    """Seconds for which a replica that was meant to run is firm: half a load, and the last decision in any case."""
+    return max(load_s(outlook, spec) / 2.0, spec.bin_s) + spec.bin_s / 2.0
+
+
 def common_horizon_s(loads_s: Iterable[float]) -> float:
     """Seconds over which workloads that load for so long are compared."""
     return _HORIZON_LOADS * max(loads_s, default=0.0)

@@ -179,10 +179,22 @@ def test_many_gpus_are_given_out_nearly_as_well():
 
 
 def test_two_that_want_more_than_all_get_all_that_there_is():
-    # Nothing of either fits whole into what is left beyond the exact part.
     row = np.arange(5_001.0) ** 2
     counts = best_counts(6_000, np.array([1, 1]), np.array([0, 5_001, 10_002]), np.concatenate((row, row)))
     assert counts.tolist() == [5_000, 1_000]
+
+
+def test_many_gpus_do_not_go_to_one_that_they_are_too_few_for():
+    all_or_none = np.concatenate((np.zeros(3_000), [3_300.0]))
+    rows = np.concatenate((all_or_none, np.arange(1_501.0)))
+    counts = best_counts(2_000, np.array([1, 1]), np.array([0, 3_001, 4_502]), rows)
+    assert counts[1] == 1_500
+
+
+def test_minimums_that_do_not_fit_stay_where_they_run_for_a_little_more():
+    one = claim([1.0, 1.0], minimum=2, current=1, meant=1)
+    other = claim([0.99, 0.99], minimum=2, current=2, meant=2)
+    assert divide(3, [one, other]).given == (1, 2)
 
 
 @given(st.lists(st.lists(st.floats(0.5, 0.99), min_size=1, max_size=5), min_size=2, max_size=4), st.integers(0, 99))
@@ -215,11 +227,12 @@ def test_a_queue_is_worked_off_where_that_is_possible():
 
 def test_what_was_meant_lately_is_the_most_within_half_a_load():
     meant = Meant.start(9, now_s=0.0)
-    assert meant.lately(now_s=0.0, load_s=600.0) == 9
+    assert meant.lately(now_s=0.0, within_s=300.0) == 9
     for at_s, replicas in ((60.0, 3), (120.0, 5), (240.0, 2)):
-        meant = meant.after(replicas, now_s=at_s, load_s=600.0)
+        meant = meant.after(replicas, now_s=at_s, within_s=300.0)
     assert meant.rows == ((0.0, 9), (120.0, 5), (240.0, 2))
-    assert [meant.lately(now_s=at_s, load_s=600.0) for at_s in (300.0, 301.0, 420.0, 421.0, 600.0)] == [9, 5, 5, 2, 0]
+    assert meant.lately(now_s=-86_400.0, within_s=300.0) == 0
+    assert [meant.lately(now_s=at_s, within_s=300.0) for at_s in (300.0, 301.0, 420.0, 421.0, 600.0)] == [9, 5, 5, 2, 0]
 
 
 def test_a_replica_that_saves_much_more_takes_the_place_of_one_that_runs():

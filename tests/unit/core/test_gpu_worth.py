@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.core.gpu_worth import common_horizon_s, load_s, saved_by
+from autoscaler.core.gpu_worth import common_horizon_s, firm_s, load_s, saved_by
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.risk import LEVELS
@@ -76,6 +76,12 @@ def test_before_anything_is_known_every_replica_is_in_use():
 def test_all_are_compared_over_twice_the_longest_load():
     assert load_s(outlook(certain(1.0)), SPEC) == 600.0
     assert common_horizon_s([600.0, 180.0]) == 1_200.0
+
+
+def test_what_was_meant_to_run_is_firm_for_half_a_load_and_until_the_next_decision_at_least():
+    one_bin = Outlook(np.ones((2, len(LEVELS))), 5, 0.0, math.nan, 1, BIN_S, 0.0, 0.0, missing=False)
+    assert 300.0 < firm_s(outlook(certain(1.0)), SPEC) < 360.0
+    assert BIN_S < firm_s(one_bin, SPEC) < 2 * BIN_S
 
 
 @given(
