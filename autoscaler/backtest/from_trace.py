@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -144,6 +144,20 @@ def first_scored_bin(score_from: float, bins: int) -> int:
     """The bin at which scoring begins, at a share `score_from` of `bins`; at least one bin is scored."""
     # A share such as 0.29 of 100 bins is 28.999...; the bin meant is 29.
     return min(math.floor(score_from * bins + 1e-9), bins - 1)
+
+
+def equally_long(settings: Sequence[Setting], score_from: float) -> list[Setting]:
+    """Settings from their first bins on, as long as the shortest; a share `score_from` of that is history."""
+    bins = min(len(setting) for setting in settings)
+    return [
+        replace(
+            setting,
+            demand_rps={unit: demand[:bins] for unit, demand in setting.demand_rps.items()},
+            arrivals_rs=setting.arrivals_rs[:bins],
+            score_from_bin=first_scored_bin(score_from, bins),
+        )
+        for setting in settings
+    ]
 
 
 def check_peak(arrivals_rs: FloatArray, bin_s: float, *, replicas_max: int) -> None:

@@ -171,8 +171,8 @@ class _Run:
         self._setting = model.setting
         self._spec = spec_of(model.setting)
         self._state = State.start(self._spec, start_s=model.setting.start_s)
-        outlook = outlook_of(self._spec, self._state)
-        self.load_s, self._firm_s = load_s(outlook, self._spec), firm_s(outlook, self._spec)
+        self.load_s = load_s(self._spec, self._state.lead_bins)
+        self._firm_s = firm_s(self._spec, self._state.lead_bins)
         self._meant = Meant.start(0, now_s=model.setting.start_s)
         self._rhythm = Rhythm(model.setting)
         self.cluster = SimulatedCluster(model.setting)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -16,7 +15,7 @@ from autoscaler.api.problems import path_text, problems_of
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween
 from autoscaler.api.v1alpha1 import Objective
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
-from autoscaler.backtest.from_trace import Scenario, first_scored_bin, setting_of
+from autoscaler.backtest.from_trace import Scenario, equally_long, setting_of
 from autoscaler.backtest.group import Group, Model
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.load_latency import LoadLatency
@@ -96,12 +95,11 @@ def read_group(path: Path, *, score_from: float) -> Group:
     if len(widths) > 1:
         told = ", ".join(f"{setting.trace_name} {setting.bin_s:g} s" for setting in settings)
         raise UsageError(f"{path}: the traces' bins differ in width ({told}); bring them to one width")
-    bins = min(len(setting) for setting in settings)
     return Group(
         given.gpus,
         tuple(
-            Model(model.name, _shortened(setting, bins, score_from), model.gpus_per_replica, model.priority)
-            for model, setting in zip(given.models, settings, strict=True)
+            Model(model.name, setting, model.gpus_per_replica, model.priority)
+            for model, setting in zip(given.models, equally_long(settings, score_from), strict=True)
         ),
     )
 
@@ -147,12 +145,3 @@ def _setting(folder: Path, model: GroupModel, score_from: float, *, place: str) 
         replicas_max=model.max_replicas,
     )
     return setting_of(trace, scenario)
-
-
-def _shortened(setting: Setting, bins: int, score_from: float) -> Setting:
-    return replace(
-        setting,
-        demand_rps={unit: demand[:bins] for unit, demand in setting.demand_rps.items()},
-        arrivals_rs=setting.arrivals_rs[:bins],
-        score_from_bin=first_scored_bin(score_from, bins),
-    )

@@ -81,7 +81,7 @@ class Budgets:
 
     def _divide(self, name: str, members: Sequence[Workload], *, now_s: float) -> Sequence[int]:
         wishes = [self._wishes[member.key] for member in members if member.key in self._wishes]
-        horizon = common_horizon_s(load_s(wish.outlook, wish.spec) for wish in wishes)
+        horizon = common_horizon_s(load_s(wish.spec, wish.outlook.lead_bins) for wish in wishes)
         claims = [self._claim(member, now_s=now_s, horizon_s=horizon) for member in members]
         gpus = self._gpus.get(name)
         _note_problem(name, gpus, members, claims)
@@ -90,7 +90,7 @@ class Budgets:
         division = divide(cap, claims)
         for member, meant in zip(members, division.meant, strict=True):
             if wish := self._wishes.get(member.key):
-                within_s = firm_s(wish.outlook, wish.spec)
+                within_s = firm_s(wish.spec, wish.outlook.lead_bins)
                 self._meant[member.key] = self._meant[member.key].after(meant, now_s=now_s, within_s=within_s)
         return division.given
 
@@ -121,7 +121,7 @@ class Budgets:
             priority=part.priority,
             minimum=minimum,
             leaving=held.leaving,
-            meant_lately=meant.lately(now_s=now_s, within_s=firm_s(wish.outlook, wish.spec)),
+            meant_lately=meant.lately(now_s=now_s, within_s=firm_s(wish.spec, wish.outlook.lead_bins)),
             horizon_s=horizon_s,
         )
 

@@ -26,14 +26,14 @@ _LEAST_WORTH = 1e-6
 _MASS = np.diff(np.concatenate(([0.0], LEVELS, [1.0])))
 
 
-def load_s(outlook: Outlook, spec: Spec) -> float:
+def load_s(spec: Spec, lead_bins: int) -> float:
     """Seconds from order to ready that a decision plans with, at least a bin."""
-    return max(1, outlook.lead_bins) * spec.bin_s
+    return max(1, lead_bins) * spec.bin_s
 
 
-def firm_s(outlook: Outlook, spec: Spec) -> float:
+def firm_s(spec: Spec, lead_bins: int) -> float:
     """Seconds for which a replica that was meant to run is firm: half a load, and the last decision in any case."""
-    return max(load_s(outlook, spec) / 2.0, spec.bin_s) + spec.bin_s / 2.0
+    return max(load_s(spec, lead_bins) / 2.0, spec.bin_s) + spec.bin_s / 2.0
 
 
 def common_horizon_s(loads_s: Iterable[float]) -> float:
@@ -65,7 +65,7 @@ def saved_by(outlook: Outlook, spec: Spec, *, current: int, count: int, horizon_
         return np.arange(count + 1, dtype=np.float64)
     ahead = np.maximum.accumulate(np.maximum(outlook.needs[0], 0.0))
     until = np.maximum(np.maximum.accumulate(outlook.needs[1]), ahead)
-    load = load_s(outlook, spec)
+    load = load_s(spec, outlook.lead_bins)
     late = _late_work(
         np.array([load - spec.bin_s, spec.bin_s, spec.bin_s, horizon_s - load - spec.bin_s]),
         np.stack(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from autoscaler.backtest.from_trace import Scenario, setting_of
+from autoscaler.backtest.from_trace import Scenario, equally_long, setting_of
 from autoscaler.backtest.group import DIVISIONS, HEADSTART, UNLIMITED, Group, Model, run_group
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.load_latency import LoadLatency
@@ -25,6 +25,8 @@ from forecasting.series import FloatArray
 
 _BINS = 4_032  # 14 days of 300 s
 _BIN_S = 300.0
+_LOAD_S = 600.0
+_SCORE_FROM = 1.0 / 3.0
 _NAMES = [name for name in DIVISIONS if name != UNLIMITED]
 _DATA = Path(__file__).parents[2] / "data"
 
@@ -76,14 +78,7 @@ def _noise(rng: np.random.Generator, spread: float) -> FloatArray:
     return np.maximum(0.0, rng.normal(1.0, spread, _BINS))
 
 
-def _made(
-    name: str,
-    demand: Callable[[np.random.Generator], FloatArray],
-    *,
-    load_s: float = 600.0,
-    gpus: int = 1,
-    priority: int = 0,
-) -> Model:
+def _made(name: str, demand: Callable[[np.random.Generator], FloatArray], *, load_s: float = _LOAD_S) -> Model:
     replicas = demand(np.random.default_rng(sum(map(ord, name))))
     setting = Setting(
         trace_name=name,
@@ -95,36 +90,22 @@ def _made(
         load_latency=LoadLatency.constant(load_s),
         max_wait_s=10.0,
         late_budget=0.01,
-        score_from_bin=_BINS // 3,
+        score_from_bin=0,
     )
-    return Model(name, setting, gpus, priority)
+    return Model(name, setting, 1, 0)
 
 
-def _read(path: Path, *, mean: float, load_s: float = 600.0, gpus: int = 1, priority: int = 0) -> Model:
+def _read(path: Path, *, mean: float) -> Model:
     """A trace whose capacity is such that it takes `mean` replicas on average."""
     trace = read_trace(path, ("requests",))
     scenario = Scenario(
         capacity_rps={"requests": float(np.nanmean(trace.demand["requests"])) / trace.bin_s / mean},
-        load_latency=LoadLatency.constant(load_s),
+        load_latency=LoadLatency.constant(_LOAD_S),
         max_wait_s=10.0,
         late_budget=0.01,
-        score_from=1.0 / 3.0,
+        score_from=_SCORE_FROM,
     )
-    return Model(path.stem, setting_of(trace, scenario), gpus, priority)
-
-
-def _same_length(models: Sequence[Model]) -> tuple[Model, ...]:
-    bins = min(len(model.setting) for model in models)
-    return tuple(replace(model, setting=_cut(model.setting, bins)) for model in models)
-
-
-def _cut(setting: Setting, bins: int) -> Setting:
-    return replace(
-        setting,
-        demand_rps={unit: demand[:bins] for unit, demand in setting.demand_rps.items()},
-        arrivals_rs=setting.arrivals_rs[:bins],
-        score_from_bin=bins // 3,
-    )
+    return Model(path.stem, setting_of(trace, scenario), 1, 0)
 
 
 def _cases(folder: Path) -> list[Case]:
@@ -151,7 +132,9 @@ def _cases(folder: Path) -> list[Case]:
 
 
 def _late(case: Case, gpus: int, division: str) -> dict[str, str | float]:
-    outcome = run_group(Group(gpus, _same_length(case.models)), division)
+    settings = equally_long([model.setting for model in case.models], _SCORE_FROM)
+    models = tuple(replace(model, setting=setting) for model, setting in zip(case.models, settings, strict=True))
+    outcome = run_group(Group(gpus, models), division)
     return {"group": case.name, "GPUs": str(gpus), "division": division, "late": outcome.late_fraction}
 
 

@@ -60,7 +60,7 @@ def test_a_queue_makes_replicas_beyond_demand_worth_something():
     assert (queued[2:] > 3 * without[2:]).all()
 
 
-def test_one_bin_that_may_be_high_counts_for_two_and_not_for_the_whole_horizon():
+def test_one_bin_that_may_be_high_counts_for_one_and_not_for_the_whole_horizon():
     spread = np.where(LEVELS > 0.7, 6.0, 1.0)
     longer = outlook(spread, now=1.0)
     per_load = steps(longer, current=2)[2:6].sum()
@@ -74,14 +74,13 @@ def test_before_anything_is_known_every_replica_is_in_use():
 
 
 def test_all_are_compared_over_twice_the_longest_load():
-    assert load_s(outlook(certain(1.0)), SPEC) == 600.0
+    assert load_s(SPEC, LEAD_BINS) == 600.0
     assert common_horizon_s([600.0, 180.0]) == 1_200.0
 
 
 def test_what_was_meant_to_run_is_firm_for_half_a_load_and_until_the_next_decision_at_least():
-    one_bin = Outlook(np.ones((2, len(LEVELS))), 5, 0.0, math.nan, 1, BIN_S, 0.0, 0.0, missing=False)
-    assert 300.0 < firm_s(outlook(certain(1.0)), SPEC) < 360.0
-    assert BIN_S < firm_s(one_bin, SPEC) < 2 * BIN_S
+    assert 300.0 < firm_s(SPEC, LEAD_BINS) < 360.0
+    assert BIN_S < firm_s(SPEC, 1) < 2 * BIN_S
 
 
 @given(
