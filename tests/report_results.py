@@ -142,6 +142,22 @@ def without(result: BacktestResult, *names: str) -> BacktestResult:
     return replace(result, policies=kept, forecast=None if "headstart" in names else result.forecast)
 
 
+def unstep(pairs: list[float], n: int) -> np.ndarray:
+    """What `curves.steps` wrote, as the page's script reads it."""
+    out, at = np.zeros(n), 0
+    for gap, value in zip(pairs[::2], pairs[1::2], strict=True):
+        at += gap
+        out[at:] = value
+    return out
+
+
+def unsparse(pairs: list[float], n: int) -> np.ndarray:
+    """What `curves.sparse` wrote, likewise."""
+    out = np.zeros(n)
+    out[np.cumsum(np.array(pairs[::2], dtype=int))] = pairs[1::2]
+    return out
+
+
 def _held(level: np.ndarray, hold: int) -> np.ndarray:
     padded = np.concatenate([np.full(hold - 1, level[0]), level])
     return np.ceil(np.lib.stride_tricks.sliding_window_view(padded, hold).max(axis=1)).astype(np.int64)

@@ -15,8 +15,8 @@ from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity, Replica, qu
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
 from autoscaler.cli.option_group import with_groups
-from autoscaler.cli.output import progress, stderr_console, table_console
-from autoscaler.cli.outs import STDOUT, check_outs, print_document, writing
+from autoscaler.cli.output import progress, table_console
+from autoscaler.cli.outs import check_outs, json_text, print_document, tell_written, write_text, writing
 from autoscaler.cli.params import (
     CapacityOption,
     LateBudgetOption,
@@ -174,9 +174,7 @@ def backtest(
         _write_plan(result, policy, read, DEFAULT_UNIT if speed else next(iter(capacity_rps)), plan_out)
     write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
     print_result(result, as_json=as_json, beside=piped)
-    for path in outputs.values():
-        if path not in {None, STDOUT}:
-            stderr_console().print(f"wrote {path}")
+    tell_written(outputs)
 
 
 def _policies_against(names: list[str]) -> tuple[str, ...]:
@@ -216,15 +214,10 @@ def write_reports(
     result: BacktestResult, *, json_out: Path | None, html_out: Path | None, png_out: Path | None
 ) -> None:
     """Write what was asked for, each aside and then renamed."""
-    import json
-
-    from autoscaler.files import write_aside
     from autoscaler.report.table import to_json
 
     if json_out is not None:
-        text = json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False) + "\n"
-        with writing(json_out) as file:
-            write_aside(file, lambda aside: aside.write_text(text, encoding="utf-8"))
+        write_text(json_text(to_json(result, command=command_line())), json_out)
     if html_out is not None:
         from autoscaler.report.page import write_html
 
@@ -239,13 +232,11 @@ def write_reports(
 
 def print_result(result: BacktestResult, *, as_json: bool = False, beside: bool = False) -> None:
     """The table and the sentence; or JSON. See `table_console` for `beside`."""
-    import json
-
     from autoscaler.report.sentence import sentence
     from autoscaler.report.table import policy_table, to_json, wait_table
 
     if as_json:
-        print_document(json.dumps(to_json(result, command=command_line()), indent=2, allow_nan=False))
+        print_document(json_text(to_json(result, command=command_line())))
         return
     console = table_console(beside=beside)
     console.print(policy_table(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory, gettempdir
 
 import typer
 
+from autoscaler.cli.output import stderr_console
 from autoscaler.cli.process import check_stdout
 from autoscaler.errors import HeadstartError, UsageError
 
@@ -110,6 +112,26 @@ def writing(out: Path) -> Iterator[Path]:
         with aside.open("rb") as written:
             shutil.copyfileobj(written, sys.stdout.buffer)
         sys.stdout.flush()
+
+
+def json_text(found: Mapping[str, object]) -> str:
+    """What a command found, as the text of a JSON document."""
+    return json.dumps(found, indent=2, allow_nan=False) + "\n"
+
+
+def write_text(text: str, out: Path) -> None:
+    """Write a document to `out`, aside and then renamed."""
+    from autoscaler.files import write_aside
+
+    with writing(out) as file:
+        write_aside(file, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def tell_written(outs: Mapping[str, Path | None]) -> None:
+    """Say on standard error which files were written; see `check_outs` for `outs`."""
+    for path in outs.values():
+        if path not in {None, STDOUT}:
+            stderr_console().print(f"wrote {path}")
 
 
 def print_document(text: str) -> None:

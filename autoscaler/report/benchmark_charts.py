@@ -41,7 +41,7 @@ def gap_chart(results: Sequence[Finished]) -> str:
     for at, (trace, group) in enumerate(traces.items()):
         top = 24.0 + _ROW * at
         gaps = [row_of(finished, HEADSTART).gap_closed for finished in group]
-        name = escape(_shortened(trace)) + (f", {gaps.count(None)} without gap" if None in gaps else "")
+        name = escape(words.shortened(trace)) + (f", {gaps.count(None)} without gap" if None in gaps else "")
         lines.append(f'<text class="lane" x="0" y="{top + 13:.1f}">{name}</text>')
         lines += [
             _gap_mark(finished, gap, looks, top + 29.0, loads)
@@ -114,7 +114,3 @@ def _late_y(late: float) -> float:
     low, high = math.log(_LATE_MIN), math.log(_LATE_MAX)
     share = (math.log(min(max(late, _LATE_MIN), _LATE_MAX)) - low) / (high - low)
     return 10.0 + (1.0 - share) * (_HEIGHT - 10.0)
-
-
-def _shortened(name: str, longest: int = 40) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"

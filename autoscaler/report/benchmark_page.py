@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -39,7 +38,7 @@ from autoscaler.report.benchmark_text import (
     ratio,
     worth_cells,
 )
-from autoscaler.report.page import colours, unbroken
+from autoscaler.report.page_parts import asset, colours, number_cards, row_cells, unbroken
 
 
 def write_benchmark_page(results: Sequence[Finished], path: Path, *, command: str) -> None:
@@ -57,9 +56,8 @@ def write_benchmark_page(results: Sequence[Finished], path: Path, *, command: st
 def benchmark_page(results: Sequence[Finished], *, command: str) -> str:
     """The page as text. All text that comes from the user is escaped."""
     own = headstart_of(results)
-    assets = files("autoscaler.report")
-    return Template((assets / "benchmark.html").read_text(encoding="utf-8")).substitute(
-        css=(assets / "page.css").read_text(encoding="utf-8"),
+    return Template(asset("benchmark.html")).substitute(
+        css=asset("page.css"),
         colours=colours(),
         over_title=escape(f"Headstart benchmark of {', '.join(by_trace(results))}"),
         headline=unbroken(headline(results)),
@@ -100,10 +98,7 @@ def _numbers(own: Pooled) -> str:
         ("As asked", ratio(own.within, percent=True), "of the cases at most as late as asked"),
         ("Without gap", words.count(own.cases - own.gaps), f"of {own.cases} cases"),
     ]
-    return "\n".join(
-        f"<div><dt>{unbroken(label)}</dt><dd>{unbroken(value)}<small>{unbroken(note)}</small></dd></div>"
-        for label, value, note in cards
-    )
+    return number_cards(cards)
 
 
 def _budget_keys(results: Sequence[Finished]) -> str:
@@ -126,7 +121,7 @@ def _weights(results: Sequence[Finished]) -> str:
             for member in members
         )
         rows.append(f"<tr><td>{escape(trace)}</td>{cells}</tr>")
-    heads = _cells("th", ["trace", *members])
+    heads = row_cells("th", ["trace", *members])
     return f"<table><thead><tr>{heads}</tr></thead>\n<tbody>{''.join(rows)}</tbody></table>"
 
 
@@ -174,10 +169,6 @@ def _facts(results: Sequence[Finished]) -> str:
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, own: int | None = None) -> str:
     """A table; row `own` is set off."""
     body = "\n".join(
-        f"<tr{' class=own' if at == own else ''}>{_cells('td', cells)}</tr>" for at, cells in enumerate(rows)
+        f"<tr{' class=own' if at == own else ''}>{row_cells('td', cells)}</tr>" for at, cells in enumerate(rows)
     )
-    return f"<table><thead><tr>{_cells('th', heads)}</tr></thead>\n<tbody>{body}</tbody></table>"
-
-
-def _cells(tag: str, texts: Iterable[str]) -> str:
-    return "".join(f"<{tag}>{unbroken(text)}</{tag}>" for text in texts)
+    return f"<table><thead><tr>{row_cells('th', heads)}</tr></thead>\n<tbody>{body}</tbody></table>"

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from autoscaler.backtest.result import BacktestResult, BandArray, ForecastBand, Frontier
+from autoscaler.backtest.setting import Setting
 from autoscaler.report import words
 from autoscaler.report.grouped_curves import Band, Curves, Reasons, Supply, grouped_curves
 from autoscaler.report.palette import looks_of
@@ -30,13 +32,49 @@ _DATED_FROM_S = 1e8  # a trace that counts seconds from its own start would have
 
 def chart_data(result: BacktestResult, *, bytes_max: int = BYTES_MAX) -> str:
     """What the page's script draws, as strict JSON of at most `bytes_max` bytes where grouping can reach that."""
-    scored_bins = len(result.setting) - result.setting.score_from_bin
-    curves = grouped_curves(result, max(1, math.ceil(scored_bins / POINTS_MAX)))
+    curves = grouped_curves(result, group_within_points(result.setting))
+    return fitted(curves, lambda shown: _data(result, shown), result.setting, bytes_max=bytes_max)
+
+
+class Regrouped(Protocol):
+    """Curves with one point per `group` bins, of which fewer and fewer can be made."""
+
+    @property
+    def group(self) -> int:
+        """Bins that one point stands for."""
+
+    def regrouped(self, times: int) -> Self:
+        """One point for `times` points."""
+
+
+_Curves = TypeVar("_Curves", bound=Regrouped)
+
+
+def group_within_points(setting: Setting) -> int:
+    """Bins that one point stands for, so that the scored ones are at most POINTS_MAX points."""
+    return max(1, math.ceil((len(setting) - setting.score_from_bin) / POINTS_MAX))
+
+
+def fitted(curves: _Curves, data_of: Callable[[_Curves], Json], setting: Setting, *, bytes_max: int) -> str:
+    """The data of curves over the scored bins as strict JSON, grouped until they are at most `bytes_max` bytes."""
     while True:
-        text = json.dumps(_data(result, curves), allow_nan=False, separators=(",", ":"))
-        if len(text) <= bytes_max or curves.group >= scored_bins:
+        text = json.dumps(data_of(curves), allow_nan=False, separators=(",", ":"))
+        if len(text) <= bytes_max or curves.group >= len(setting) - setting.score_from_bin:
             return text
         curves = curves.regrouped(2)
+
+
+def time_data(setting: Setting, group: int, demand_low: FloatArray, demand_high: FloatArray) -> Json:
+    """What every chart over time needs: the points' times, and demand, its most only where a point is several bins."""
+    return {
+        "group": group,
+        "points": len(demand_high),
+        "point_s": setting.bin_s * group,
+        "bin_s": setting.bin_s,
+        "start_s": setting.start_s + setting.score_from_bin * setting.bin_s,
+        "dated": is_dated(setting.start_s),
+        "demand": {"low": _floats(demand_low), "high": _floats(demand_high) if group > 1 else None},
+    }
 
 
 def _data(result: BacktestResult, curves: Curves) -> Json:
@@ -44,18 +82,9 @@ def _data(result: BacktestResult, curves: Curves) -> Json:
     summary = summarise(result)
     looks = looks_of([row.name for row in in_display_order(result.policies)] + [row.name for row in result.frontiers])
     return {
-        "group": group,
-        "points": len(curves.demand_high),
-        "point_s": setting.bin_s * group,
-        "bin_s": setting.bin_s,
-        "start_s": setting.start_s + setting.score_from_bin * setting.bin_s,
-        "dated": is_dated(setting.start_s),
+        **time_data(setting, group, curves.demand_low, curves.demand_high),
         "late_budget": setting.late_budget,
         "late_of": "the work" if result.requests is None else "requests",
-        "demand": {
-            "low": _floats(curves.demand_low),
-            "high": _floats(curves.demand_high) if group > 1 else None,
-        },
         "missing": steps(curves.missing),
         "forecast": None if result.forecast is None or curves.band is None else _band(result.forecast, curves.band),
         "reasons": None if curves.reasons is None else _reasons(curves.reasons),

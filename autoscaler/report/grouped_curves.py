@@ -71,7 +71,7 @@ class Reasons:
 
     def regrouped(self, times: int) -> Reasons:
         """One point for `times` points."""
-        most = _first_of_most(self.change, times)
+        most = first_of_most(self.change, times)
         return Reasons(self.texts, self.codes[most], self.change[most])
 
 
@@ -133,7 +133,7 @@ def grouped(values: npt.NDArray[_Scalar], group: int, join: np.ufunc) -> npt.NDA
     return joined
 
 
-def _first_of_most(values: npt.NDArray[np.int32], group: int) -> npt.NDArray[np.intp]:
+def first_of_most(values: npt.NDArray[np.integer], group: int) -> npt.NDArray[np.intp]:
     """The place of the largest of each `group` of `values` (n,), none below 0: shape (ceil(n / group),)."""
     rows = np.pad(values, (0, -len(values) % group), constant_values=-1).reshape(-1, group)
     first: npt.NDArray[np.intp] = rows.argmax(axis=1) + group * np.arange(len(rows))

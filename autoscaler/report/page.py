@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 
@@ -13,7 +12,19 @@ from autoscaler.core.decision import Reason
 from autoscaler.files import write_aside
 from autoscaler.report import facts, words
 from autoscaler.report.curves import chart_data, is_dated
-from autoscaler.report.palette import ALL_LOOKS, looks_of
+from autoscaler.report.page_parts import (
+    MISSING_KEY,
+    asset,
+    bullets,
+    colours,
+    command_shown,
+    facts_list,
+    inlined,
+    number_cards,
+    row_cells,
+    unbroken,
+)
+from autoscaler.report.palette import looks_of
 from autoscaler.report.reading import above_maximum, how_to_read
 from autoscaler.report.reasons import MEANINGS, headstart_reasons, shares
 from autoscaler.report.sentence import sentence
@@ -21,7 +32,7 @@ from autoscaler.report.summary import HEADSTART, OPTIMUM, PolicySummary, Summary
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
 
 _MONTH_DAYS = 30
-_SCRIPTS = ("page_draw.js", "page_time.js", "page_policies.js", "page_start.js")
+_SCRIPTS = ("page_draw.js", "page_time.js", "page_replicas.js", "page_policies.js", "page_start.js")
 
 
 def write_html(result: BacktestResult, path: Path, *, command: str | None = None) -> None:
@@ -42,9 +53,9 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
     main = summary.policies[0]
     looks = looks_of([row.name for row in summary.policies])
     setting = result.setting
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         title=escape(f"{setting.trace_name}: GPU autoscaling backtest"),
-        css=_asset("page.css"),
+        css=asset("page.css"),
         colours=colours(),
         over_title=escape(_over_title(result, summary)),
         sentence=unbroken(sentence(result)),
@@ -56,35 +67,17 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
         main_look=looks[main.name].key,
         demand_title="Demand and what was forecast for it" if result.forecast else "Demand",
         demand_legend=_demand_legend(result),
-        missing_legend=_MISSING_KEY,
+        missing_legend=MISSING_KEY,
         reasons=_reasons(result),
         hollow="Hollow: default settings; filled: best settings in hindsight"
         + ("; lines: all targets tried." if result.frontiers else "."),
         budget=unbroken(words.share(setting.late_budget)),
-        reading="\n".join(f"<li>{unbroken(text)}</li>" for text in how_to_read(result)),
-        command=f"<pre>{escape(command)}</pre>" if command else "",
+        reading=bullets(how_to_read(result)),
+        command=command_shown(command),
         facts=_facts(result),
-        # In JSON a '<' only occurs inside strings, where the escape means the same and can't close the element.
-        data=chart_data(result).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
-        script="\n".join(_asset(name) for name in _SCRIPTS),
+        data=inlined(chart_data(result)),
+        script="\n".join(asset(name) for name in _SCRIPTS),
     )
-
-
-def _asset(name: str) -> str:
-    return (files("autoscaler.report") / name).read_text(encoding="utf-8")
-
-
-def unbroken(text: str) -> str:
-    """Escaped, with a number and its percent sign, and 'GPU-hours', kept on one line."""
-    return escape(text).replace(" %", "&nbsp;%").replace("GPU-hours", '<span class="whole">GPU-hours</span>')
-
-
-def colours() -> str:
-    """The looks of policies as CSS."""
-    light = "".join(f"--c-{look.key}:{look.light};" for look in ALL_LOOKS)
-    dark = "".join(f"--c-{look.key}:{look.dark};" for look in ALL_LOOKS)
-    classes = "\n".join(f".look-{look.key}{{--c:var(--c-{look.key})}}" for look in ALL_LOOKS)
-    return f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{classes}"
 
 
 def _over_title(result: BacktestResult, summary: Summary) -> str:
@@ -119,10 +112,7 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
             if saving.month_money is not None:
                 month = words.money(abs(saving.month_money))
             cards.append((f"{word} in {_MONTH_DAYS} days", f"≈ {month}", "a projection: the scored part, scaled"))
-    return "\n".join(
-        f"<div><dt>{unbroken(label)}</dt><dd>{unbroken(value)}<small>{unbroken(note)}</small></dd></div>"
-        for label, value, note in cards
-    )
+    return number_cards(cards)
 
 
 def _table(result: BacktestResult, summary: Summary) -> str:
@@ -133,7 +123,7 @@ def _table(result: BacktestResult, summary: Summary) -> str:
     rows = "\n".join(_table_row(row, looks[row.name].key, result.setting.late_budget) for row in summary.policies)
     above = above_maximum(result)
     note = f'\n<p class="note">{unbroken(above[:1].upper() + above[1:])}.</p>' if above else ""
-    return f"<table><thead><tr>{_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>{note}"
+    return f"<table><thead><tr>{row_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>{note}"
 
 
 def _table_row(row: PolicySummary, look: str, budget: float) -> str:
@@ -144,7 +134,7 @@ def _table_row(row: PolicySummary, look: str, budget: float) -> str:
     late = unbroken(words.late_share(row.late_fraction, budget))
     late_cell = f"<td>{late}</td>" if row.within_budget else f'<td class="bad">{late}</td>'
     cells += [words.count(row.late_bins), words.count(round(row.starts_per_day)), words.share(row.mean_utilisation)]
-    return f"<tr{_own(row)}><td>{name}</td>{late_cell}{_cells('td', cells)}</tr>"
+    return f"<tr{_own(row)}><td>{name}</td>{late_cell}{row_cells('td', cells)}</tr>"
 
 
 def _waits(result: BacktestResult, summary: Summary) -> str:
@@ -154,7 +144,7 @@ def _waits(result: BacktestResult, summary: Summary) -> str:
     looks = looks_of([row.name for row in summary.policies])
     rows = "\n".join(
         f'<tr{_own(row)}><td><span class="swatch look-{looks[row.name].key}"></span>{unbroken(row.title)}</td>'
-        f"{_cells('td', wait_cells(row.requests))}</tr>"
+        f"{row_cells('td', wait_cells(row.requests))}</tr>"
         for row in summary.policies
         if row.requests is not None
     )
@@ -162,7 +152,7 @@ def _waits(result: BacktestResult, summary: Summary) -> str:
         f"<h2>Waits of single requests</h2>\n"
         f'<p class="note">{words.count(result.requests.requests)} requests, in seconds from arrival. '
         "The first token comes after the wait and the prefill.</p>\n"
-        f'<div class="wide"><table><thead><tr>{_cells("th", ["Policy", *WAIT_HEADS])}</tr></thead>\n'
+        f'<div class="wide"><table><thead><tr>{row_cells("th", ["Policy", *WAIT_HEADS])}</tr></thead>\n'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -172,9 +162,9 @@ def _reasons(result: BacktestResult) -> str:
     reasons = headstart_reasons(result)
     if not reasons:
         return ""
-    heads = _cells("th", ["Reason", "What it means", "share of bins"])
+    heads = row_cells("th", ["Reason", "What it means", "share of bins"])
     rows = "\n".join(
-        f"<tr><td><code>{code}</code></td><td>{MEANINGS[Reason(code)]}</td>{_cells('td', [words.share(share)])}</tr>"
+        f"<tr><td><code>{code}</code></td><td>{MEANINGS[Reason(code)]}</td>{row_cells('td', [words.share(share)])}</tr>"
         for code, share in shares(reasons, result.setting.score_from_bin).items()
     )
     return (
@@ -190,13 +180,6 @@ def _own(row: PolicySummary) -> str:
     return ' class="own"' if row.name == HEADSTART else ""
 
 
-def _cells(tag: str, texts: Iterable[str]) -> str:
-    return "".join(f"<{tag}>{unbroken(text)}</{tag}>" for text in texts)
-
-
-_MISSING_KEY = '<span class="key block" style="--fill:var(--missing)">missing in the trace, filled linearly</span>'
-
-
 def _demand_legend(result: BacktestResult) -> str:
     keys = ['<span class="key" style="--c:var(--ink)">demand, in replicas at full use</span>']
     if result.forecast is not None:
@@ -204,7 +187,7 @@ def _demand_legend(result: BacktestResult) -> str:
         band = unbroken(f"forecast, {low} to {high} quantile")
         keys.append('<span class="key look-headstart">forecast made one load earlier, median</span>')
         keys.append(f'<span class="key block" style="--fill:var(--band)">{band}</span>')
-    return "".join([*keys, _MISSING_KEY])
+    return "".join([*keys, MISSING_KEY])
 
 
 def _facts(result: BacktestResult) -> str:
@@ -217,16 +200,4 @@ def _facts(result: BacktestResult) -> str:
         ("seconds", {name: f"{seconds:.2f}" for name, seconds in result.seconds.items()}),
         ("versions", facts.versions()),
     ]
-    return "\n".join(f"<dt>{escape(label)}</dt><dd>{escape(_listed(values))}</dd>" for label, values in rows if values)
-
-
-def _listed(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {_value(value)}" for key, value in values.items() if value is not None)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{key}={_value(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return " ".join(str(item) for item in value)
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return facts_list(rows)

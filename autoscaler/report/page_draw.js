@@ -3,14 +3,7 @@ addEventListener("error", (event) => { document.documentElement.dataset.error = 
 const data = JSON.parse(document.getElementById("data").textContent);
 const n = data.points;
 const hourPoints = Math.max(1, Math.round(3600 / data.point_s));
-const by = (name) => data.policies.find((row) => row.name === name);
-const main = data.policies[0];
 const view = { from: 0, to: n };
-const others = data.policies.filter((row) => row !== main);
-const best = by("hpa-best");
-let rival = (best && best.look !== main.look ? best : others.find((row) => row.look !== main.look)) || others[0] || null;
-// A rival of the same family would be drawn in the same colour.
-const rivalLook = () => (rival.look === main.look ? "same" : `look-${rival.look}`);
 let charts = [];
 
 // ---- data -------------------------------------------------------------------------------------------------------
@@ -29,15 +22,7 @@ function unsparse(pairs) {
 }
 const demandLow = data.demand.low;
 const demandHigh = data.demand.high || data.demand.low;
-for (const row of data.policies) {
-  row.high = unstep(row.ready_high);
-  row.low = row.ready_low ? unstep(row.ready_low) : row.high;
-  row.load = unstep(row.loading);
-  row.ordered = row.high.map((ready, i) => ready + row.load[i]);
-  // No more than arrived is late: both are rounded, and a wholly late bin would be 100.1 % late.
-  row.worth = unsparse(row.late_rs).map((late, i) => Math.min(late / data.point_s, demandHigh[i]));
-}
-const reasonAt = data.reasons && unstep(data.reasons.at);
+const zero = new Float64Array(n);
 const missing = unstep(data.missing);
 
 // ---- texts ------------------------------------------------------------------------------------------------------

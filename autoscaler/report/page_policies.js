@@ -51,7 +51,7 @@ function placeLabel(chart, taken, cx, cy, text, cls) {
   const endX = Math.min(Math.max(cx, chosen.x0 - 2), chosen.x1 + 2), endY = Math.min(Math.max(cy, chosen.y0), chosen.y1);
   if (Math.hypot(endX - cx, endY - cy) > 14) el(chart.plot, "line", { class: `leader ${cls}`, x1: px(cx), y1: px(cy), x2: px(endX), y2: px(endY) });
 }
-const describe = (row) => [[row.title, "head"], [`${row.gpu_hours_text} GPU-hours`], [`${row.late_text} late, in ${row.late_bins.toLocaleString("en-US")} bins`, row.within_budget ? "" : "bad"]];
+const describe = (row) => [[row.title, "head"], [`${row.gpu_hours_text} GPU-hours`], [lateText(row), row.within_budget ? "" : "bad"]];
 const hover = (node, lines) => { node.addEventListener("pointermove", (event) => showTip(event, lines)); node.addEventListener("pointerleave", hideTip); };
 function costLateChart() {
   const chart = frame("frontier", 400, { left: 58, right: 12, top: 44, bottom: 44 }, "GPU-hours against late share of every policy");
@@ -92,4 +92,8 @@ function costChart() {
     el(chart.svg, "text", { class: "value", x: left + width + 7, y: y + step / 2 + 1 }, row.gpu_hours_text);
     el(chart.svg, "text", { class: row.within_budget ? "value" : "value bad", x: chart.box.right + 134, y: y + step / 2 + 1, "text-anchor": "end" }, row.late_text);
   });
+}
+function otherCharts() {
+  costLateChart();
+  costChart();
 }

@@ -3,26 +3,19 @@ const zoomed = document.getElementById("zoomed");
 function drawTime() {
   hideTip();
   charts = [];
-  demandChart();
-  supplyChart();
-  lateChart();
+  timeCharts();
   zoomed.textContent = `${moment(view.from)} to ${moment(view.to)}`;
-  const key = document.getElementById("rival-key");
-  key.hidden = !rival;
-  if (rival) key.textContent = rival.title;
-  key.className = rival ? `key rival ${rivalLook()}` : "key";
 }
 function draw() {
   drawTime();
-  costLateChart();
-  costChart();
+  otherCharts();
   document.documentElement.dataset.rendered = document.querySelectorAll(".chart > svg").length;
 }
 function controls() {
   const select = document.getElementById("rival");
-  for (const row of data.policies.slice(1)) select.append(new Option(row.title, row.name, false, row === rival));
+  for (const row of others) select.append(new Option(row.title, row.name, false, row === rival));
   select.disabled = !rival;
-  select.addEventListener("change", () => { rival = by(select.value); drawTime(); });
+  select.addEventListener("change", () => { rival = others.find((row) => row.name === select.value); drawTime(); });
   const on = (id, act) => document.getElementById(id).addEventListener("click", act);
   const span = () => view.to - view.from;
   on("whole", () => look(0, n));

@@ -31,30 +31,50 @@ def how_to_read(result: BacktestResult) -> list[str]:
             "of a chart stands for several bins, hovering gives the reasons of the bin in which that number changed "
             "most, or of the first of them where it never did."
         )
-    if setting.score_from_bin:
-        texts.append(f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted.")
-    return texts
+    return [*texts, *history_told(setting)]
+
+
+def history_told(setting: Setting) -> list[str]:
+    """What is learned from and not counted; nothing where all is counted."""
+    if not setting.score_from_bin:
+        return []
+    return [f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted."]
 
 
 def hides_bursts(result: BacktestResult) -> bool:
     """Whether late work was counted in bins in which a burst can come, wait too long and be over."""
-    return result.requests is None and result.setting.bin_s > result.setting.max_wait_s
+    return result.requests is None and bool(bursts_hidden(result.setting))
+
+
+def bursts_hidden(setting: Setting) -> list[str]:
+    """What counting in bins hides, where a burst can come, wait too long and be over within one; else nothing."""
+    if setting.bin_s <= setting.max_wait_s:
+        return []
+    wait = words.duration(setting.max_wait_s)
+    return [
+        f"Work arrives evenly within a bin here. Bins of {words.duration(setting.bin_s)} are wider than "
+        f"{wait}, so what waits in a burst within one isn't seen: late shares are too low, the more the fewer "
+        "requests a replica serves at once. A log of single requests can be replayed one by one."
+    ]
 
 
 def above_maximum(result: BacktestResult) -> str:
     """What makes every plan late, in a line: demand that needs more replicas than are allowed; '' where none does."""
-    setting = result.setting
+    above = demand_above_maximum(result.setting)
     optimum = _optimum(result)
+    if not above or optimum is None:
+        return above
+    # In bins that are shorter than the longest wait a peak may be queued in time: then the optimum is not late.
+    return f"{above}: even the optimum is late" if optimum.late_fraction > 0 else ""
+
+
+def demand_above_maximum(setting: Setting) -> str:
+    """Where the scored demand needs more replicas than are allowed, how many; '' where it doesn't."""
     scored_rs = setting.arrivals_rs[setting.score_from_bin :]
     needed = replicas_for(float(scored_rs.max(initial=0.0)) / setting.bin_s, 1.0)
-    # In bins that are shorter than the longest wait a peak may be queued in time: then the optimum is not late.
-    if needed <= setting.replicas_max or (optimum is not None and not optimum.late_fraction > 0):
+    if needed <= setting.replicas_max:
         return ""
-    late = "" if optimum is None else ": even the optimum is late"
-    return (
-        f"demand needs up to {words.count(needed)} replicas, and the maximum is {words.count(setting.replicas_max)}"
-        f"{late}"
-    )
+    return f"demand needs up to {words.count(needed)} replicas, and the maximum is {words.count(setting.replicas_max)}"
 
 
 def _fluid(result: BacktestResult) -> list[str]:
@@ -62,14 +82,9 @@ def _fluid(result: BacktestResult) -> list[str]:
     wait = words.duration(setting.max_wait_s)
     texts = [
         f"Late is the share of {work_name(result)} that on arrival finds more than {wait} of work queued at the ready "
-        "replicas."
+        "replicas.",
+        *bursts_hidden(setting),
     ]
-    if hides_bursts(result):
-        texts.append(
-            f"Work arrives evenly within a bin here. Bins of {words.duration(setting.bin_s)} are wider than "
-            f"{wait}, so what waits in a burst within one isn't seen: late shares are too low, the more the fewer "
-            "requests a replica serves at once. A log of single requests can be replayed one by one."
-        )
     if summarise(result).saving is not None:
         texts.append(
             "The headline compares with the cheapest HPA target, of all that were tried, that is at most as late as "

@@ -88,6 +88,11 @@ def wait_s(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def shortened(name: str, longest: int = 40) -> str:
+    """A name that a chart has room for."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
 def _trimmed(value: float, decimals: int) -> str:
     text = f"{value:.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,23 +1,17 @@
 """The page in a real browser: all charts are drawn and no script fails."""
 
-import os
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from browser_pages import CLICKS, HOVER, acting, dump, rendered
 from report_results import make_result, with_policy, without
 
 from autoscaler.report.page import html_page
 from autoscaler.report.reasons import meanings
 
 CHARTS = 5
-CLICKS = """addEventListener("load", () => {
-  for (const id of ["worst", "earlier", "later", "out", "whole"]) document.getElementById(id).click();
-})"""
 DRAG = """addEventListener("load", () => {
   const svg = document.querySelector("#supply svg"), bounds = svg.getBoundingClientRect();
   svg.setPointerCapture = () => {};
@@ -25,12 +19,6 @@ DRAG = """addEventListener("load", () => {
     svg.dispatchEvent(new PointerEvent(kind, { clientX: bounds.left + bounds.width * part, clientY: bounds.top + 40 }));
   const mark = document.querySelector("#cost rect.fill");
   mark.dispatchEvent(new PointerEvent("pointermove", { clientX: 10, clientY: 10 }));
-})"""
-
-HOVER = """addEventListener("load", () => {
-  const svg = document.querySelector("#%s svg"), bounds = svg.getBoundingClientRect();
-  const place = { clientX: bounds.left + bounds.width * 0.5, clientY: bounds.top + 40 };
-  svg.dispatchEvent(new PointerEvent("pointermove", place));
 })"""
 
 # Pairs of texts in the chart of cost against lateness that lie over each other.
@@ -52,54 +40,6 @@ LATE_ENDS = """addEventListener("load", () => {
   document.documentElement.dataset.lateEnds = Math.ceil(late.getBoundingClientRect().right);
   document.documentElement.dataset.wide = innerWidth;
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
-    if found is None:
-        reason = "no chromium on the path: install it to test the report's charts"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-def dump(browser: str, page: str, folder: Path, *, width: int = 800) -> str:
-    """The page's elements after its scripts have run, in a window of some width."""
-    file = folder / "report.html"
-    file.write_text(page, encoding="utf-8")
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-sync",
-        "--no-first-run",
-    ]
-    command = [
-        browser,
-        *options,
-        f"--user-data-dir={folder / 'profile'}",
-        f"--window-size={width},900",
-        "--virtual-time-budget=3000",
-        "--dump-dom",
-        file.as_uri(),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=True).stdout
-
-
-def acting(page: str, script: str) -> str:
-    return page.replace('<script>\n"use strict";', f'<script>\n{script};\n"use strict";')
-
-
-def rendered(dom: str) -> int:
-    assert not (error := re.search(r'<html[^>]*data-error="([^"]*)"', dom)), error
-    found = re.search(r'<html[^>]*data-rendered="(\d+)"', dom)
-    assert found, "the script did not reach its end"
-    return int(found[1])
 
 
 def test_all_charts_are_drawn_with_a_name_that_tries_to_break_out(browser, tmp_path):

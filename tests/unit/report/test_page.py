@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_results import make_result, with_policy, without
+from report_results import make_result, unsparse, unstep, with_policy, without
 
 from autoscaler.backtest.cluster import bins_of
 from autoscaler.report.curves import chart_data, sparse, steps
@@ -24,20 +24,6 @@ def result():
 def long_page():
     """A page of 14 scored days at one minute with every policy and three frontiers."""
     return html_page(make_result(40_320, bin_s=60.0))
-
-
-def unstep(pairs, n):
-    out, at = np.zeros(n), 0
-    for gap, value in zip(pairs[::2], pairs[1::2], strict=True):
-        at += gap
-        out[at:] = value
-    return out
-
-
-def unsparse(pairs, n):
-    out = np.zeros(n)
-    out[np.cumsum(np.array(pairs[::2], dtype=int))] = pairs[1::2]
-    return out
 
 
 def test_text_from_the_user_stays_text(result):
