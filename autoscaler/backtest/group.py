@@ -8,11 +8,12 @@ come, first served.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from autoscaler.backtest.cluster import SimulatedCluster
 from autoscaler.backtest.headstart import ReportProgress, no_progress, spec_of
+from autoscaler.backtest.result import Outcome
 from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import IntArray, Setting
 from autoscaler.core.decide import decide, outlook_of
@@ -52,6 +53,8 @@ class ModelOutcome:
         late_gpu_hours, arrived_gpu_hours: late and arrived work, in GPU-hours of one that is fully used.
         cut_fraction: share of the bins in which it got less than it wanted.
         gpus_taken: GPUs of running replicas that it wanted to keep, summed over the decisions.
+        gpus_max: most GPUs that it held at any moment, scored or not, those being released included.
+        outcome: the same in replicas, and what `cluster.bins_of` needs to run its plan again.
     """
 
     name: str
@@ -61,6 +64,8 @@ class ModelOutcome:
     arrived_gpu_hours: float
     cut_fraction: float
     gpus_taken: int
+    gpus_max: int
+    outcome: Outcome = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class GroupOutcome:
     Attributes:
         name: a key of DIVISIONS.
         models: in the group's order.
-        gpus_max: most GPUs that were held at any moment, scored or not, those being released included.
+        gpus_max: most GPUs that all held together at any moment, as in ModelOutcome.
     """
 
     name: str
@@ -80,13 +85,18 @@ class GroupOutcome:
     @property
     def late_fraction(self) -> float:
         """Late work of all models over all their work, in GPU-seconds."""
-        arrived = sum(model.arrived_gpu_hours for model in self.models)
-        return sum(model.late_gpu_hours for model in self.models) / arrived if arrived else 0.0
+        return late_fraction(self.models)
 
     @property
     def gpu_hours(self) -> float:
         """Paid for by all models."""
         return sum(model.gpu_hours for model in self.models)
+
+
+def late_fraction(models: Sequence[ModelOutcome]) -> float:
+    """Late work of several models over all their work, in GPU-seconds; 0 where none arrived."""
+    arrived = sum(model.arrived_gpu_hours for model in models)
+    return sum(model.late_gpu_hours for model in models) / arrived if arrived else 0.0
 
 
 def _unlimited(_gpus: int, claims: Sequence[Claim]) -> Division:
@@ -119,9 +129,9 @@ def _as_given(given: Sequence[int]) -> Division:
     return Division(tuple(given), tuple(given))
 
 
-UNLIMITED, HEADSTART = "unlimited", "headstart"
+HEADSTART, FIRST_COME, EQUAL_PARTS, UNLIMITED = "headstart", "first come", "equal parts", "unlimited"
 DIVISIONS: Mapping[str, Divide] = MappingProxyType(
-    {HEADSTART: divide, "first come": _first_come, "equal parts": _equal_split, UNLIMITED: _unlimited}
+    {HEADSTART: divide, FIRST_COME: _first_come, EQUAL_PARTS: _equal_split, UNLIMITED: _unlimited}
 )
 
 
@@ -146,21 +156,13 @@ def run_group(group: Group, name: str, report: ReportProgress = no_progress) -> 
             claims = [run.decide(t, *fleet, horizon) for run, fleet in zip(runs, fleets, strict=True)]
             division = DIVISIONS[name](group.gpus, claims)
             given = division.given
-            for run, claim, replicas, meant in zip(runs, claims, given, division.meant, strict=True):
-                run.give(t, claim, replicas, meant)
-            gpus_max = max(gpus_max, _held(claims, given))
+            shares = zip(runs, claims, given, division.meant, strict=True)
+            held = [run.give(t, claim, replicas, meant) for run, claim, replicas, meant in shares]
+            gpus_max = max(gpus_max, sum(held))
         for run, claim, replicas in zip(runs, claims, given, strict=True):
             run.serve(t, claim, replicas)
         report(t + 1, len(setting))
     return GroupOutcome(name, tuple(run.outcome() for run in runs), gpus_max)
-
-
-def _held(claims: Sequence[Claim], given: Sequence[int]) -> int:
-    """GPUs of all that runs, loads or leaves."""
-    return sum(
-        claim.gpus_per_replica * (max(claim.current, replicas) + claim.leaving)
-        for claim, replicas in zip(claims, given, strict=True)
-    )
 
 
 class _Run:
@@ -176,7 +178,7 @@ class _Run:
         self._meant = Meant.start(0, now_s=model.setting.start_s)
         self._rhythm = Rhythm(model.setting)
         self.cluster = SimulatedCluster(model.setting)
-        self._cut_bins = self._gpus_taken = 0
+        self._cut_bins = self._gpus_taken = self._gpus_max = 0
 
     def decide(self, t: int, ready: int, due_bins: IntArray, horizon_s: float) -> Claim:
         """What the model wants from bin t on, known bins before it only, with the fleet as its bin begins."""
@@ -194,12 +196,15 @@ class _Run:
             horizon_s=horizon_s,
         )
 
-    def give(self, t: int, claim: Claim, replicas: int, meant: int) -> None:
-        """What it has from bin t until the next decision, and what was meant for it."""
+    def give(self, t: int, claim: Claim, replicas: int, meant: int) -> int:
+        """What it has from bin t until the next decision, and what was meant for it; GPUs of what runs or leaves."""
         self._meant = self._meant.after(meant, now_s=self._decision.now_s, within_s=self._firm_s)
         self._state = state_after(self._state, cut(self._decision, replicas))
         if t >= self._setting.score_from_bin:
             self._gpus_taken += claim.gpus_per_replica * max(0, min(claim.current, claim.desired) - replicas)
+        held = claim.gpus_per_replica * (max(claim.current, replicas) + claim.leaving)
+        self._gpus_max = max(self._gpus_max, held)
+        return held
 
     def serve(self, t: int, claim: Claim, replicas: int) -> None:
         """Serve bin t with what it was given."""
@@ -220,4 +225,6 @@ class _Run:
             arrived_gpu_hours=arrived_gpu_hours,
             cut_fraction=self._cut_bins / len(scored),
             gpus_taken=self._gpus_taken,
+            gpus_max=self._gpus_max,
+            outcome=outcome,
         )

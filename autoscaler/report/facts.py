@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from autoscaler.backtest.group import Model
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.backtest.setting import Setting
 
@@ -20,20 +21,35 @@ Value = str | int | float | None
 
 def settings_used(result: BacktestResult) -> dict[str, Value | dict[str, float | None]]:
     """The settings of the replay under plain names, units last."""
-    setting = result.setting
+    return {
+        **setting_facts(result.setting),
+        **_engine(result),
+        "gpus_per_replica": int(result.gpus_per_replica),
+        "gpu_hour_price": None if result.gpu_hour_price is None else finite(result.gpu_hour_price),
+    }
+
+
+def setting_facts(setting: Setting) -> dict[str, Value | dict[str, float | None]]:
+    """The settings of one trace's replay."""
     return {
         "capacity_rps": {unit: finite(value) for unit, value in setting.capacity_rps.items()},
         "load_latency": setting.load_latency.label,
         "max_wait_s": finite(setting.max_wait_s),
         "late_budget": finite(setting.late_budget),
         "score_from_bin": int(setting.score_from_bin),
-        **_engine(result),
         "replicas_min": int(setting.replicas_min),
         "replicas_max": int(setting.replicas_max),
         "start_failure_share": finite(setting.start_failure_share),
-        "drain_s": finite(setting.drain_s) if result.requests is None else "until its requests end",
-        "gpus_per_replica": int(result.gpus_per_replica),
-        "gpu_hour_price": None if result.gpu_hour_price is None else finite(result.gpu_hour_price),
+        "drain_s": finite(setting.drain_s),
+    }
+
+
+def model_facts(model: Model) -> dict[str, Value | dict[str, float | None]]:
+    """The settings of one of several models that share GPUs."""
+    return {
+        **setting_facts(model.setting),
+        "gpus_per_replica": int(model.gpus_per_replica),
+        "priority": int(model.priority),
     }
 
 
@@ -44,6 +60,7 @@ def _engine(result: BacktestResult) -> dict[str, Value]:
     speed = result.requests.speed
     return {
         "fidelity": "request",
+        "drain_s": "until its requests end",
         "concurrency": speed.concurrency,
         "prefill_tokens_per_s": finite(speed.prefill_tokens_per_s),
         "decode_tokens_per_s": finite(speed.decode_tokens_per_s),

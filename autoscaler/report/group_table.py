@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 
-from autoscaler.backtest.group import HEADSTART, UNLIMITED, Group, GroupOutcome
+from autoscaler.backtest.group import HEADSTART, Group, GroupOutcome, ModelOutcome
 from autoscaler.report import facts, words
+from autoscaler.report.group_text import COLUMNS, TITLES, TOTAL, above_maximums, scored, sentence
 from autoscaler.report.table import noted
-
-_TITLES = {
-    HEADSTART: "Headstart",
-    "first come": "first come, first served",
-    "equal parts": "an equal part each",
-    UNLIMITED: "without a limit",
-}
-_TOTAL = "together"
 
 
 def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> RenderableType:
@@ -32,18 +24,18 @@ def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> RenderableTyp
         style = "bold" if outcome.name == HEADSTART else None
         for place, model in enumerate(outcome.models):
             table.add_row(
-                _TITLES[outcome.name] if place == 0 else "",
+                TITLES[outcome.name] if place == 0 else "",
                 model.name,
                 words.hours(model.gpu_hours),
                 words.share(model.late_fraction),
                 words.share(model.cut_fraction),
                 words.count(model.gpus_taken),
-                "",
+                words.count(model.gpus_max),
                 style=style,
             )
         table.add_row(
             "",
-            _TOTAL,
+            TOTAL,
             words.hours(outcome.gpu_hours),
             words.share(outcome.late_fraction),
             "",
@@ -55,37 +47,50 @@ def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> RenderableTyp
     return noted(table, _note(group))
 
 
-def group_json(group: Group, outcomes: Sequence[GroupOutcome]) -> dict[str, Any]:
-    """The same for machines: division -> its models and its totals."""
-    return {
+def group_json(group: Group, outcomes: Sequence[GroupOutcome], *, command: str | None = None) -> dict[str, object]:
+    """The same for machines, shaped as a backtest's: plain values only, None for what is not finite.
+
+    `divisions` is keyed by name, and in it and beside it `models`, too. `late_fraction` is a share, not a percentage;
+    over all models it is of their work in GPU-seconds. `gpus` are those that there are, `gpus_max` the most that were
+    held at once.
+    """
+    found: dict[str, object] = {
+        "sentence": sentence(group, outcomes),
         "gpus": group.gpus,
-        "divisions": {
-            outcome.name: {
-                "gpu_hours": facts.finite(outcome.gpu_hours),
-                "late_fraction": facts.finite(outcome.late_fraction),
-                "gpus_max": outcome.gpus_max,
-                "models": {
-                    model.name: {
-                        "gpu_hours": facts.finite(model.gpu_hours),
-                        "late_fraction": facts.finite(model.late_fraction),
-                        "cut_fraction": facts.finite(model.cut_fraction),
-                        "gpus_taken": model.gpus_taken,
-                    }
-                    for model in outcome.models
-                },
-            }
-            for outcome in outcomes
+        "divisions": {outcome.name: _division(group, outcome) for outcome in outcomes},
+        "models": {
+            model.name: {"settings": facts.model_facts(model), "trace": facts.trace_facts(model.setting)}
+            for model in group.models
+        },
+        "versions": facts.versions(),
+    }
+    return found if command is None else {**found, "command": command}
+
+
+def _division(group: Group, outcome: GroupOutcome) -> dict[str, object]:
+    return {
+        "title": TITLES[outcome.name],
+        "gpu_hours": facts.finite(outcome.gpu_hours),
+        "late_fraction": facts.finite(outcome.late_fraction),
+        "gpus_max": outcome.gpus_max,
+        "models": {
+            model.name: _model(model, asked.setting.late_budget)
+            for asked, model in zip(group.models, outcome.models, strict=True)
         },
     }
 
 
+def _model(model: ModelOutcome, late_budget: float) -> dict[str, object]:
+    return {
+        "gpu_hours": facts.finite(model.gpu_hours),
+        "late_fraction": facts.finite(model.late_fraction),
+        "within_budget": not model.late_fraction > late_budget,
+        "cut_fraction": facts.finite(model.cut_fraction),
+        "gpus_taken": model.gpus_taken,
+        "gpus_max": model.gpus_max,
+    }
+
+
 def _note(group: Group) -> str:
-    setting = group.models[0].setting
-    scored_s = (len(setting) - setting.score_from_bin) * setting.bin_s
-    lines = (
-        f"{words.count(group.gpus)} GPUs, {words.duration(scored_s)} scored; nobody gives up waiting",
-        "late: share of the work, together in GPU-seconds",
-        "cut: share of bins with fewer replicas than wanted",
-        "GPUs moved: taken from replicas that ran and were wanted",
-    )
-    return "\n".join(lines)
+    columns = (f"{head}: {told}" for head, told in COLUMNS.items())
+    return "\n".join([f"{scored(group)}; nobody gives up waiting", *columns, *above_maximums(group)])

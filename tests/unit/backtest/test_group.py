@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.group import DIVISIONS, HEADSTART, UNLIMITED, Group, Model, run_group
 from autoscaler.backtest.group_file import read_group, remarks
 from autoscaler.backtest.headstart import replay_headstart
@@ -70,6 +71,11 @@ def test_no_division_holds_more_than_the_cap_in_any_bin(model, name, drain_s):
     )
     outcome = run_group(group, name)
     assert 8 < outcome.gpus_max <= 13
+    most = [one.gpus_max for one in outcome.models]
+    assert max(most) <= outcome.gpus_max <= sum(most)
+    for one, found in zip(group.models, outcome.models, strict=True):
+        held = one.gpus_per_replica * np.ceil(bins_of(one.setting, found.outcome).paid)
+        assert found.gpus_max == held.max()
     assert any(one.cut_fraction > 0.05 for one in outcome.models)
 
 
