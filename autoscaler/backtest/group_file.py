@@ -104,6 +104,12 @@ def read_group(path: Path, *, score_from: float) -> Group:
     )
 
 
+def traces_of(path: Path) -> list[Path]:
+    """The files that a group is read from besides its own, which `read_group` says more of."""
+    given, _ = _parsed(path)
+    return [path.parent / model.trace for model in given.models]
+
+
 def remarks(group: Group) -> Iterator[str]:
     """What may not be meant: traces that begin at different times of day, whose peaks meet as they never did."""
     starts = {model.setting.start_s % _DAY_S for model in group.models}

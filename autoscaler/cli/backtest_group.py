@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli import backtest_options as options
+from autoscaler.cli.backtest import command_line
 from autoscaler.cli.gaps import warn_of_gaps
-from autoscaler.cli.output import progress, stdout_console
-from autoscaler.cli.outs import check_outs, print_document
+from autoscaler.cli.output import progress, table_console
+from autoscaler.cli.outs import check_outs, json_text, parse_out, print_document, tell_written, write_text
 from autoscaler.cli.params import ScoreFromOption
+
+if TYPE_CHECKING:
+    from autoscaler.backtest.group import Group, GroupOutcome
+
+_HtmlOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--html-out",
+        parser=parse_out,
+        metavar="FILE",
+        help=f"The report, one page.{options.DASH_TOLD}",
+        rich_help_panel=options.OUTPUTS,
+    ),
+]
 
 
 def backtest_group(
@@ -25,22 +42,24 @@ def backtest_group(
     ],
     *,
     score_from: ScoreFromOption = 0.5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    json_out: options.JsonOutOption = None,
+    html_out: _HtmlOutOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Replay several traces that share GPUs: who gets them, and how much waits, while not every wish fits.
 
     Headstart gives GPUs to minimums first, then by priority, and among equals to the replicas that save most late work.
     Beside it: first come, first served; an equal part each; and no limit at all.
 
-    Example: headstart backtest-group data/group.yaml
+    Example: headstart backtest-group data/group.yaml --html-out report.html
     """
-    import json
-
     from autoscaler.backtest.group import DIVISIONS, run_group
-    from autoscaler.backtest.group_file import read_group, remarks
-    from autoscaler.report.group_table import group_json, group_table
+    from autoscaler.backtest.group_file import read_group, remarks, traces_of
 
-    check_outs({}, source=file, as_json=as_json)
+    outputs = {"--json-out": json_out, "--html-out": html_out}
+    piped = check_outs(outputs, source=file, as_json=as_json)
+    for trace in traces_of(file):
+        check_outs(outputs, source=trace)
     with progress(f"reading {file.name}", quiet=as_json):
         group = read_group(file, score_from=score_from)
     for remark in remarks(group):
@@ -51,7 +70,29 @@ def backtest_group(
     for name in DIVISIONS:
         with progress(f"replaying {file.name}: {name}", quiet=as_json) as report:
             outcomes.append(run_group(group, name, report))
+    _write(group, outcomes, name=file.name, json_out=json_out, html_out=html_out)
+    _print(group, outcomes, as_json=as_json, beside=piped)
+    tell_written(outputs)
+
+
+def _write(
+    group: Group, outcomes: Sequence[GroupOutcome], *, name: str, json_out: Path | None, html_out: Path | None
+) -> None:
+    """Write what was asked for; `name` is the group's."""
+    from autoscaler.report.group_page import group_page
+    from autoscaler.report.group_table import group_json
+
+    if json_out is not None:
+        write_text(json_text(group_json(group, outcomes, command=command_line())), json_out)
+    if html_out is not None:
+        write_text(group_page(group, outcomes, name=name, command=command_line()), html_out)
+
+
+def _print(group: Group, outcomes: Sequence[GroupOutcome], *, as_json: bool, beside: bool) -> None:
+    """Print the table; or JSON. See `table_console` for `beside`."""
+    from autoscaler.report.group_table import group_json, group_table
+
     if as_json:
-        print_document(json.dumps(group_json(group, outcomes), indent=2, allow_nan=False))
+        print_document(json_text(group_json(group, outcomes, command=command_line())))
     else:
-        stdout_console().print(group_table(group, outcomes))
+        table_console(beside=beside).print(group_table(group, outcomes))

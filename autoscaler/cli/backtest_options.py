@@ -21,7 +21,8 @@ from autoscaler.cli.params import (
 if TYPE_CHECKING:
     from autoscaler.core.event import Event
 
-_OUTPUTS = "Outputs"
+OUTPUTS = "Outputs"
+DASH_TOLD = " - as one of these files is standard output; the table then goes to standard error."
 _CLUSTER = "Simulated cluster"
 _REQUESTS = "Per request, with --fidelity request"
 
@@ -202,20 +203,18 @@ GpusPerReplicaOption = Annotated[
 PlanOutOption = Annotated[
     Path | None,
     typer.Option(
-        "--plan-out", parser=parse_out, metavar="FILE", help="The plan, a row per bin.", rich_help_panel=_OUTPUTS
+        "--plan-out", parser=parse_out, metavar="FILE", help="The plan, a row per bin.", rich_help_panel=OUTPUTS
     ),
 ]
 JsonOutOption = Annotated[
     Path | None,
     typer.Option(
-        "--json-out", parser=parse_out, metavar="FILE", help="The results for machines.", rich_help_panel=_OUTPUTS
+        "--json-out", parser=parse_out, metavar="FILE", help="The results for machines.", rich_help_panel=OUTPUTS
     ),
 ]
 HtmlOutOption = Annotated[
     Path | None,
-    typer.Option(
-        "--html-out", parser=parse_out, metavar="FILE", help="The report, one page.", rich_help_panel=_OUTPUTS
-    ),
+    typer.Option("--html-out", parser=parse_out, metavar="FILE", help="The report, one page.", rich_help_panel=OUTPUTS),
 ]
 PngOutOption = Annotated[
     Path | None,
@@ -223,11 +222,10 @@ PngOutOption = Annotated[
         "--png-out",
         parser=parse_png_out,
         metavar="FILE",
-        help="The report as a picture. - as one of these files is standard output; the table then goes to standard"
-        " error.",
-        rich_help_panel=_OUTPUTS,
+        help=f"The report as a picture.{DASH_TOLD}",
+        rich_help_panel=OUTPUTS,
     ),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=_OUTPUTS)
+    bool, typer.Option("--json", help="Print the results as JSON, not the table.", rich_help_panel=OUTPUTS)
 ]

@@ -45,6 +45,11 @@ _OTHERS = (
 )
 ALL_LOOKS = (*LOOKS.values(), *_OTHERS)
 
+MODEL_LOOKS = (LOOKS[HEADSTART], LOOKS["hpa"], LOOKS["knative"], LOOKS["keda"], *_OTHERS)
+"""For models that share GPUs, in turn: those with a hue."""
+TOGETHER_LOOK = LOOKS[STATIC]
+"""For all models that have no look of their own."""
+
 
 def looks_of(names: Sequence[str]) -> dict[str, Look]:
     """Policy or frontier name -> look; families that have none of their own share three others, in the given order."""

@@ -106,6 +106,7 @@ CLOSED = "headstart: standard output: is closed, and the document would be lost;
         ["backtest", "TRACE", *BACKTEST, "--json"],
         *(["backtest", "TRACE", *BACKTEST, f"--{each}-out", "-"] for each in ("plan", "json", "html", "png")),
         ["backtest-group", "TRACE", "--json"],
+        *(["backtest-group", "TRACE", f"--{each}-out", "-"] for each in ("json", "html")),
         ["crd"],
         ["crd", "--reference"],
         ["demo", "--out", "-"],
