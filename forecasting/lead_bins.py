@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.bit_log import BitLog
+from forecasting.clock import Days
 from forecasting.lead_features import BoolArray, IntArray, demand_of
 from forecasting.series import Float32Array, FloatArray, Series
 
@@ -17,13 +18,11 @@ class LeadBins:
 
     Attributes:
         lead: bins between the next bin and the target.
-        day: bins in a day, at least one.
-        bin_s: width of a bin.
+        days: of the rows of `log_demand`.
         floor: demand that doesn't matter.
         first: bins seen before these from the first known one on, missing ones included: years without an answer
             are no history that a fit could wait to double.
         known: those of them that were not missing.
-        start_s: start of the first of these bins.
         log_demand: log(demand + floor) of the bins remembered and of these, gaps imputed, shape (m + n,).
         earlier_missing: which of the bins before these are imputed.
         missing: which of these are, shape (n,).
@@ -36,12 +35,10 @@ class LeadBins:
     """
 
     lead: int
-    day: int
-    bin_s: float
+    days: Days
     floor: float
     first: int
     known: int
-    start_s: float
     log_demand: Float32Array
     earlier_missing: BitLog
     missing: BoolArray
@@ -53,6 +50,11 @@ class LeadBins:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def day(self) -> int:
+        """Bins in a day, at least one."""
+        return self.days.day
 
     def demand(self, first: int, stop: int) -> FloatArray:
         """Work per second in the bins `first` to `stop`, NaN where missing, shape (stop - first,).
@@ -69,7 +71,9 @@ class LeadBins:
     def until(self, stop: int, bins: int) -> Series:
         """The demand in the last `bins` bins before bin `stop` of these, as far as they are remembered."""
         first = max(stop - bins, len(self) - len(self.log_demand))
-        return Series.of(self.demand(first, stop), bin_s=self.bin_s, start_s=self.start_s + first * self.bin_s)
+        rows_before = first + len(self.log_demand) - len(self)
+        start_s = self.days.start_s + rows_before * self.days.bin_s
+        return Series.of(self.demand(first, stop), bin_s=self.days.bin_s, start_s=start_s)
 
     def origin(self, index: int) -> FloatArray:
         """The row of features lead + 1 bins before bin `index` of these: the origin whose target it is."""

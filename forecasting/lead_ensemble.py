@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.append_log import AppendLog
+from forecasting.clock import UTC_ZONE
 from forecasting.errors import ModelError
 from forecasting.lead_average import average, average_bins, give_vote, weights_of
 from forecasting.lead_features import BoolArray
@@ -75,6 +76,7 @@ class LeadEnsemble:
         bin_s: float,
         floor: float,
         start_s: float = 0.0,
+        time_zone: str = UTC_ZONE,
         members: Sequence[str | LeadMember] = DEFAULT_MEMBERS,
         loss_from: float = BUYING_FROM,
     ) -> Self:
@@ -85,16 +87,18 @@ class LeadEnsemble:
             bin_s: width of a bin in seconds.
             floor: demand that doesn't matter, > 0.
             start_s: start of the first bin.
+            time_zone: IANA name of the zone whose clocks the seasons follow. ModelError where there is none.
             members: names from lead_members.MEMBERS, or models. ModelError on an unknown name or none at all.
             loss_from: the lowest of LEAD_LEVELS, at most BUYING_FROM, whose loss counts for the members' weights.
         """
         if not members:
             raise ModelError(f"an ensemble needs at least one member: choose from {', '.join(MEMBERS)}")
         models = tuple(
-            start_member(member, lead=lead, bin_s=bin_s) if isinstance(member, str) else member for member in members
+            start_member(member, lead=lead, bin_s=bin_s, time_zone=time_zone) if isinstance(member, str) else member
+            for member in members
         )
         return cls(
-            history=LeadHistory.start(lead=lead, bin_s=bin_s, floor=floor, start_s=start_s),
+            history=LeadHistory.start(lead=lead, bin_s=bin_s, floor=floor, start_s=start_s, time_zone=time_zone),
             members=models,
             loss_from=loss_from,
             losses=np.zeros((len(models) + 1, TARGETS)),
@@ -155,7 +159,7 @@ class LeadEnsemble:
             losses,
             quantiles[unknown:],
         )
-        fallen_bins = raise_bins(bins.log_demand, bins.lead, bins.day, bins.floor, LEAD_LEVELS, quantiles[unknown:])
+        fallen_bins = raise_bins(bins.log_demand, bins.lead, bins.days, bins.floor, LEAD_LEVELS, quantiles[unknown:])
         return type(self)(
             history=history,
             members=tuple(members),
@@ -202,7 +206,7 @@ class LeadEnsemble:
         demand = np.empty(said.shape[1:])
         history = self.history
         average(said, self.weights, history.floor, demand)
-        raise_for_return(history.log_demand.rows, history.lead, history.day, history.floor, wanted, demand)
+        raise_for_return(history.log_demand.rows, history.lead, history.days, history.floor, wanted, demand)
         return demand
 
 

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.clock import DAY_S
 from forecasting.kernel import kernel
 from forecasting.lead_rhythm import hourly_changes, size_at_this_time
 from forecasting.lead_windows import max_between, mean_around, mean_before, median_of
@@ -19,7 +20,6 @@ from forecasting.series import Float32Array, FloatArray
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
-DAY_S = 86_400.0
 SEASON_DAYS = 7
 FEATURES = 33
 # Over how many windows the changes from bin to bin are summed up, and what is: with the sum over a day.
@@ -68,12 +68,12 @@ def log_change(running: FloatArray, window: int, known: int, lead: int, day: int
 
 
 @kernel()
-def seasonal_ratios(log_demand: Float32Array, lead: int, day: int, level: float, out: FloatArray) -> None:
+def seasonal_ratios(log_demand: Float32Array, lead: int, back: IntArray, level: float, out: FloatArray) -> None:
     """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
 
     Each is relative to `level` directly ("as high as then") or to that day's own level ("as much higher as then").
     A day that is not in the history says nothing: 0. Neither does one whose target is still to come: leads of a day
-    and more.
+    and more. `back`, shape (SEASON_DAYS,), is how many bins ago the same time was, see `clock.all_back`.
     """
     known = len(log_demand)
     half = max(1, lead // 2)
@@ -83,7 +83,7 @@ def seasonal_ratios(log_demand: Float32Array, lead: int, day: int, level: float,
     days = 0
     out[:8] = 0.0
     for k in range(1, SEASON_DAYS + 1):
-        origin = known - k * day
+        origin = known - back[k - 1]
         if origin < 1:
             break
         target = origin + lead
@@ -108,13 +108,16 @@ def seasonal_ratios(log_demand: Float32Array, lead: int, day: int, level: float,
 
 
 @kernel()
-def seasonal_step(log_demand: Float32Array, day: int) -> float:
-    """How much the next bin's log demand usually differs from the last one's: the median over earlier days."""
+def seasonal_step(log_demand: Float32Array, back: IntArray) -> float:
+    """How much the next bin's log demand usually differs from the last one's: the median over earlier days.
+
+    Their next bin was so many bins before, shape (SEASON_DAYS,).
+    """
     known = len(log_demand)
     steps = np.empty(SEASON_DAYS)
     days = 0
     for k in range(1, SEASON_DAYS + 1):
-        index = known - k * day
+        index = known - back[k - 1]
         if index < 1:
             break
         steps[days] = mean_around(log_demand, index, 1) - mean_around(log_demand, index - 1, 1)
@@ -131,7 +134,13 @@ def targets_between(log_demand: Float32Array, width: int) -> tuple[float, float]
 
 @kernel()
 def lead_features(
-    log_demand: Float32Array, running: FloatArray, lead: int, day: int, target_s: float, out: FloatArray
+    log_demand: Float32Array,
+    running: FloatArray,
+    lead: int,
+    day: int,
+    back: IntArray,
+    target_s: float,
+    out: FloatArray,
 ) -> float:
     """Fill `out`, shape (FEATURES,), and return the level that the targets are measured against.
 
@@ -140,7 +149,8 @@ def lead_features(
         running: sums over its last bins, see LeadHistory, shape (RUNNING,).
         lead: bins between the next bin and the target.
         day: bins in a day, at least 1.
-        target_s: when the target bin starts, seconds since the epoch: for the time of day and week.
+        back: how many bins before the target bin the same time on earlier days was, shape (SEASON_DAYS,).
+        target_s: when the target bin starts by the clock, in seconds: for the time of day and of the hour.
         out: written to.
     """
     known = len(log_demand)
@@ -156,7 +166,7 @@ def lead_features(
     out[7] = log_change(running, 0, known, lead, day)
     out[8] = log_change(running, 1, known, lead, day)
     out[9] = log_change(running, 2, known, lead, day)
-    seasonal_ratios(log_demand, lead, day, level, out[10:18])
+    seasonal_ratios(log_demand, lead, back, level, out[10:18])
     out[18] = abs(out[11])
     out[19] = abs(out[16])
     out[20] = abs(out[10] - out[15])
@@ -170,7 +180,7 @@ def lead_features(
     out[26] = math.sin(hour)
     out[27] = math.cos(hour)
     hourly_changes(log_demand, lead, day // 24 if day % 24 == 0 else 0, out[7], out[28:31])
-    out[31] = size_at_this_time(log_demand, lead, day, SEASON_DAYS, out[7])
+    out[31] = size_at_this_time(log_demand, lead, back, out[7])
     out[32] = 1.0
     return level
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from forecasting.append_log import AppendLog
 from forecasting.bit_log import BitLog
+from forecasting.clock import UTC_ZONE, Clock, Days, clock_of, days_of
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
-from forecasting.lead_features import DAY_S, FEATURES, RUNNING, SEASON_DAYS, demand_at, demand_of, targets_between
+from forecasting.lead_features import FEATURES, RUNNING, SEASON_DAYS, demand_at, demand_of, targets_between
 from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
@@ -51,6 +52,7 @@ class LeadHistory:
         lead: bins between the next bin and the target.
         bin_s: width of a bin.
         floor: demand that doesn't matter, added before the log; half a replica's capacity suits an autoscaler.
+        clock: that its seasons follow.
         next_start_s: start of the next bin, seconds since the epoch (or the trace's start).
         bins: bins seen, missing ones included.
         bins_known: bins seen that were not missing.
@@ -67,6 +69,7 @@ class LeadHistory:
     lead: int
     bin_s: float
     floor: float
+    clock: Clock
     next_start_s: float
     bins: int
     bins_known: int
@@ -78,16 +81,18 @@ class LeadHistory:
     peak_log: float
 
     @classmethod
-    def start(cls, *, lead: int, bin_s: float, floor: float, start_s: float = 0.0) -> Self:
-        """A history without bins. ModelError if `lead` is negative or `floor` not positive."""
+    def start(cls, *, lead: int, bin_s: float, floor: float, start_s: float = 0.0, time_zone: str = UTC_ZONE) -> Self:
+        """A history without bins. ModelError if `lead` is negative, `floor` not positive, or no such time zone."""
         if lead < 0 or not floor > 0 or not bin_s > 0:
             raise ModelError(f"lead must not be negative, floor and bin_s positive: got {lead}, {floor}, {bin_s}")
-        day = max(1, round(DAY_S / bin_s))
+        clock = clock_of(time_zone)
+        day = days_of(clock, start_s=start_s, bin_s=bin_s).day
         remembered = max(REMEMBERED_DAYS * day, _looked_at(lead, day))
         return cls(
             lead=lead,
             bin_s=bin_s,
             floor=floor,
+            clock=clock,
             next_start_s=start_s,
             bins=0,
             bins_known=0,
@@ -102,7 +107,13 @@ class LeadHistory:
     @property
     def day(self) -> int:
         """Bins in a day, at least one."""
-        return max(1, round(DAY_S / self.bin_s))
+        return self.days.day
+
+    @property
+    def days(self) -> Days:
+        """Of the rows of `log_demand`."""
+        start_s = self.next_start_s - len(self.log_demand) * self.bin_s
+        return days_of(self.clock, start_s=start_s, bin_s=self.bin_s)
 
     @property
     def bound_log(self) -> float:
@@ -122,6 +133,7 @@ class LeadHistory:
             raise SeriesError(f"demand must be finite and not negative, got {demand}")
         history, values = self._after_leading_gap(np.array(demand, dtype=np.float64))
         log_demand, log_window = history.log_demand.grow(len(values))
+        days = history.days
         missing = np.empty(len(values), dtype=np.bool_)
         features = np.empty((len(values), FEATURES + 1))
         matured = np.empty(len(values), dtype=np.bool_)
@@ -131,10 +143,9 @@ class LeadHistory:
         missing_at, next_start_s, peak_log = see_bins(
             values,
             history.lead,
-            history.day,
-            history.bin_s,
+            days,
             history.floor,
-            _looked_at(history.lead, history.day),
+            _looked_at(history.lead, days.day),
             history.bins,
             len(history.features),
             history.missing_at,
@@ -150,12 +161,10 @@ class LeadHistory:
         )
         bins = LeadBins(
             lead=history.lead,
-            day=history.day,
-            bin_s=history.bin_s,
+            days=days,
             floor=history.floor,
             first=history.log_demand.dropped + len(history.log_demand),
             known=history.bins_known,
-            start_s=history.next_start_s,
             log_demand=log_window,
             earlier_missing=history.missing,
             missing=missing,

@@ -6,10 +6,14 @@ import math
 
 import numpy as np
 
+from forecasting.clock import Days
+from forecasting.clock_kernels import ahead_at, all_back
 from forecasting.kernel import kernel
 from forecasting.lead_features import (
     FEATURES,
+    SEASON_DAYS,
     BoolArray,
+    IntArray,
     lead_features,
     seasonal_step,
     see_newest,
@@ -33,12 +37,12 @@ def smallest(values: Float32Array) -> float:
 
 
 @kernel()
-def imputed(log_demand: Float32Array, day: int, peak_log: float) -> float:
-    """Log demand of a missing bin: the one before, moved as the same time on earlier days moved.
+def imputed(log_demand: Float32Array, back: IntArray, peak_log: float) -> float:
+    """Log demand of a missing bin: the one before, moved as the same time on earlier days moved, see `seasonal_step`.
 
     Not outside what was seen: yesterday's fall from 1,000 to 10 would leave next to nothing of today's 20.
     """
-    moved = log_demand[len(log_demand) - 1] + seasonal_step(log_demand, day)
+    moved = log_demand[len(log_demand) - 1] + seasonal_step(log_demand, back)
     return float(min(max(moved, smallest(log_demand)), peak_log))
 
 
@@ -52,8 +56,7 @@ def peak_after(peak_log: float, log_demand: float, day: int) -> float:
 def see_bins(
     demand: FloatArray,
     lead: int,
-    day: int,
-    bin_s: float,
+    days: Days,
     floor: float,
     kept: int,
     bins: int,
@@ -74,8 +77,7 @@ def see_bins(
     Args:
         demand: work per second, NaN where missing, shape (n,).
         lead: bins between the next bin and the target.
-        day: bins in a day.
-        bin_s: width of a bin.
+        days: of the rows of `log_demand`.
         floor: demand that doesn't matter.
         kept: bins that features look back on.
         bins: bins seen before, missing ones included.
@@ -95,10 +97,13 @@ def see_bins(
         missing_at, next_start_s and peak_log after them.
     """
     known = len(log_demand) - len(demand)
+    day = days.day
+    back = np.empty(SEASON_DAYS, dtype=np.int64)
     for i in range(len(demand)):
         missing[i] = np.isnan(demand[i])
         if missing[i]:
-            log_demand[known] = imputed(log_demand[max(0, known - kept) : known], day, peak_log)
+            all_back(days, known, back)
+            log_demand[known] = imputed(log_demand[max(0, known - kept) : known], back, peak_log)
             missing_at = bins + i
         else:
             log_demand[known] = math.log(demand[i] + floor)
@@ -106,11 +111,12 @@ def see_bins(
         bounds[i] = peak_log + HEADROOM_LOG
         known += 1
         see_newest(log_demand, known, lead, day, kept, running)
-        next_start_s += bin_s
+        next_start_s += days.bin_s
         seen = log_demand[max(0, known - kept) : known]
-        features[i, FEATURES] = lead_features(
-            seen, running, lead, day, next_start_s + lead * bin_s, features[i, :FEATURES]
-        )
+        all_back(days, known + lead, back)
+        target_s = next_start_s + lead * days.bin_s
+        target_s += ahead_at(days.clock, target_s)
+        features[i, FEATURES] = lead_features(seen, running, lead, day, back, target_s, features[i, :FEATURES])
         matured[i] = origins + i > lead and missing_at < bins + i - lead
         if matured[i]:
             targets[i, 0], targets[i, 1] = targets_between(seen, lead + 1)

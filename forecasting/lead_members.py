@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from forecasting.boosted import Boosted
+from forecasting.clock import UTC_ZONE
 from forecasting.errors import ModelError
 from forecasting.lead_features import SEASONAL_FEATURES
 from forecasting.lead_member import LeadMember
@@ -13,9 +14,11 @@ from forecasting.lead_regression import FEATURE_SETS, LeadRegression
 from forecasting.point_member import PointMember
 from forecasting.profile import SeasonalProfile
 
-_OTHERS: dict[str, Callable[[int, float], LeadMember]] = {
-    "seasonal-profile": lambda lead, bin_s: PointMember.start(SeasonalProfile(lead_s=max(1, lead) * bin_s), lead=lead),
-    "boosted": lambda lead, _: Boosted.start(lead=lead),
+_OTHERS: dict[str, Callable[[int, float, str], LeadMember]] = {
+    "seasonal-profile": lambda lead, bin_s, time_zone: PointMember.start(
+        SeasonalProfile(lead_s=max(1, lead) * bin_s, time_zone=time_zone), lead=lead
+    ),
+    "boosted": lambda lead, *_: Boosted.start(lead=lead),
 }
 
 MEMBERS = (*FEATURE_SETS, *NAIVE_MEMBERS, *_OTHERS)
@@ -32,13 +35,14 @@ SEASONLESS_MEMBERS = (
 )
 
 
-def start_member(name: str, *, lead: int, bin_s: float) -> LeadMember:
+def start_member(name: str, *, lead: int, bin_s: float, time_zone: str = UTC_ZONE) -> LeadMember:
     """A member that has seen nothing.
 
     Args:
         name: one of MEMBERS; ModelError on another.
         lead: bins between the next bin and the target.
         bin_s: width of a bin in seconds.
+        time_zone: IANA name of the zone whose clocks the seasons follow.
     """
     if name in FEATURE_SETS:
         return LeadRegression.start(name, lead=lead)
@@ -46,4 +50,4 @@ def start_member(name: str, *, lead: int, bin_s: float) -> LeadMember:
         return NaiveMember.start(name, lead=lead)
     if name not in _OTHERS:
         raise ModelError(f"there is no member {name!r}: choose from {', '.join(MEMBERS)}")
-    return _OTHERS[name](lead, bin_s)
+    return _OTHERS[name](lead, bin_s, time_zone)

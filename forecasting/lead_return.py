@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+from forecasting.clock import Days
+from forecasting.clock_kernels import bins_back
 from forecasting.kernel import kernel
 from forecasting.lead_features import SEASON_DAYS, demand_at
 from forecasting.lead_windows import mean_around, median_of
@@ -30,49 +32,49 @@ _ABOVE = math.log(1.1)
 
 
 @kernel()
-def usual_at(log_demand: Float32Array, at: int, day: int) -> float:
+def usual_at(log_demand: Float32Array, at: int, days: Days) -> float:
     """Log demand usual at bin `at`, from the known ones of the days before; NaN where they are too few."""
     heights = np.empty(SEASON_DAYS)
-    days = 0
+    count = 0
     for k in range(1, SEASON_DAYS + 1):
-        then = at - k * day
+        then = at - bins_back(days, at, k)
         if then < 1:
             break
         if then + 1 < len(log_demand):
-            heights[days] = mean_around(log_demand, then, 1)
-            days += 1
-    return median_of(heights, days) if days >= _DAYS_MIN else math.nan
+            heights[count] = mean_around(log_demand, then, 1)
+            count += 1
+    return median_of(heights, count) if count >= _DAYS_MIN else math.nan
 
 
 @kernel()
-def fallen_for(log_demand: Float32Array, day: int) -> int:
+def fallen_for(log_demand: Float32Array, days: Days) -> int:
     """Bins since demand fell abruptly below the usual, the newest among them; 0 where it didn't, or a day ago."""
     newest = len(log_demand) - 1
     # The comparison is false where the usual isn't known.
-    if not log_demand[newest] < usual_at(log_demand, newest, day) + _FALLEN:
+    if not log_demand[newest] < usual_at(log_demand, newest, days) + _FALLEN:
         return 0
     fallen = newest
-    for i in range(newest - 1, max(0, newest - day), -1):
-        usual = usual_at(log_demand, i, day)
+    for i in range(newest - 1, max(0, newest - days.day), -1):
+        usual = usual_at(log_demand, i, days)
         if log_demand[i] < usual + _FALLEN:
             fallen = i
         elif not log_demand[i] < usual + _USUAL:
             # A rise that doesn't come, on a first Saturday, is no fall.
-            fell = log_demand[i] >= usual_at(log_demand, fallen, day) + _USUAL
+            fell = log_demand[i] >= usual_at(log_demand, fallen, days) + _USUAL
             return newest - fallen + 1 if fell and fallen - i <= _ABRUPT_BINS else 0
     return 0
 
 
 @kernel()
 def raise_for_return(
-    log_demand: Float32Array, lead: int, day: int, floor: float, levels: FloatArray, quantiles: FloatArray
+    log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
 ) -> int:
     """Raise quantiles at increasing `levels` (q,), shape (TARGETS, q), work per second, to the usual beyond its chance.
 
     Args:
         log_demand: log of demand plus floor of the bins seen, gaps imputed, shape (n,), n >= 1.
         lead: bins between the next bin and the target.
-        day: bins in a day.
+        days: of the bins of `log_demand`.
         floor: added to demand before the log.
         levels: of the quantiles.
         quantiles: written to.
@@ -80,15 +82,15 @@ def raise_for_return(
     Returns:
         Bins since the fall, see `fallen_for`.
     """
-    fallen = fallen_for(log_demand, day)
+    fallen = fallen_for(log_demand, days)
     if fallen == 0:
         return 0
     known = len(log_demand)
     chance = _RETURNS * (lead + 1) / (fallen + lead + 1)
-    usual = usual_at(log_demand, known + lead, day)
+    usual = usual_at(log_demand, known + lead, days)
     peak = usual
     for at in range(known, known + lead):
-        peak = max(peak, usual_at(log_demand, at, day))
+        peak = max(peak, usual_at(log_demand, at, days))
     if math.isnan(usual) or math.isnan(peak):
         return fallen
     for i in range(len(levels)):
@@ -100,11 +102,11 @@ def raise_for_return(
 
 @kernel(nogil=True)
 def raise_bins(
-    log_demand: Float32Array, lead: int, day: int, floor: float, levels: FloatArray, quantiles: FloatArray
+    log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
 ) -> int:
     """The same for what was said after each of the last bins of `log_demand`: quantiles of shape (n, TARGETS, q)."""
     before = len(log_demand) - len(quantiles)
     fallen = 0
     for i in range(len(quantiles)):
-        fallen = raise_for_return(log_demand[: before + i + 1], lead, day, floor, levels, quantiles[i])
+        fallen = raise_for_return(log_demand[: before + i + 1], lead, days, floor, levels, quantiles[i])
     return fallen

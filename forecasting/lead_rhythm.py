@@ -13,6 +13,7 @@ import math
 from forecasting.kernel import kernel
 from forecasting.lead_windows import max_between, mean_before
 from forecasting.series import Float32Array, FloatArray
+from forecasting.step_grid import IntArray
 
 # A day of hours: twelve know the minute less well (2 % more loss where jumps keep to it), three days and a week
 # remember what has changed since (1 % more on a production service).
@@ -54,15 +55,18 @@ def hourly_changes(log_demand: Float32Array, lead: int, hour: int, usual_log_siz
 
 
 @kernel()
-def size_at_this_time(log_demand: Float32Array, lead: int, day: int, days: int, usual_log_size: float) -> float:
-    """Mean log size of the change over a lead around this time of the last days; `usual_log_size` without one."""
+def size_at_this_time(log_demand: Float32Array, lead: int, back: IntArray, usual_log_size: float) -> float:
+    """Mean log size of the change over a lead around this time of the last days; `usual_log_size` without one.
+
+    That time was so many bins ago, one per day, shape (days,).
+    """
     known = len(log_demand)
     step = max(1, lead // _ORIGINS_PER_SIDE)
     reach = max(1, lead)
     total = 0.0
     count = 0
-    for k in range(1, days + 1):
-        for origin in range(known - k * day - reach, known - k * day + reach + 1, step):
+    for ago in back:
+        for origin in range(known - ago - reach, known - ago + reach + 1, step):
             if origin < 1 or origin + lead >= known:
                 continue
             then = mean_before(log_demand, origin, max(1, lead // 4))

@@ -14,13 +14,13 @@ import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter1d
 
+from forecasting.clock import DAY_S
 from forecasting.kernel import kernel
 from forecasting.series import FloatArray, Series
 from forecasting.transform import Transform
 
 IntArray = npt.NDArray[np.int64]
 
-DAY_S = 86_400.0
 WEEK_S = 7 * DAY_S
 
 _MIN_PERIOD_BINS = 4

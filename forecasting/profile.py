@@ -10,8 +10,9 @@ from typing import Self
 
 import numpy as np
 
+from forecasting.clock import DAY_S, UTC_ZONE, Clock, clock_of, days_of
 from forecasting.errors import ModelError
-from forecasting.periods import DAY_S, periods_to_try
+from forecasting.periods import periods_to_try
 from forecasting.profile_kernels import Shape, State, profile_filter, profile_forecast, profile_walk
 from forecasting.protocol import check_steps
 from forecasting.series import FloatArray, Series
@@ -49,6 +50,7 @@ class SeasonalProfile:
             takes the one of the least error an hour to a day ahead when it is fitted.
         lead_s: horizon in seconds that the level is tuned to; the load of a model is the one that matters.
         name: short name for tables.
+        time_zone: IANA name of the zone whose clocks seasons of whole days follow; ModelError where there is none.
     """
 
     periods: tuple[int, ...] | None = None
@@ -56,8 +58,10 @@ class SeasonalProfile:
     reversion_half_life_s: float | None = None
     lead_s: float = 600.0
     name: str = "seasonal-profile"
+    time_zone: str = UTC_ZONE
 
     def __post_init__(self) -> None:
+        clock_of(self.time_zone)
         lengths_s = (self.level_half_life_s, self.reversion_half_life_s, self.lead_s)
         if any(length_s is not None and not length_s > 0 for length_s in lengths_s):
             raise ModelError(f"half-lives and lead must be positive numbers of seconds, got {lengths_s}")
@@ -69,19 +73,20 @@ class SeasonalProfile:
     def fit(self, series: Series) -> FittedProfile:
         """Learn from `series` and stand at its end."""
         periods = periods_to_try(series) if self.periods is None else self.periods
-        recent = Series.of(series.values[-_TUNED_BINS:], bin_s=series.bin_s)
+        values = series.values[-_TUNED_BINS:]
+        recent = Series.of(values, bin_s=series.bin_s, start_s=series.end_s - len(values) * series.bin_s)
         level_s, fitted, trail = self._tuned(recent, periods)
         reversion_s = self._tuned_reversion_s(recent, trail)
         if len(series) > len(recent):
-            fitted, _ = _filtered(series, periods, level_s)
+            fitted, _ = _filtered(series, periods, level_s, clock_of(self.time_zone))
         return replace(fitted, reversion=0.5 ** (series.bin_s / reversion_s))
 
     def _tuned(self, series: Series, periods: tuple[int, ...]) -> tuple[float, FittedProfile, FloatArray]:
         """Half-life of the level: the one given, else that of the least error on `series`; what it learns of it."""
         if self.level_half_life_s is not None:
-            return self.level_half_life_s, *_filtered(series, periods, self.level_half_life_s)
+            return self.level_half_life_s, *_filtered(series, periods, self.level_half_life_s, clock_of(self.time_zone))
         horizons_s = (self.lead_s, _LEADS_BEYOND * self.lead_s)
-        tried = [_filtered(series, periods, tried_s) for tried_s in _LEVEL_HALF_LIVES_S]
+        tried = [_filtered(series, periods, tried_s, clock_of(self.time_zone)) for tried_s in _LEVEL_HALF_LIVES_S]
         errors = [_errors(series, trail, horizons_s, _DEFAULT_REVERSION_HALF_LIFE_S) for _, trail in tried]
         best = _least(errors, _LEVEL_HALF_LIVES_S.index(_DEFAULT_LEVEL_HALF_LIFE_S))
         return _LEVEL_HALF_LIVES_S[best], *tried[best]
@@ -138,7 +143,9 @@ def _copied(state: State) -> State:
     )
 
 
-def _filtered(series: Series, periods: tuple[int, ...], level_half_life_s: float) -> tuple[FittedProfile, FloatArray]:
+def _filtered(
+    series: Series, periods: tuple[int, ...], level_half_life_s: float, clock: Clock
+) -> tuple[FittedProfile, FloatArray]:
     """What `series` teaches, without reversion yet, and the trail (n, 3) that led there."""
     slots = [min(period, most) for period, most in zip(periods, _MAX_SLOTS, strict=False)]
     # A tenth of a bin is the last bin alone; less would divide by zero.
@@ -147,6 +154,7 @@ def _filtered(series: Series, periods: tuple[int, ...], level_half_life_s: float
         periods=np.array(periods, dtype=np.int64),
         slots=np.array(slots, dtype=np.int64),
         decays=0.5 ** (series.bin_s / half_lives_s),
+        days=days_of(clock, start_s=series.start_s, bin_s=series.bin_s),
     )
     longest = max(periods, default=1)
     state = State(

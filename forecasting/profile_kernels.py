@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.clock import Days
+from forecasting.clock_kernels import bin_by_clock
 from forecasting.kernel import kernel
 from forecasting.series import Float32Array, FloatArray
 from forecasting.step_grid import IntArray, at_grid
@@ -49,11 +51,13 @@ class Shape(NamedTuple):
         periods: bins per season, increasing, shape (k,).
         slots: slots per season, shape (k,).
         decays: factors by which the weights of the fast and the slow level shrink per bin, shape (2,).
+        days: of the bins.
     """
 
     periods: IntArray
     slots: IntArray
     decays: FloatArray
+    days: Days
 
 
 class State(NamedTuple):
@@ -93,6 +97,13 @@ def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[floa
 
 
 @kernel()
+def phase_of(bin_index: int, period: int, days: Days) -> float:
+    """Where in a season of `period` bins the middle of a bin is, in 0..1; seasons of whole days go by the clock."""
+    at = bin_by_clock(days, bin_index) if period % days.day == 0 else bin_index
+    return (at % period + 0.5) / period
+
+
+@kernel()
 def season_trust(evidence: FloatArray, period: int) -> float:
     """How far a season is followed, 0..1: the share of its swing that came true in cycles it had not learned from."""
     weight = evidence[WEIGHT]
@@ -114,7 +125,7 @@ def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> f
         period = shape.periods[i]
         if state.seen[0] < period * (1 if i == 0 else 2):
             break
-        ratio, cycles = slot_ratio(state, start, shape.slots[i], (bin_index % period + 0.5) / period)
+        ratio, cycles = slot_ratio(state, start, shape.slots[i], phase_of(bin_index, period, shape.days))
         trust = season_trust(state.evidence[i], period) * cycles / (cycles + _PRIOR_CYCLES)
         factor += trust * (ratio - factor)
         start += shape.slots[i]
@@ -243,7 +254,7 @@ def _learn_ratio(ratio: float, bin_index: int, season: int, shape: Shape, state:
     period, slots = shape.periods[season], shape.slots[season]
     start = shape.slots[:season].sum()
     evidence = state.evidence[season]
-    phase = (bin_index % period + 0.5) / period
+    phase = phase_of(bin_index, period, shape.days)
     expected, cycles = slot_ratio(state, start, slots, phase)
     limit = np.inf
     if cycles >= 0.75:

@@ -15,6 +15,7 @@ from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError, shown
 from autoscaler.traces.trace import Trace
+from forecasting.clock import UTC_ZONE
 from forecasting.series import FloatArray, linear_fill
 
 # Beyond these a mistyped unit is likelier than a cluster, and the simulated one would run out of memory.
@@ -74,24 +75,26 @@ def setting_of(trace: Trace, scenario: Scenario) -> Setting:
     )
 
 
-def with_schedule(setting: Setting, schedule: tuple[Event, ...], *, dated: bool) -> Setting:
-    """The setting with known events; `dated` as the trace has it.
+def with_calendar(setting: Setting, schedule: tuple[Event, ...], time_zone: str, *, dated: bool) -> Setting:
+    """The setting with known events, and the time zone whose clocks demand follows; `dated` as the trace has it.
 
     Raises:
         UsageError: the trace counts seconds from some start, or an event asks for more replicas than are allowed.
     """
-    if schedule and not dated:
-        raise UsageError(
-            f"--schedule: {setting.trace_name} counts seconds from some start, and events have dates; "
-            "give a trace with timestamps such as 2026-11-25T09:00:00Z"
-        )
+    dating = {"--schedule": "events have dates", "--time-zone": "clocks change on dates"}
+    for option, given in zip(dating, (bool(schedule), time_zone != UTC_ZONE), strict=True):
+        if given and not dated:
+            raise UsageError(
+                f"{option}: {setting.trace_name} counts seconds from some start, and {dating[option]}; "
+                "give a trace with timestamps such as 2026-11-25T09:00:00Z"
+            )
     for event in schedule:
         if event.at_least > setting.replicas_max:
             raise UsageError(
                 f"--schedule: {event.name} asks for at least {event.at_least} replicas, more than --max-replicas "
                 f"{setting.replicas_max}; lower it or raise --max-replicas"
             )
-    return replace(setting, schedule=schedule)
+    return replace(setting, schedule=schedule, time_zone=time_zone)
 
 
 def remarks(setting: Setting, *, interval_given: bool) -> Iterator[str]:

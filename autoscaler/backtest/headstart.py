@@ -62,6 +62,7 @@ def spec_of(
         members=members,
         without=without,
         schedule=setting.schedule,
+        time_zone=setting.time_zone,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
+from forecasting.clock import UTC_ZONE
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -57,6 +58,7 @@ class Setting:
         seed: for everything drawn at random.
         interval_s: time from one decision of Headstart to the next, rounded to whole bins; a bin where that is longer.
         schedule: known events, by which Headstart plans; the others know of none.
+        time_zone: IANA name of the zone whose clocks the seasons of demand follow.
         warm_nodes: what keeps nodes warm where that is replayed too; `load_latency` is then of a node and a load.
     """
 
@@ -77,6 +79,7 @@ class Setting:
     seed: int = 0
     interval_s: float = INTERVAL_S
     schedule: tuple[Event, ...] = ()
+    time_zone: str = UTC_ZONE
     warm_nodes: WarmNodes | None = None
 
     def __len__(self) -> int:

@@ -59,6 +59,7 @@ def backtest(
     replicas_max: options.ReplicasMaxOption = 100_000,
     interval_s: options.IntervalOption = 60.0,
     schedule: options.ScheduleOption = None,
+    time_zone: options.TimeZoneOption = "UTC",
     fidelity: options.FidelityOption = Fidelity.FLUID,
     concurrency: options.ConcurrencyOption = None,
     prefill_speed: options.PrefillSpeedOption = None,
@@ -161,7 +162,7 @@ def backtest(
                 setting = request_setting(log, read.bin_s, speed, scenario)
     with progress(f"replaying {read.name}", quiet=as_json) as report:
         result = run_backtest(
-            _scheduled(setting, schedule or (), context, dated=read.dated),
+            _dated(setting, schedule or (), time_zone, context, dated=read.dated),
             (policy, *compared),
             members=member or DEFAULT_MEMBERS,
             report=report,
@@ -186,20 +187,22 @@ def _policies_against(names: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _scheduled(setting: Setting, schedule: tuple[Event, ...], context: typer.Context, *, dated: bool) -> Setting:
-    """The setting with its events; says on standard error what can't be as it was asked for."""
-    from autoscaler.backtest.from_trace import remarks, with_schedule
+def _dated(
+    setting: Setting, schedule: tuple[Event, ...], time_zone: str, context: typer.Context, *, dated: bool
+) -> Setting:
+    """The setting with its events and time zone; says on standard error what can't be as it was asked for."""
+    from autoscaler.backtest.from_trace import remarks, with_calendar
 
     interval_given, duration_s = is_typed(context, "interval_s"), setting.bin_s * len(setting)
     if interval_given and setting.interval_s > duration_s:
         raise UsageError(
             f"--interval: {setting.interval_s:g} s is longer than the trace, which covers {duration_s:g} s"
         )
-    scheduled = with_schedule(setting, schedule, dated=dated)
-    for remark in remarks(scheduled, interval_given=interval_given):
+    setting = with_calendar(setting, schedule, time_zone, dated=dated)
+    for remark in remarks(setting, interval_given=interval_given):
         typer.echo(f"warning: {remark}", err=True)
-    warn_of_gaps(scheduled)
-    return scheduled
+    warn_of_gaps(setting)
+    return setting
 
 
 def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path) -> None:

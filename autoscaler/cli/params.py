@@ -68,6 +68,17 @@ def parse_positive_duration_s(given: str | float) -> float:
     return duration_s
 
 
+def parse_time_zone(given: str) -> str:
+    """The IANA name of a time zone."""
+    from autoscaler.core.cron import check_time_zone
+
+    try:
+        check_time_zone(given)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
+    return given
+
+
 def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | float], float]:
     """A parser of shares, '1%' or '0.01', between 0 and 1; `zero` and `one` say whether the ends are allowed."""
     lowest, highest = ("at least 0 %" if zero else "more than 0 %"), ("at most 100 %" if one else "less than 100 %")

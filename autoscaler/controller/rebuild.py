@@ -17,7 +17,8 @@ from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from autoscaler.errors import one_line
 from autoscaler.sources.ranges import Failure, MetricsSource, RangeAnswer, RangeRequest, SourceError
-from forecasting.lead_features import DAY_S, demand_of
+from forecasting.clock import DAY_S
+from forecasting.lead_features import demand_of
 from forecasting.series import FloatArray
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoscaler.core.plan_kernels import COUNT_MAX
+from forecasting.clock import DAY_S
 from forecasting.kernel import kernel
-from forecasting.lead_features import DAY_S
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_history_kernel import peak_after
 from forecasting.series import FloatArray

@@ -12,7 +12,7 @@ import math
 from autoscaler.core.plan_kernels import whole
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
-from forecasting.lead_features import DAY_S
+from forecasting.clock import DAY_S
 
 _HPA_TARGET = 0.8
 _HPA_STABILIZATION_S = 300.0

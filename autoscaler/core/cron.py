@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from autoscaler.errors import UsageError
+from forecasting.clock import clock_of
+from forecasting.errors import ModelError
 
 DAY_S = 86_400
 _FIELDS = 5
@@ -43,9 +45,9 @@ def check_cron(expression: str) -> None:
 def check_time_zone(name: str) -> None:
     """UsageError where `name` is no IANA time zone."""
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database, such as 'America'
-        raise UsageError(f"must be an IANA time zone such as Europe/Berlin, got {name!r:.60}") from None
+        clock_of(name)
+    except ModelError as error:
+        raise UsageError(str(error)) from None
 
 
 @lru_cache(maxsize=_DAYS_CACHED)

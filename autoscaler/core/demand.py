@@ -20,7 +20,7 @@ from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
 from autoscaler.core.trials import servable
 from autoscaler.core.unseen import Unseen
-from forecasting.lead_features import DAY_S
+from forecasting.clock import DAY_S
 from forecasting.lead_member import TARGETS
 
 # Bins that a decision catches up on, at most: a second's work. After a longer silence the history starts anew.

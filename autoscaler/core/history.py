@@ -16,8 +16,8 @@ from autoscaler.core.schedule import Decisions, as_tried, raised, without_surges
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State, drain_s, in_replicas
+from forecasting.clock import DAY_S
 from forecasting.lead_ensemble import LeadEnsemble
-from forecasting.lead_features import DAY_S
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray, Series

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoscaler.core.plan_kernels import IntArray, priced_level
+from forecasting.clock import DAY_S
 from forecasting.lead_ensemble import LEAD_LEVELS
-from forecasting.lead_features import DAY_S, BoolArray
+from forecasting.lead_features import BoolArray
 from forecasting.series import FloatArray
 
 LEVELS = LEAD_LEVELS

@@ -7,7 +7,7 @@ from dataclasses import replace
 from autoscaler.core.risk import cheapest_within
 from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State
-from forecasting.lead_features import DAY_S
+from forecasting.clock import DAY_S
 
 
 def with_risk_selected(spec: Spec, state: State) -> State:

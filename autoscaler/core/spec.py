@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from autoscaler.core.cron import check_time_zone
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
+from forecasting.clock import UTC_ZONE
 from forecasting.lead_members import DEFAULT_MEMBERS
 
 
@@ -51,6 +53,7 @@ class Spec:
         without: parts of the policy left out: without BUDGET_CONTROLLER the risk stays at 99 %, without RENT_OR_BUY a
             replica is released once the need one load ahead allows it.
         schedule: known events.
+        time_zone: IANA name of the zone whose clocks the seasons of demand follow.
     """
 
     bin_s: float
@@ -62,6 +65,7 @@ class Spec:
     members: tuple[str, ...] = DEFAULT_MEMBERS
     without: frozenset[Part] = frozenset()
     schedule: tuple[Event, ...] = ()
+    time_zone: str = UTC_ZONE
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
@@ -72,6 +76,7 @@ class Spec:
         for unit, capacity in self.capacity_rps.items():
             if not (math.isfinite(capacity) and capacity > 0):
                 raise UsageError(f"capacity for {unit} must be a positive number per second, got {capacity:g}")
+        check_time_zone(self.time_zone)
         if not 0 <= self.replicas_min <= self.replicas_max:
             raise UsageError(
                 f"replicas must be 0 <= min <= max, got min {self.replicas_min} and max {self.replicas_max}"

@@ -85,6 +85,7 @@ class State:
                 bin_s=spec.bin_s,
                 floor=FLOOR_REPLICAS * capacity,
                 start_s=start_s,
+                time_zone=spec.time_zone,
                 members=spec.members,
             )
             for unit, capacity in spec.capacity_rps.items()

@@ -19,8 +19,8 @@ from autoscaler.core.plan_kernels import IntArray, choose_replicas, priced_level
 from autoscaler.core.risk import LEVELS, Candidates
 from autoscaler.core.spec import Spec
 from forecasting.append_log import AppendLog
+from forecasting.clock import DAY_S
 from forecasting.kernel import kernel
-from forecasting.lead_features import DAY_S
 from forecasting.series import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]

@@ -11,7 +11,7 @@ from typing import TypeVar
 from autoscaler.backtest.benchmark.rows import Row
 from autoscaler.backtest.benchmark.run_job import Finished
 from autoscaler.backtest.benchmark.variants import HEADSTART
-from forecasting.lead_features import DAY_S
+from forecasting.clock import DAY_S
 
 Key = TypeVar("Key")
 

@@ -37,8 +37,9 @@ from autoscaler.core.risk import CANDIDATES, LEVELS
 from autoscaler.core.state import State, drain_s
 from autoscaler.core.trials import FIRST_BINS, advance
 from autoscaler.traces.read import read_trace
+from forecasting.clock import DAY_S
 from forecasting.lead_ensemble import LeadEnsemble
-from forecasting.lead_features import DAY_S, FEATURES
+from forecasting.lead_features import FEATURES
 from forecasting.lead_member import TARGETS
 from forecasting.series import Series
 
