@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import signal
 import sys
+from tempfile import TemporaryDirectory
 
 import dask
 import numpy as np
@@ -78,16 +81,28 @@ def test_a_package_that_is_not_there_is_named_before_any_work(tmp_path, monkeypa
     assert not (tmp_path / "out").exists()
 
 
-def test_ray_gives_what_this_process_gives(trace, tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="ray isn't among the tests' packages: it brings 30 of its own")
+@pytest.fixture
+def ray_of_its_own(monkeypatch):
+    """Ray starts a cluster here, and leaves no files, no token in the home folder and no handler of SIGTERM behind."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
+    handler = signal.getsignal(signal.SIGTERM)
+    # Not below tmp_path: the path of a socket has 107 characters at most.
+    with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.usefixtures("ray_of_its_own")
+def test_ray_gives_what_this_process_gives(trace, tmp_path):
     assert run(trace, tmp_path / "here", "--jobs", 1) == 0
     assert run(trace, tmp_path / "there", "--backend", "ray") == 0
     assert rows_of(tmp_path / "there") == rows_of(tmp_path / "here")
 
 
 def test_a_ray_cluster_that_does_not_answer_is_one_line(trace, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("ray", reason="ray isn't among the tests' packages: it brings 30 of its own")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert run(trace, tmp_path, "--backend", "ray") == 1
     last = capsys.readouterr().err.splitlines()[-1]
