@@ -117,6 +117,9 @@ class _Checked:
         return {"type": "string", "pattern": self.pattern, "maxLength": _TEXT_LENGTH_MAX}
 
 
+TimeZone = Annotated[str, _Checked(check_time_zone, _ZONE_PATTERN)]
+
+
 class ScheduledEvent(Model):
     """An event known to come: a multiple of the usual demand, or replicas to be ready."""
 
@@ -132,7 +135,7 @@ class ScheduledEvent(Model):
         description="When it starts, again and again: minute, hour, day of the month, month, weekday, as in"
         " 0 9 * * MON-FRI. Where clocks go forward, a time that doesn't exist comes right after the gap.",
     )
-    time_zone: Annotated[str, _Checked(check_time_zone, _ZONE_PATTERN)] | None = Field(
+    time_zone: TimeZone | None = Field(
         default=None, description="The IANA time zone that cron is in, such as Europe/Berlin; UTC where it isn't given."
     )
     duration: Annotated[float, DurationBetween("1s", "744h")] = Field(

@@ -17,7 +17,7 @@ from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.node_head_start import NodeHeadStart
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween, LateBudget
-from autoscaler.api.schedule import Schedule, names_differ
+from autoscaler.api.schedule import Schedule, TimeZone, names_differ
 from autoscaler.api.status import PredictiveAutoscalerStatus
 
 GROUP = "headstart.dev"
@@ -269,6 +269,11 @@ class PredictiveAutoscalerSpec(Model):
     )
     load_latency: LoadLatency = Field(
         default=LoadLatency(), description="Time from ordering a replica to its first readiness."
+    )
+    time_zone: TimeZone = Field(
+        default="UTC",
+        description="The IANA time zone whose clocks the users of this workload live by, such as Europe/Berlin: the"
+        " forecast's days and weeks follow when these change. Events have a timeZone of their own.",
     )
     schedule: Schedule = ()
     gpu_budget: GpuBudget | None = Field(

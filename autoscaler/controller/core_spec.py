@@ -34,6 +34,7 @@ def stated_spec(given: PredictiveAutoscalerSpec) -> Spec:
         replicas_min=given.min_replicas,
         replicas_max=given.max_replicas,
         schedule=tuple(event.to_event() for event in given.schedule),
+        time_zone=given.time_zone,
     )
 
 
@@ -130,4 +131,5 @@ def forecasts_alike(one: Spec, other: Spec) -> bool:
         and lead_bins_of(one) == lead_bins_of(other)
         and one.members == other.members
         and _surges(one) == _surges(other)
+        and one.time_zone == other.time_zone
     )

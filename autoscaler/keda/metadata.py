@@ -205,6 +205,7 @@ _INLINE = {
     "lateBudget": _Field(("objective", "lateBudget"), _text),
     "history": _Field(("history",), _text),
     "interval": _Field(("interval",), _text),
+    "timeZone": _Field(("timeZone",), _text),
     "minReplicas": _Field(("minReplicas",), _whole, "must be a whole number, 0 or more"),
     "maxReplicas": _Field(("maxReplicas",), _replicas_max, f"must be a whole number from 1 to {INLINE_REPLICAS_MAX:,}"),
 }

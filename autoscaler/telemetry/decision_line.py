@@ -43,6 +43,7 @@ from autoscaler.telemetry.schedule_fields import (
     schedule_content,
     usual_content,
 )
+from forecasting.clock import UTC_ZONE
 from forecasting.lead_member import TARGETS
 
 VERSION = 3
@@ -158,6 +159,7 @@ def spec_content(spec: Spec) -> dict[str, Any]:
         "load_label": loads.label,
         "replicas_min": int(spec.replicas_min),
         "replicas_max": int(spec.replicas_max),
+        **({} if spec.time_zone == UTC_ZONE else {"time_zone": spec.time_zone}),
     } | schedule_content(spec.schedule)
 
 
@@ -174,6 +176,7 @@ def read_spec(content: Fields) -> Spec:
             replicas_min=content.integer("replicas_min"),
             replicas_max=content.integer("replicas_max"),
             schedule=read_schedule(content),
+            time_zone=content.text("time_zone") if "time_zone" in content.content else UTC_ZONE,
         )
     except UsageError as error:
         prefix = "" if str(error).startswith(content.where) else f"{content.where}: spec: "

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from autoscaler.traces.recipe import Bursts, Day, Recipe, Shift, Tokens
 from autoscaler.traces.trace import Trace
+from forecasting.clock import clock_of
 from forecasting.series import FloatArray
 
 _DAY_S = 86400.0
@@ -42,7 +43,9 @@ def generate(recipe: Recipe, seed: int | None = None) -> Trace:
 def _seasonal_rps(recipe: Recipe) -> FloatArray:
     """Requests per second in the middle of each bin, before drift and bursts."""
     elapsed_s: FloatArray = recipe.bin_s * (np.arange(recipe.bins, dtype=np.float64) + 0.5)
-    clock_s = recipe.start.timestamp() + elapsed_s
+    utc_s = recipe.start.timestamp() + elapsed_s
+    clock = clock_of(recipe.time_zone)
+    clock_s = utc_s + clock.ahead_s[np.searchsorted(clock.changes_s, utc_s, side="right")]
     # 1 January 1970 was a Thursday, three days after a Monday.
     weekday = (np.floor(clock_s / _DAY_S).astype(np.int64) + 3) % 7
     week = np.array(recipe.week) / np.mean(recipe.week)

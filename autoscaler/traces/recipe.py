@@ -13,6 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from autoscaler.errors import UsageError, shown
 from autoscaler.files import write_aside
+from forecasting.clock import UTC_ZONE, clock_of
+from forecasting.errors import ModelError
 
 # A misspelt key is an error, not a silent default; TOML's nan and inf are no amounts.
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -26,7 +28,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, config=_STRICT)
 class Peak:
-    """One hump of the day: exp(-|hours from it / width| ** (2 flatness)), by the clock of the trace (UTC)."""
+    """One hump of the day: exp(-|hours from it / width| ** (2 flatness)), by the clock of the recipe's time zone."""
 
     hour: Annotated[float, Field(ge=0, lt=24)]
     """Where it is highest."""
@@ -113,6 +115,14 @@ def _seven(week: tuple[float, ...]) -> tuple[float, ...]:
     return week
 
 
+def _known_zone(name: str) -> str:
+    try:
+        clock_of(name)
+    except ModelError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
 @dataclass(frozen=True, config=_STRICT)
 class Recipe:
     """Demand for `days` days. Rate = base x day x week x shifts x drift + bursts; counts are drawn around it."""
@@ -121,7 +131,7 @@ class Recipe:
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """The same recipe and seed give the same trace."""
     start: AwareDatetime
-    """Start of the first bin, with its offset; the day's hours and the week's days are those of UTC."""
+    """Start of the first bin, with its offset."""
     days: Positive
     bin_s: Positive
     base_rps: Positive
@@ -134,6 +144,8 @@ class Recipe:
     noise: Noise = Noise()
     tokens: Tokens | None = None
     outages: tuple[Outage, ...] = ()
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = UTC_ZONE
+    """IANA name of the zone by whose clocks the day's hours and the week's days are."""
 
     @property
     def bins(self) -> int:

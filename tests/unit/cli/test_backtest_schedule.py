@@ -1,8 +1,11 @@
-"""`headstart backtest --schedule`: events in, a plan that has them; or one line with the file and line."""
+"""`headstart backtest` with `--schedule` and `--time-zone`: a plan by them; or one line that says what is wrong."""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -70,6 +73,52 @@ def test_what_is_as_asked_is_no_warning(tmp_path, capsys):
 )
 def test_what_is_wrong_is_one_line(tmp_path, capsys, events, dated, said):
     assert backtest(tmp_path, events, dated=dated) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def week_of_work(folder: Path, *, dated: bool = True) -> Path:
+    """Three weeks of half hours around the 30th of March 2025, with work from eight to six in Berlin."""
+    path = folder / "work.csv"
+    rows = []
+    for at in range(21 * 48):
+        start = datetime.fromtimestamp(1_742_169_600 + 1_800 * at, UTC)  # 17 March, a Monday
+        local = start.astimezone(ZoneInfo("Europe/Berlin"))
+        count = 18_000 if local.weekday() < 5 and 8 <= local.hour < 18 else 900
+        rows.append(f"{start:%Y-%m-%dT%H:%M:%SZ},{count}\n" if dated else f"{1_800 * at},{count}\n")
+    path.write_text("timestamp,requests\n" + "".join(rows))
+    return path
+
+
+def cost_and_lateness(folder: Path, time_zone: str) -> tuple[float, float]:
+    out = folder / "result.json"
+    asked = ["--capacity", "1", "--load-latency", "30m", "--against", "none", "--score-from", "66%"]
+    trace_file = str(week_of_work(folder))
+    assert run(["backtest", trace_file, *asked, "--time-zone", time_zone, "--json-out", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["settings"]["time_zone"] == time_zone
+    headstart = found["policies"]["headstart"]
+    return headstart["replica_hours"], headstart["late_fraction"]
+
+
+def test_the_monday_after_the_clocks_changed_is_seen_coming_in_its_time_zone(tmp_path):
+    by_clock, by_utc = cost_and_lateness(tmp_path, "Europe/Berlin"), cost_and_lateness(tmp_path, "UTC")
+    assert by_clock[0] < 0.95 * by_utc[0]
+    assert by_clock[1] <= by_utc[1]
+
+
+@pytest.mark.parametrize(
+    ("dated", "time_zone", "said"),
+    [
+        (False, "Europe/Berlin", "--time-zone: work counts seconds from some start, and clocks change on dates; give"),
+        (True, "Berlin", "--time-zone: must be an IANA time zone such as Europe/Berlin, got 'Berlin'"),
+        (True, "", "--time-zone: must be an IANA time zone such as Europe/Berlin, got ''"),
+    ],
+)
+def test_a_time_zone_that_can_not_be_meant_is_one_line(tmp_path, capsys, dated, time_zone, said):
+    trace_file = str(week_of_work(tmp_path, dated=dated))
+    assert run(["backtest", trace_file, "--capacity", "1", "--load-latency", "30m", "--time-zone", time_zone]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

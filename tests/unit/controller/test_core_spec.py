@@ -65,6 +65,8 @@ def test_another_unit_begins_as_stated(object_of):
         ({"loadLatency": {"prior": "1799s"}}, True),  # the same three bins
         ({"loadLatency": {"prior": "1801s"}}, False),
         ({"interval": "300s"}, False),
+        ({"timeZone": "UTC"}, True),
+        ({"timeZone": "Europe/Berlin"}, False),
         ({"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "atLeast": 5}]}, True),
         ({"schedule": [{"name": "x", "cron": "0 9 * * *", "duration": "1h", "expect": "2x"}]}, False),
         ({"demand": [{"query": "requests", "capacity": 2.0}]}, False),

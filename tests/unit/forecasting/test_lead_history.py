@@ -120,7 +120,7 @@ def test_features_see_no_bin_that_is_still_to_come(lead):
     seen = np.empty((2, FEATURES))
     for i, later in enumerate([math.nan, 1e6]):
         logs[300:] = later
-        lead_features(logs[:300], np.full(RUNNING, 3.0), lead, DAY, 0.0, seen[i])
+        lead_features(logs[:300], np.full(RUNNING, 3.0), lead, DAY, DAY * np.arange(1, 8), 0.0, seen[i])
     assert np.isfinite(seen).all()
     np.testing.assert_array_equal(seen[0], seen[1])
 
@@ -227,9 +227,9 @@ def test_a_run_of_bins_starts_with_the_first_known_one_and_knows_what_was_before
     demand = np.r_[[math.nan] * 3, daily(40)]
     demand[20] = math.nan
     history, bins = history_of([]).extend(demand[:15])
-    assert (bins.first, bins.known, bins.start_s, len(bins)) == (0, 0, 3 * HOUR_S, 12)
+    assert (bins.first, bins.known, bins.days.start_s, len(bins)) == (0, 0, 3 * HOUR_S, 12)
     history, bins = history.extend(demand[15:])
-    assert (bins.first, bins.known, bins.start_s, len(bins)) == (12, 12, 15 * HOUR_S, 28)
+    assert (bins.first, bins.known, bins.days.start_s, len(bins)) == (12, 12, 3 * HOUR_S, 28)
     np.testing.assert_allclose(bins.demand(-12, 28), demand[3:], rtol=1e-6)
     assert [bins.known_at(index) for index in (0, 4, 5, 6)] == [13, 17, 17, 18]
     assert (history.bins, history.bins_known, history.missing_at) == (43, 39, 20)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from forecasting import lead_return
+from forecasting.clock import clock_of
+from forecasting.clock import days_of as days_in
 from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
 from forecasting.lead_return import fallen_for, raise_for_return
 from forecasting.series import Series
@@ -13,6 +15,7 @@ from forecasting.series import Series
 DAY = 144
 BIN_S = 600.0
 LEAD = 3
+DAYS = days_in(clock_of("UTC"), start_s=0.0, bin_s=BIN_S)
 
 
 def days_of(demand, days=5):
@@ -33,7 +36,7 @@ def fitted(values, lead=LEAD):
 def test_what_fell_is_counted_from_its_first_bin(gone):
     values = days_of(40.0)
     values[-gone:] = 0.1
-    assert fallen_for(logs(values), DAY) == gone
+    assert fallen_for(logs(values), DAYS) == gone
 
 
 @pytest.mark.parametrize(
@@ -49,20 +52,20 @@ def test_what_fell_is_counted_from_its_first_bin(gone):
     ids=["as usual", "a third", "slowly", "long ago", "a first day", "back"],
 )
 def test_nothing_else_is_a_fall(change):
-    assert fallen_for(logs(change(days_of(40.0))), DAY) == 0
+    assert fallen_for(logs(change(days_of(40.0))), DAYS) == 0
 
 
 def test_a_rise_that_does_not_come_is_no_fall():
     values = np.tile(np.where(np.arange(DAY) < 48, 0.1, 40.0), 6)
-    assert fallen_for(logs(values[: 5 * DAY + 60]), DAY) == 0
+    assert fallen_for(logs(values[: 5 * DAY + 60]), DAYS) == 0
     values[5 * DAY :] = 0.1
-    assert fallen_for(logs(values[: 5 * DAY + 60]), DAY) == 0
+    assert fallen_for(logs(values[: 5 * DAY + 60]), DAYS) == 0
 
 
 def test_a_burst_that_ends_is_no_fall():
     values = np.full(5 * DAY, 2.0)
     values[-40:-20] = 80.0
-    assert fallen_for(logs(values), DAY) == 0
+    assert fallen_for(logs(values), DAYS) == 0
 
 
 def test_the_chance_of_a_return_falls_with_the_time_without_one():
@@ -71,7 +74,7 @@ def test_the_chance_of_a_return_falls_with_the_time_without_one():
     for gone in (1, 10, 60):
         values[-gone:] = 0.1
         quantiles = np.zeros((2, len(LEAD_LEVELS)))
-        raise_for_return(logs(values), LEAD, DAY, 0.5, LEAD_LEVELS, quantiles)
+        raise_for_return(logs(values), LEAD, DAYS, 0.5, LEAD_LEVELS, quantiles)
         usual = days_of(40.0, 6)[5 * DAY + LEAD]
         assert np.all((quantiles == 0) | (np.abs(quantiles / (1.1 * usual) - 1) < 0.1))
         assert np.all(np.diff(quantiles[0]) >= 0)
@@ -109,5 +112,5 @@ def test_the_kernels_are_their_python(name):
     values = days_of(40.0)
     values[-9:] = 0.1
     function = getattr(lead_return, name)
-    given = (logs(values), 5 * DAY + 1, DAY) if name == "usual_at" else (logs(values), DAY)
+    given = (logs(values), 5 * DAY + 1, DAYS) if name == "usual_at" else (logs(values), DAYS)
     assert function(*given) == pytest.approx(function.py_func(*given), rel=1e-6)

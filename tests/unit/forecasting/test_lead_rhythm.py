@@ -14,6 +14,7 @@ from forecasting.lead_rhythm import hourly_changes, size_at_this_time
 from forecasting.series import Series
 
 HOUR, DAY = 12, 288
+BACK = DAY * np.arange(1, 8)
 USUAL = -1.5
 
 
@@ -69,11 +70,11 @@ def test_the_size_at_this_time_is_that_of_earlier_days():
     rng = np.random.default_rng(0)
     for day in range(5):
         logs[day * DAY + 100 : day * DAY + 130] = rng.normal(0.0, 1.0, 30)
-    busy, calm = (size_at_this_time(logs[: 4 * DAY + at], 3, DAY, 7, USUAL) for at in (112, 200))
+    busy, calm = (size_at_this_time(logs[: 4 * DAY + at], 3, BACK, USUAL) for at in (112, 200))
     assert calm == pytest.approx(math.log(0.01))
     assert busy > math.log(0.3)
-    assert size_at_this_time(logs[:50], 3, DAY, 7, USUAL) == USUAL
-    assert size_at_this_time.py_func(logs[: 4 * DAY + 112], 3, DAY, 7, USUAL) == pytest.approx(busy)
+    assert size_at_this_time(logs[:50], 3, BACK, USUAL) == USUAL
+    assert size_at_this_time.py_func(logs[: 4 * DAY + 112], 3, BACK, USUAL) == pytest.approx(busy)
 
 
 def test_more_is_bought_before_the_minute_at_which_jumps_begin():

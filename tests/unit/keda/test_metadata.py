@@ -36,6 +36,7 @@ def test_all_of_a_workload_can_be_stated_inline() -> None:
             "lateBudget": "0.5%",
             "history": "336h",
             "interval": "30s",
+            "timeZone": "Europe/Berlin",
             "minReplicas": "1",
             "maxReplicas": "40",
             "onMissing": "unavailable",
@@ -52,6 +53,7 @@ def test_all_of_a_workload_can_be_stated_inline() -> None:
     assert spec.engine.queue_length == "sum(waiting)"
     assert (spec.load_latency.prior, spec.objective.max_wait, spec.objective.late_budget) == (180.0, 5.0, 0.005)
     assert (spec.history, spec.interval, spec.min_replicas, spec.max_replicas) == (1_209_600.0, 30.0, 1, 40)
+    assert spec.time_zone == "Europe/Berlin"
     assert asked.policy == Policy(OnMissing.UNAVAILABLE, max_age_s=300.0, hpa_tolerance=0.0)
 
 
@@ -124,6 +126,7 @@ def test_values_from_the_environment_come_under_their_own_key() -> None:
         (INLINE | {"history": "30s"}, "history: must be at least one interval (1m), got '30s'"),
         (INLINE | {"serverAddress": "prometheus:9090"}, "serverAddress: must be a URL such as"),
         (INLINE | {"query": "x" * 8_193}, "query: must be at most 8192 characters long, got 'xxx"),
+        (INLINE | {"timeZone": "CEST"}, "timeZone: must be an IANA time zone such as Europe/Berlin, got 'CEST'"),
         (INLINE | {"unit": "9"}, "unit: must be text of the form"),
         (INLINE | {"onMissing": "zero"}, "onMissing: must be one of hold, unavailable, got 'zero'"),
         (INLINE | {"maxAge": "0s"}, "maxAge: must be a duration from 1s to 24h, such as 90s or 10m, got '0s'"),

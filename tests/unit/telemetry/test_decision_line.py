@@ -86,6 +86,7 @@ specs = st.builds(
         st.lists(positive, min_size=1, max_size=5),
         texts,
     ),
+    time_zone=st.sampled_from(["UTC", "America/New_York"]),
 )
 decisions = st.builds(
     Decision,

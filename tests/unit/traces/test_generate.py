@@ -28,6 +28,7 @@ RICH = replace(
     noise=Noise(wander=0.1, overdispersion=1e-5),
     tokens=Tokens(prompt_mean=100, output_mean=20.5, variation=0.5),
     outages=(Outage(day=1, hours=2),),
+    time_zone="Europe/Berlin",
 )
 
 
@@ -55,6 +56,13 @@ def test_leaving_out_a_part_leaves_the_others_as_they_were() -> None:
     stormy = generate(replace(RICH, tokens=None, outages=()))
     same = calm.demand["requests"] == stormy.demand["requests"]
     assert 0.3 < same.mean() < 1
+
+
+def test_the_day_is_by_the_clock_of_its_time_zone() -> None:
+    morning = Day(low=0.0, peaks=(Peak(hour=8.5, width_h=0.5, flatness=10),))
+    recipe = replace(PLAIN, start=datetime(2025, 3, 29, tzinfo=UTC), days=3, day=morning, time_zone="Europe/Berlin")
+    busiest = generate(recipe).demand["requests"].reshape(3, 24).argmax(axis=1)
+    assert busiest.tolist() == [7, 6, 6]
 
 
 def test_the_mean_is_the_base_whatever_the_shape() -> None:
