@@ -27,6 +27,10 @@ _ETA = 10.0
 _VOTE_LOST_AT = 0.10
 _VOTE_REGAINED_AT = 0.05
 _JUDGED_FROM_LEADS = 100
+# Where it is judged, a bin counts at most so many times what the last value usually loses, or a tenth of the floor:
+# twenty minutes of twenty times the demand outweighed two weeks of a regular service, and the vote was lost for them.
+_JUDGED_MOST = 20.0
+_JUDGED_LEAST_SHARE = 0.1
 
 
 @kernel()
@@ -86,13 +90,39 @@ def give_vote(weights: FloatArray, member: int) -> None:
 
 
 @kernel()
-def has_vote(average_losses: FloatArray, last_value_losses: FloatArray, had: bool) -> bool:
-    """Whether the average is to be followed, from its losses and the last value's, both of shape (TARGETS,)."""
-    ours = its = 0.0
-    for k in range(len(average_losses)):
-        ours += average_losses[k]
-        its += last_value_losses[k]
-    return bool(ours <= (1.0 + (_VOTE_LOST_AT if had else _VOTE_REGAINED_AT)) * its)
+def both_targets(losses: FloatArray) -> float:
+    """Sum of a member's losses, shape (TARGETS,)."""
+    total = 0.0
+    for k in range(len(losses)):
+        total += losses[k]
+    return total
+
+
+@kernel()
+def judge(judged: FloatArray, ours: float, its: float, known: int, judging: bool, floor: float, decay: float) -> None:
+    """Decay what the vote goes by, and add the losses of one more bin.
+
+    Args:
+        judged: losses of the average, then of the last value, spikes cut: shape (2,), written to.
+        ours: the average's in this bin.
+        its: the last value's.
+        known: bins known until now.
+        judging: whether so many are known that spikes are cut.
+        floor: demand that doesn't matter.
+        decay: weight that the past keeps.
+    """
+    most = math.inf
+    if judging:
+        usual = judged[1] * (1.0 - decay) / (1.0 - decay**known)
+        most = _JUDGED_MOST * max(usual, _JUDGED_LEAST_SHARE * floor)
+    judged[0] = decay * judged[0] + min(ours, most)
+    judged[1] = decay * judged[1] + min(its, most)
+
+
+@kernel()
+def has_vote(judged: FloatArray, had: bool) -> bool:
+    """Whether the average is to be followed, see `judge`, if it was so far."""
+    return bool(judged[0] <= (1.0 + (_VOTE_LOST_AT if had else _VOTE_REGAINED_AT)) * judged[1])
 
 
 @kernel()
@@ -130,11 +160,12 @@ def average_bins(
     last_value: int,
     trusted: bool,
     losses: FloatArray,
+    judged: FloatArray,
     quantiles: FloatArray,
 ) -> bool:
     """Average what the members said after each of n bins; returns whether the average still has its vote.
 
-    Writes the losses, the quantiles, shape (n, TARGETS, q), and the average into `at_loss`.
+    Writes the losses, what the vote goes by, the quantiles, shape (n, TARGETS, q), and the average into `at_loss`.
 
     Args:
         said: log quantiles, shape (n, members, TARGETS, q).
@@ -151,15 +182,20 @@ def average_bins(
         last_value: which member says the last value, -1 where none does.
         trusted: whether the average had its vote before.
         losses: decayed pinball losses of the members, then of their average, shape (members + 1, TARGETS).
+        judged: what the vote goes by, see `judge`.
         quantiles: receives the demand, work per second.
     """
     members = said.shape[1]
     for n in range(len(said)):
         origin = n - lead - 1
         if matured[n] and len(earlier_at_loss) + origin >= 0:
+            ours, its = -decay * both_targets(losses[members]), -decay * both_targets(losses[last_value])
             add_losses(losses, row_before(earlier_at_loss, at_loss, origin), targets[n], loss_levels, decay)
-            if last_value >= 0 and known[n] > _JUDGED_FROM_LEADS * (lead + 1):
-                trusted = has_vote(losses[members], losses[last_value], trusted)
+            ours, its = ours + both_targets(losses[members]), its + both_targets(losses[last_value])
+            judging = known[n] > _JUDGED_FROM_LEADS * (lead + 1)
+            judge(judged, ours, its, known[n], judging, floor, decay)
+            if last_value >= 0 and judging:
+                trusted = has_vote(judged, trusted)
         weights = weights_of(losses[:members])
         average_logs(at_loss[n], weights, at_loss[n, members])
         if not trusted:

@@ -51,6 +51,7 @@ class LeadEnsemble:
         members: the models.
         loss_from: the lowest level whose loss counts for the weights.
         losses: decayed pinball loss of each member, then of their average, per target: shape (members + 1, TARGETS).
+        judged: what the vote goes by: losses of their average, then of the last value, spikes cut, shape (2,).
         trusted: whether their average has its vote: it wasn't clearly worse than the last value lately.
             Otherwise the member of that name alone is said; without such a member it always is.
         said: what the members and their average said at the latest origins where the loss is taken, logs, rows of
@@ -63,6 +64,7 @@ class LeadEnsemble:
     members: tuple[LeadMember, ...]
     loss_from: float
     losses: FloatArray
+    judged: FloatArray
     trusted: bool
     said: AppendLog
     quantiles: FloatArray
@@ -102,6 +104,7 @@ class LeadEnsemble:
             members=models,
             loss_from=loss_from,
             losses=np.zeros((len(models) + 1, TARGETS)),
+            judged=np.zeros(2),
             trusted=True,
             said=AppendLog.empty((len(models) + 1, TARGETS, int(_at_loss(loss_from).sum())), rows_max=lead + 2),
             quantiles=np.full((TARGETS, len(LEAD_LEVELS)), np.nan),
@@ -142,7 +145,7 @@ class LeadEnsemble:
         counted = _at_loss(self.loss_from)
         at_loss = np.empty((len(bins), len(self.members) + 1, TARGETS, int(counted.sum())))
         at_loss[:, :-1] = said[..., counted]
-        losses = self.losses.copy()
+        losses, judged = self.losses.copy(), self.judged.copy()
         trusted = average_bins(
             said,
             self.said.rows,
@@ -157,6 +160,7 @@ class LeadEnsemble:
             self._last_value,
             self.trusted,
             losses,
+            judged,
             quantiles[unknown:],
         )
         fallen_bins = raise_bins(bins.log_demand, bins.lead, bins.days, bins.floor, LEAD_LEVELS, quantiles[unknown:])
@@ -165,6 +169,7 @@ class LeadEnsemble:
             members=tuple(members),
             loss_from=self.loss_from,
             losses=losses,
+            judged=judged,
             trusted=trusted,
             said=self.said.extend(at_loss),
             quantiles=quantiles[-1].copy(),
@@ -185,9 +190,8 @@ class LeadEnsemble:
 
         NaN before a loss is known, and where no member says the last value.
         """
-        if self._last_value < 0 or not self.losses[self._last_value].any():
-            return math.nan
-        return 1.0 - float(self.losses[-1].sum() / self.losses[self._last_value].sum())
+        ours, its = self.judged
+        return math.nan if self._last_value < 0 or its == 0.0 else 1.0 - float(ours / its)
 
     @property
     def _last_value(self) -> int:

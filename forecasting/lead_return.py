@@ -33,17 +33,23 @@ _ABOVE = math.log(1.1)
 
 @kernel()
 def usual_at(log_demand: Float32Array, at: int, days: Days) -> float:
-    """Log demand usual at bin `at`, from the known ones of the days before; NaN where they are too few."""
+    """Log demand usual at bin `at`, from the known ones of the days before; NaN where they are too few.
+
+    The median of them, or what was a week before where that is less: an early end on every Friday is no outage.
+    """
     heights = np.empty(SEASON_DAYS)
     count = 0
+    week_before = math.inf
     for k in range(1, SEASON_DAYS + 1):
         then = at - bins_back(days, at, k)
         if then < 1:
             break
         if then + 1 < len(log_demand):
             heights[count] = mean_around(log_demand, then, 1)
+            if k == SEASON_DAYS:
+                week_before = heights[count]
             count += 1
-    return median_of(heights, count) if count >= _DAYS_MIN else math.nan
+    return min(median_of(heights, count), week_before) if count >= _DAYS_MIN else math.nan
 
 
 @kernel()

@@ -46,6 +46,8 @@ def _why(decision: Decision, lead: str) -> str:
         return f"{unknown}{held}; {needed} forecast in {lead}"
     if Reason.KEPT_FOR_QUEUE in decision.reasons and decision.desired <= decision.current:
         return f"a queue keeps them busy, {decision.backlog_rs:,.0f} replica-seconds now; {needed} needed in {lead}"
+    if Reason.KEPT_FOR_DEMAND in decision.reasons and decision.desired <= decision.current:
+        return f"as many as the last demand needs stay; {needed} needed in {lead}"
     if decision.desired < decision.current:
         peak = max(decision.peak_until_lead, decision.high_at_lead)
         return f"at most {_replicas(peak)} needed within {lead} ({_percent(decision.risk_level)} quantile)"

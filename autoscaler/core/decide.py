@@ -15,7 +15,7 @@ from autoscaler.core.decision import UNKNOWING, Decision, Reason
 from autoscaler.core.demand import see_demand
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
-from autoscaler.core.plan_kernels import IntArray, choose_replicas, queue_ahead
+from autoscaler.core.plan_kernels import IntArray, choose_replicas, queue_ahead, whole
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
 from autoscaler.core.schedule import Decisions, asking, coming, raised
 from autoscaler.core.selection import with_risk_selected
@@ -111,9 +111,6 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     held = outlook.missing or outlook.early or outlook.queue_unseen or observation.history_missing
     by_forecast = _wanted(outlook, need, held=held)
     ordered = _wanted(outlook, replace(need, current=0), held=held)
-    by_queue = by_forecast > ordered and by_forecast > _wanted(
-        replace(outlook, backlog_rs=0.0), replace(need, busy=0), held=held
-    )
     wanted = max(by_forecast, outlook.cold_replicas)
     least, asked_by = _least(spec, outlook, observation)
     desired = min(max(wanted, least), spec.replicas_max)
@@ -129,7 +126,7 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
                 outlook,
                 need,
                 desired,
-                by_queue=by_queue,
+                kept_for=_kept_for(outlook, need, by_forecast, held=held) if by_forecast > ordered else None,
                 fewer_do=ordered < need.current,
                 cold=wanted > by_forecast,
                 history_missing=observation.history_missing,
@@ -218,6 +215,14 @@ def _wanted(outlook: Outlook, need: _Need, *, held: bool) -> int:
     )
 
 
+def _kept_for(outlook: Outlook, need: _Need, wanted: int, *, held: bool) -> Reason | None:
+    """What keeps more than are ordered, where it isn't a peak that may come: a queue, or the demand of now."""
+    if wanted > _wanted(replace(outlook, backlog_rs=0.0), replace(need, busy=0), held=held):
+        return Reason.KEPT_FOR_QUEUE
+    by_demand = whole(outlook.demand_replicas) > whole(max(need.at_lead, need.until_lead))
+    return Reason.KEPT_FOR_DEMAND if by_demand and not held else None
+
+
 def _bounded_by(outlook: Outlook, wanted: int, desired: int, scheduled: tuple[str, ...]) -> tuple[Reason, ...]:
     """Step 8: the events and bounds that changed what was wanted."""
     events = (Reason.SCHEDULED,) if scheduled else ()
@@ -231,7 +236,7 @@ def _reasons(
     need: _Need,
     desired: int,
     *,
-    by_queue: bool,
+    kept_for: Reason | None,
     fewer_do: bool,
     cold: bool,
     history_missing: bool,
@@ -248,13 +253,13 @@ def _reasons(
         reasons.append(Reason.QUEUE_UNKNOWN)
     if need.backlog_at_lead_rs > outlook.drain_s:
         reasons.append(Reason.BACKLOG)
-    if by_queue:
-        reasons.append(Reason.KEPT_FOR_QUEUE)
+    if kept_for is not None:
+        reasons.append(kept_for)
     if desired > need.current:
         reasons.append(Reason.ORDERED_AHEAD)
     elif desired < need.current:
         reasons.append(Reason.RELEASED)
-    elif fewer_do and not (cold or by_queue) and UNKNOWING.isdisjoint(reasons):
+    elif fewer_do and not (cold or kept_for) and UNKNOWING.isdisjoint(reasons):
         reasons.append(Reason.KEPT)
     else:
         reasons.append(Reason.STEADY)

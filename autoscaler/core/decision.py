@@ -20,6 +20,7 @@ class Reason(StrEnum):
     ORDERED_AHEAD = "OrderedAhead"
     BACKLOG = "Backlog"
     KEPT_FOR_QUEUE = "KeptForQueue"
+    KEPT_FOR_DEMAND = "KeptForDemand"
     KEPT = "KeptForPeak"
     RELEASED = "Released"
     STEADY = "Steady"

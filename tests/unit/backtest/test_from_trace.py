@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autoscaler.backtest.from_trace import Scenario, first_scored_bin, remarks, setting_of, with_schedule
+from autoscaler.backtest.from_trace import Scenario, first_scored_bin, remarks, setting_of, with_calendar
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
@@ -69,7 +69,7 @@ def test_events_that_never_come_are_told():
         Event("daily", 60.0, cron="30 1 * * *", at_least=2),
         Event("at night", 60.0, cron="30 3 * * *", at_least=2),
     )
-    setting = with_schedule(setting_of(TRACE, SCENARIO), events, dated=True)
+    setting = with_calendar(setting_of(TRACE, SCENARIO), events, "UTC", dated=True)
     told = list(remarks(setting, interval_given=False))
     assert [line.split(": ")[1].partition(" doesn't come within ")[0] for line in told] == [
         "before",

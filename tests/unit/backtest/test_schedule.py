@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autoscaler.backtest.from_trace import Scenario, setting_of, with_schedule
+from autoscaler.backtest.from_trace import Scenario, setting_of, with_calendar
 from autoscaler.backtest.headstart import replay_headstart
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
@@ -32,7 +32,7 @@ def setting():
 
 def test_a_surge_that_is_known_is_served_in_time():
     surge = Event("surge", 7_200.0, at_s=START_S + 200 * 600.0, expect=3.0)
-    known = with_schedule(setting(), (surge,), dated=True)
+    known = with_calendar(setting(), (surge,), "UTC", dated=True)
     told, blind = replay_headstart(known), replay_headstart(setting())
     assert told.outcome.late_fraction == 0.0
     assert blind.outcome.late_fraction > 0.05
@@ -43,11 +43,11 @@ def test_a_surge_that_is_known_is_served_in_time():
 def test_events_need_dates():
     event = Event("x", 60.0, at_s=0.0, at_least=2)
     with pytest.raises(UsageError, match="--schedule: surge counts seconds from some start, and events have dates"):
-        with_schedule(setting(), (event,), dated=False)
-    assert with_schedule(setting(), (), dated=False).schedule == ()
+        with_calendar(setting(), (event,), "UTC", dated=False)
+    assert with_calendar(setting(), (), "UTC", dated=False).schedule == ()
 
 
 def test_more_replicas_than_are_allowed_are_refused():
     event = Event("x", 60.0, at_s=0.0, at_least=20)
     with pytest.raises(UsageError, match="x asks for at least 20 replicas, more than --max-replicas 10"):
-        with_schedule(replace(setting(), replicas_max=10), (event,), dated=True)
+        with_calendar(replace(setting(), replicas_max=10), (event,), "UTC", dated=True)

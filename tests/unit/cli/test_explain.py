@@ -91,6 +91,18 @@ def test_released_down_to_what_a_peak_may_want():
     assert steps["supply"] == "9 replicas serve, none loads."
 
 
+@pytest.mark.parametrize(
+    ("ready", "choice"),
+    [
+        (8, "5 fewer would do then, but what came last needs 8: all 8 stay."),
+        (10, "7 fewer would do, but what came last needs 8. 2 replicas can go now."),
+    ],
+)
+def test_what_the_last_bin_needed_stays(ready, choice):
+    outlook = replace(make_outlook(2.0, peak=1.6), demand_replicas=7.5)
+    assert told(make_record(ready=ready, due=(), outlook=outlook))["choice"] == choice
+
+
 def test_missing_demand_releases_nothing():
     steps = told(make_record(ready=9, due=(), outlook=make_outlook(missing=True), done=UNCHANGED))
     assert "is unknown: no usable value for requests. Nothing is released on that" in steps["data"]

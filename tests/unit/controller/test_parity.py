@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.backtest.from_trace import Scenario, setting_of, with_schedule
+from autoscaler.backtest.from_trace import Scenario, setting_of, with_calendar
 from autoscaler.backtest.headstart import replay_headstart
 from autoscaler.backtest.recorded import make_again
 from autoscaler.core.load_latency import LoadLatency
@@ -53,7 +53,7 @@ def test_known_events_count_live_as_in_the_backtest_and_made_again(start_run, ob
     scenario = Scenario({"requests": 1.0}, LoadLatency.constant(2400.0), 10.0, 0.01, 0.0, replicas_max=1000)
     setting = setting_of(Trace("test", 0.0, BIN_S, {"requests": demand * BIN_S}, dated=True), scenario)
     events = tuple(event.to_event() for event in autoscaler.spec.schedule)
-    known = with_schedule(setting, events, dated=True)
+    known = with_calendar(setting, events, "UTC", dated=True)
     np.testing.assert_array_equal(run.replicas, replay_headstart(known).outcome.desired)
     made = list(make_again(path.read_text().splitlines(), name="recording"))
     assert all(each.equal for each in made)

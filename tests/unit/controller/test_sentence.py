@@ -75,6 +75,10 @@ def steady():
             " replica-seconds then",
         ),
         (
+            {"reasons": (Reason.KEPT_FOR_DEMAND, Reason.RELEASED), "desired": 5},
+            "5 replicas (5 ready, 1 loading): as many as the last demand needs stay; 5.4 needed in 4 min",
+        ),
+        (
             {"reasons": (Reason.KEPT_FOR_QUEUE, Reason.STEADY), "backlog_rs": 15_492.0},
             "6 replicas (5 ready, 1 loading): a queue keeps them busy, 15,492 replica-seconds now; 5.4 needed in 4 min",
         ),

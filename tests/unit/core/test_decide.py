@@ -210,6 +210,22 @@ def test_replicas_that_somebody_else_keeps_serve_and_nothing_queues_on_fewer(spe
     assert not any(decision.backlog_rs for decision in decisions)
 
 
+def test_nothing_that_the_last_bin_needed_is_released_before_closing_time(spec_of, run_of):
+    # Three evenings a week, from six to nine: from ten minutes before nine on the forecast is sure of the end.
+    evening = np.where((np.arange(1440) >= 1080) & (np.arange(1440) < 1260), 6.0, 0.0)
+    week = np.concatenate([evening if day in {0, 2, 4} else 0.0 * evening for day in range(7)])
+    rng = np.random.default_rng(2)
+    demand = np.tile(week, 3) * np.exp(rng.normal(0.0, 0.05, 3 * 7 * 1440))
+    run = run_of(spec_of(bin_s=60.0, load_s=600.0), demand)
+    needed = np.ceil(demand)
+    kept = 0
+    for t in range(14 * 1440, len(demand)):
+        kept += Reason.KEPT_FOR_DEMAND in run.decisions[t].reasons
+        if run.desired[t] < run.decisions[t].current:
+            assert run.desired[t] >= needed[t - 1]
+    assert kept
+
+
 def test_a_trickle_keeps_its_replica_where_the_budget_needs_it(spec_of, run_of):
     # A request every half hour or so: without the replica each waits for a load, 96 % late where 1 % is asked.
     trickle = np.where(np.random.default_rng(0).random(5 * 1440) < 1 / 30, 0.02, 0.0)
@@ -221,7 +237,8 @@ def test_a_trickle_keeps_its_replica_where_the_budget_needs_it(spec_of, run_of):
 def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_may_need_it(spec_of, run_of):
     run = run_of(spec_of(load_s=7200.0), [*spiked(5), *daily(3)])
     kept = released = 0
-    for decision in run.decisions[1:]:
+    for observation, decision in zip(run.observations[1:], run.decisions[1:], strict=True):
+        demand = observation.demand_rps["requests"]
         if decision.backlog_rs or decision.backlog_at_lead_rs or Reason.KEPT_FOR_QUEUE in decision.reasons:
             continue
         if Reason.KEPT in decision.reasons:
@@ -229,7 +246,8 @@ def test_a_surplus_replica_stays_exactly_while_the_peak_before_it_could_be_back_
             assert decision.high_at_lead <= decision.current - 1 < decision.peak_until_lead
         elif Reason.RELEASED in decision.reasons:
             released += 1
-            assert decision.desired == math.ceil(max(decision.high_at_lead, decision.peak_until_lead) - 1e-9)
+            kept_for = max(decision.high_at_lead, decision.peak_until_lead, demand)
+            assert decision.desired == math.ceil(kept_for - 1e-9)
     assert min(kept, released) > 20
 
 

@@ -48,7 +48,8 @@ def test_the_queue_one_lead_ahead_and_whom_it_keeps_busy(backlog, ready, due, no
         (3.1, 7.2, 0, 0, 6, False, False, 6),  # a peak before the lead can't be ordered for any more
         (7.2, 3.1, 0, 0, 10, False, False, 8),
         (3.1, 3.1, 0, 0, 10, True, False, 10),  # missing: nothing is released
-        (0.0, 0.0, 0, 0, 3, False, False, 0),
+        (0.0, 0.0, 0, 0, 3, False, False, 1),  # whatever is forecast: some came a moment ago
+        (0.0, 0.0, 0, 0, 3, False, True, 0),
         (4.0, 4.0, 0, 150, 4, False, False, 6),  # 150 replica-seconds in 75 s take two more
         (4.0, 4.0, 150, 0, 9, False, False, 6),  # a queue of now keeps replicas
         (4.0, 4.0, 150, 0, 4, False, False, 4),  # and orders none: by then it is gone
@@ -64,6 +65,11 @@ def test_replicas_wanted(need, until, now_rs, lead_rs, current, missing, idle, e
     arguments = (need, until, 0.99, 0.0 if idle else 0.01, float(now_rs), float(lead_rs), 75.0, 0, current, missing)
     assert choose_replicas(*arguments) == expected
     assert choose_replicas.py_func(*arguments) == expected
+
+
+@pytest.mark.parametrize(("current", "expected"), [(12, 7), (7, 7), (5, 5)])
+def test_what_the_last_bin_needed_stays_however_sure_the_forecast_is_and_is_not_ordered_for(current, expected):
+    assert choose_replicas(2.0, 3.1, 0.9999, 6.4, 0.0, 0.0, 75.0, 0, current, False) == expected
 
 
 @pytest.mark.parametrize(("busy", "current", "expected"), [(0, 40, 15), (7, 40, 15), (25, 40, 25), (41, 40, 40)])

@@ -55,6 +55,16 @@ def test_nothing_else_is_a_fall(change):
     assert fallen_for(logs(change(days_of(40.0))), DAYS) == 0
 
 
+def test_an_early_end_that_came_a_week_ago_is_no_fall():
+    day = np.where((np.arange(DAY) >= 48) & (np.arange(DAY) < 108), 40.0, 0.1)
+    short = np.where(np.arange(DAY) < 78, day, 0.1)
+    week = [day, day, day, day, short, day, day]
+    values = np.concatenate(week + week[:5])[: 11 * DAY + 90]
+    assert fallen_for(logs(values), DAYS) == 0
+    values = np.concatenate([day] * 7 + week[:5])[: 11 * DAY + 90]
+    assert fallen_for(logs(values), DAYS) == 12
+
+
 def test_a_rise_that_does_not_come_is_no_fall():
     values = np.tile(np.where(np.arange(DAY) < 48, 0.1, 40.0), 6)
     assert fallen_for(logs(values[: 5 * DAY + 60]), DAYS) == 0
