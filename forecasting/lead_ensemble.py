@@ -2,7 +2,8 @@
 
 The loss halves in weight in five days, so that the weights follow a season that appears or a tenant that leaves. Where
 the average of the members did 10 % worse than the last value in these days, it has no vote: the last value is said.
-What fell abruptly may come back whatever they say, see lead_return.
+What fell abruptly may come back whatever they say, and what rose at this time in the last weeks may rise: see
+lead_raise.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
 from forecasting.lead_naive import LAST_VALUE
-from forecasting.lead_return import raise_bins, raise_for_return
+from forecasting.lead_raise import raise_bins
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
 
@@ -58,6 +59,7 @@ class LeadEnsemble:
             shape (members + 1, TARGETS, levels).
         quantiles: `at_lead(LEAD_LEVELS)`, which is at hand: shape (TARGETS, len(LEAD_LEVELS)).
         fallen_bins: bins since demand fell abruptly below the usual, so that it may come back; 0 where it didn't.
+        rises_weekly: whether it rose abruptly at this time one week ago and two, so that it may again.
     """
 
     history: LeadHistory
@@ -69,6 +71,7 @@ class LeadEnsemble:
     said: AppendLog
     quantiles: FloatArray
     fallen_bins: int = 0
+    rises_weekly: bool = False
 
     @classmethod
     def start(
@@ -163,7 +166,9 @@ class LeadEnsemble:
             judged,
             quantiles[unknown:],
         )
-        fallen_bins = raise_bins(bins.log_demand, bins.lead, bins.days, bins.floor, LEAD_LEVELS, quantiles[unknown:])
+        fallen_bins, rises_weekly = raise_bins(
+            bins.log_demand, bins.lead, bins.days, bins.floor, LEAD_LEVELS, quantiles[unknown:]
+        )
         return type(self)(
             history=history,
             members=tuple(members),
@@ -174,6 +179,7 @@ class LeadEnsemble:
             said=self.said.extend(at_loss),
             quantiles=quantiles[-1].copy(),
             fallen_bins=fallen_bins,
+            rises_weekly=rises_weekly,
         )
 
     @property
@@ -210,7 +216,7 @@ class LeadEnsemble:
         demand = np.empty(said.shape[1:])
         history = self.history
         average(said, self.weights, history.floor, demand)
-        raise_for_return(history.log_demand.rows, history.lead, history.days, history.floor, wanted, demand)
+        raise_bins(history.log_demand.rows, history.lead, history.days, history.floor, wanted, demand[None])
         return demand
 
 

@@ -104,15 +104,3 @@ def raise_for_return(
             quantiles[0, i] = max(quantiles[0, i], demand_at(usual + _ABOVE, floor))
             quantiles[1, i] = max(quantiles[1, i], demand_at(peak + _ABOVE, floor))
     return fallen
-
-
-@kernel(nogil=True)
-def raise_bins(
-    log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
-) -> int:
-    """The same for what was said after each of the last bins of `log_demand`: quantiles of shape (n, TARGETS, q)."""
-    before = len(log_demand) - len(quantiles)
-    fallen = 0
-    for i in range(len(quantiles)):
-        fallen = raise_for_return(log_demand[: before + i + 1], lead, days, floor, levels, quantiles[i])
-    return fallen

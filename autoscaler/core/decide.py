@@ -101,6 +101,7 @@ def outlook_of(spec: Spec, state: State) -> Outlook:
         cold_replicas=reactive_replicas(spec, state),
         trusted=all(forecast.trusted for forecast in state.forecasts.values()),
         fallen_bins=max(forecast.fallen_bins for forecast in state.forecasts.values()),
+        rises_weekly=any(forecast.rises_weekly for forecast in state.forecasts.values()),
         usual_median=float(in_replicas(spec, state.forecasts)[0, MEDIAN]) if state.calm else math.nan,
     )
 

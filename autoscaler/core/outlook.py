@@ -35,6 +35,7 @@ class Outlook:
             the last value's.
         fallen_bins: bins since demand fell abruptly below the usual; 0 where it didn't. Needs beyond the chance of its
             return are at the usual.
+        rises_weekly: whether demand more than doubled at this time one week ago and two: needs from 90 % on have it.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 
@@ -53,4 +54,5 @@ class Outlook:
     trusted: bool = True
     early: bool = False
     fallen_bins: int = 0
+    rises_weekly: bool = False
     queue_unseen: bool = False

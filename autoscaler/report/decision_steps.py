@@ -105,11 +105,14 @@ class ToldSteps:
         }
 
     def _return(self) -> str:
-        """What fell may come back."""
-        if not self._outlook.fallen_bins:
-            return ""
-        fell_s = self._start_s - self._outlook.fallen_bins * self._spec.bin_s
-        return f" Demand fell far below the usual at {moment(fell_s)}, and may come back as fast."
+        """What fell may come back, and what rose in the last weeks may rise."""
+        told = ""
+        if self._outlook.fallen_bins:
+            fell_s = self._start_s - self._outlook.fallen_bins * self._spec.bin_s
+            told = f" Demand fell far below the usual at {moment(fell_s)}, and may come back as fast."
+        if self._outlook.rises_weekly:
+            told += " One and two weeks ago it more than doubled within a load at this time, and may again."
+        return told
 
     def _risk(self) -> str:
         late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)

@@ -243,6 +243,7 @@ def _outlook_content(outlook: Outlook) -> dict[str, Any]:
         "early": bool(outlook.early),
         **flag_content("queue_unseen", outlook.queue_unseen),
         **({"fallen_bins": int(outlook.fallen_bins)} if outlook.fallen_bins else {}),
+        **flag_content("rises_weekly", outlook.rises_weekly),
         **names_content(outlook.scheduled),
         **usual_content(outlook.usual_median),
     }
@@ -276,5 +277,6 @@ def _outlook(content: Fields) -> Outlook:
         trusted=content.boolean("trusted"),
         early=content.boolean("early"),
         fallen_bins=content.integer("fallen_bins") if "fallen_bins" in content.content else 0,
+        rises_weekly=content.flag("rises_weekly"),
         queue_unseen=content.flag("queue_unseen"),
     )

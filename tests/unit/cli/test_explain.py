@@ -117,6 +117,13 @@ def test_a_queue_that_nobody_saw_releases_nothing():
     assert steps["choice"] == "2 fewer would do, but nobody saw what was queued within the last load: all 9 stay."
 
 
+def test_what_rose_weekly_may_rise_again():
+    steps = told(make_record(outlook=replace(make_outlook(), rises_weekly=True)))
+    assert steps["peak"].endswith(
+        " One and two weeks ago it more than doubled within a load at this time, and may again."
+    )
+
+
 def test_what_fell_far_below_the_usual_may_come_back():
     steps = told(make_record(outlook=replace(make_outlook(), fallen_bins=20)))
     assert steps["peak"].endswith(" Demand fell far below the usual at 02:52:00, and may come back as fast.")

@@ -74,6 +74,7 @@ outlooks = st.builds(
     trusted=st.booleans(),
     queue_unseen=st.booleans(),
     fallen_bins=st.integers(0, 1440),
+    rises_weekly=st.booleans(),
 )
 specs = st.builds(
     lambda replicas, **values: Spec(**values, replicas_min=min(replicas), replicas_max=max(replicas)),

@@ -1,0 +1,36 @@
+"""What quantiles are raised to whatever the members say: see lead_return and lead_weekly."""
+
+from __future__ import annotations
+
+from forecasting.clock import Days
+from forecasting.kernel import kernel
+from forecasting.lead_return import raise_for_return
+from forecasting.lead_weekly import raise_for_week
+from forecasting.series import Float32Array, FloatArray
+
+
+@kernel(nogil=True)
+def raise_bins(
+    log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
+) -> tuple[int, bool]:
+    """Raise what was said after each of the last bins of `log_demand`.
+
+    Args:
+        log_demand: log of demand plus floor of the bins seen, gaps imputed, shape (m + n,), m + n >= 1.
+        lead: bins between the next bin and the target.
+        days: of the bins of `log_demand`.
+        floor: added to demand before the log.
+        levels: of the quantiles, increasing, shape (q,).
+        quantiles: work per second, shape (n, TARGETS, q); written to.
+
+    Returns:
+        After the last of them: bins since demand fell abruptly, 0 where it didn't; whether it rose abruptly at this
+        time one week ago and two.
+    """
+    before = len(log_demand) - len(quantiles)
+    fallen, rose = 0, False
+    for i in range(len(quantiles)):
+        seen = log_demand[: before + i + 1]
+        fallen = raise_for_return(seen, lead, days, floor, levels, quantiles[i])
+        rose = raise_for_week(seen, lead, days, floor, levels, quantiles[i])
+    return fallen, rose

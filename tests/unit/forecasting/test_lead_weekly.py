@@ -1,0 +1,90 @@
+"""A rise that came at this time one week ago and two is bought for, and none that came once, or slowly."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from forecasting.clock import clock_of, days_of
+from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
+from forecasting.lead_weekly import raise_for_week, weekly_rise
+from forecasting.series import Series
+
+BIN_S = 600.0
+DAY = 144
+LEAD = 3
+DAYS = days_of(clock_of("UTC"), start_s=0.0, bin_s=BIN_S)
+# Of the day: when the batch begins, and how long it takes.
+BATCH, LONG = 12, 18
+
+
+def weeks(days, batches=(1, 8, 15), late=0):
+    """A quiet service with a batch of twenty times as much at two on some days, the second `late` bins later."""
+    values = 2.0 * np.exp(np.random.default_rng(4).normal(0.0, 0.1, days * DAY))
+    for i, day in enumerate(batches):
+        first = day * DAY + BATCH + (late if i == 1 else 0)
+        values[first : first + LONG] = 40.0
+    return values
+
+
+def logs(values):
+    return np.log(np.asarray(values) + 0.5).astype(np.float32)
+
+
+# One load before the batch of day 15.
+ORDER = 15 * DAY + BATCH - LEAD
+
+
+@pytest.mark.parametrize(
+    ("values", "rises"),
+    [
+        (weeks(15 + 1), True),
+        (weeks(15 + 1, late=1), True),
+        (weeks(15 + 1, late=4), False),
+        (weeks(15 + 1, batches=(8, 15)), False),
+        (weeks(15 + 1, batches=(1, 15)), False),
+        (np.tile(np.linspace(1.0, 60.0, 7 * DAY), 3), False),  # by a week
+    ],
+    ids=["weekly", "a bin later", "later than a load", "once", "not the last week", "slowly"],
+)
+def test_what_came_in_both_weeks_is_a_rise(values, rises):
+    assert (weekly_rise(logs(values)[:ORDER], LEAD, DAYS, 0) > 0.0) is rises
+
+
+def test_it_is_the_smaller_of_both_and_needs_both_weeks():
+    values = weeks(16)
+    values[8 * DAY + BATCH : 8 * DAY + BATCH + LONG] = 20.0
+    known = logs(values)[:ORDER]
+    assert weekly_rise(known, LEAD, DAYS, 0) == pytest.approx(math.log(20.5 / 2.5), abs=0.25)
+    assert weekly_rise(known[DAY + BATCH - LEAD :], LEAD, DAYS, 0) == 0.0
+    assert weekly_rise.py_func(known, LEAD, DAYS, 1) == pytest.approx(weekly_rise(known, LEAD, DAYS, 1))
+
+
+def test_quantiles_that_are_bought_are_raised_and_none_of_them_lowered():
+    known = logs(weeks(16))[:ORDER]
+    quantiles = np.tile(np.linspace(1.0, 60.0, len(LEAD_LEVELS)), (2, 1))
+    before = quantiles.copy()
+    assert raise_for_week(known, LEAD, DAYS, 0.5, LEAD_LEVELS, quantiles)
+    assert (quantiles >= before).all()
+    assert (quantiles[:, LEAD_LEVELS < 0.9] == before[:, LEAD_LEVELS < 0.9]).all()
+    assert (quantiles[:, LEAD_LEVELS >= 0.9] > 25.0).all()
+
+
+def test_the_third_batch_finds_its_replicas_and_by_the_clock_of_its_zone():
+    # The clocks of Berlin go forward on the 30th of March 2025, two days before the batch of day 15.
+    zone, start_s = "Europe/Berlin", 1_742_169_600.0  # 17 March
+    utc = weeks(16)
+    moved = utc.copy()
+    moved[14 * DAY :] = np.r_[utc[14 * DAY + 6 :], utc[-6:]]
+
+    def said(values, time_zone, at):
+        start = LeadEnsemble.start(lead=LEAD, bin_s=BIN_S, floor=0.5, start_s=start_s, time_zone=time_zone)
+        fitted = start.fit(Series.of(values[:at], bin_s=BIN_S, start_s=start_s))
+        np.testing.assert_array_equal(fitted.at_lead(LEAD_LEVELS), fitted.quantiles)
+        return fitted.rises_weekly, fitted.quantiles[0, LEAD_LEVELS == 0.99][0]
+
+    assert said(utc, "UTC", ORDER) == (True, pytest.approx(40.0, rel=0.3))
+    assert said(moved, zone, ORDER - 6) == (True, pytest.approx(40.0, rel=0.3))
+    assert said(moved, "UTC", ORDER - 6)[0] is False
