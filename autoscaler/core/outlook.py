@@ -35,7 +35,8 @@ class Outlook:
             the last value's.
         fallen_bins: bins since demand fell abruptly below the usual; 0 where it didn't. Needs beyond the chance of its
             return are at the usual.
-        rises_weekly: whether demand more than doubled at this time one week ago and two: needs from 90 % on have it.
+        rises_weekly: whether demand came to more than twice the day before at this time one week ago and two: needs
+            from 90 % on have it.
         early: whether the bin isn't over yet: its demand is of the last bin's width of time, and nothing is released.
     """
 

@@ -111,7 +111,7 @@ class ToldSteps:
             fell_s = self._start_s - self._outlook.fallen_bins * self._spec.bin_s
             told = f" Demand fell far below the usual at {moment(fell_s)}, and may come back as fast."
         if self._outlook.rises_weekly:
-            told += " One and two weeks ago it more than doubled within a load at this time, and may again."
+            told += " One and two weeks ago it came to more than twice the day before at this time, and may again."
         return told
 
     def _risk(self) -> str:

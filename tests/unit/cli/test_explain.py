@@ -120,7 +120,7 @@ def test_a_queue_that_nobody_saw_releases_nothing():
 def test_what_rose_weekly_may_rise_again():
     steps = told(make_record(outlook=replace(make_outlook(), rises_weekly=True)))
     assert steps["peak"].endswith(
-        " One and two weeks ago it more than doubled within a load at this time, and may again."
+        " One and two weeks ago it came to more than twice the day before at this time, and may again."
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from forecasting.clock import clock_of, days_of
 from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
-from forecasting.lead_weekly import raise_for_week, weekly_rise
+from forecasting.lead_weekly import raise_for_week, weekly_height
 from forecasting.series import Series
 
 BIN_S = 600.0
@@ -50,16 +50,29 @@ ORDER = 15 * DAY + BATCH - LEAD
     ids=["weekly", "a bin later", "later than a load", "once", "not the last week", "slowly"],
 )
 def test_what_came_in_both_weeks_is_a_rise(values, rises):
-    assert (weekly_rise(logs(values)[:ORDER], LEAD, DAYS, 0) > 0.0) is rises
+    assert math.isfinite(weekly_height(logs(values)[:ORDER], LEAD, DAYS, 0)) is rises
 
 
-def test_it_is_the_smaller_of_both_and_needs_both_weeks():
+def test_it_is_the_smaller_of_both_on_top_of_the_last_day_and_needs_both_weeks():
     values = weeks(16)
     values[8 * DAY + BATCH : 8 * DAY + BATCH + LONG] = 20.0
     known = logs(values)[:ORDER]
-    assert weekly_rise(known, LEAD, DAYS, 0) == pytest.approx(math.log(20.5 / 2.5), abs=0.25)
-    assert weekly_rise(known[DAY + BATCH - LEAD :], LEAD, DAYS, 0) == 0.0
-    assert weekly_rise.py_func(known, LEAD, DAYS, 1) == pytest.approx(weekly_rise(known, LEAD, DAYS, 1))
+    height = weekly_height(known, LEAD, DAYS, 0)
+    assert height == pytest.approx(math.log(20.5), abs=0.2)
+    assert weekly_height.py_func(known, LEAD, DAYS, 1) == pytest.approx(weekly_height(known, LEAD, DAYS, 1))
+    assert weekly_height(known[DAY + BATCH - LEAD :], LEAD, DAYS, 0) == -math.inf
+    # With ten times as much in the last day no more than came of them; with a third as much less.
+    known[-DAY:] += math.log(10.0)
+    assert weekly_height(known, LEAD, DAYS, 0) == pytest.approx(math.log(40.5), abs=1e-3)
+    known[-DAY:] -= math.log(30.0)
+    assert weekly_height(known, LEAD, DAYS, 0) == pytest.approx(height - math.log(3.0))
+
+
+def test_single_requests_that_met_at_this_time_by_chance_are_no_rise():
+    values = np.random.default_rng(0).poisson(0.3, 22 * DAY) * 8.0
+    known = logs(values)
+    heights = [weekly_height(known[:at], LEAD, DAYS, 0) for at in range(15 * DAY, 22 * DAY)]
+    assert np.isfinite(heights).mean() < 0.01
 
 
 def test_quantiles_that_are_bought_are_raised_and_none_of_them_lowered():
