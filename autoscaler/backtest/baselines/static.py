@@ -16,6 +16,12 @@ def plan_static(setting: Setting) -> IntArray:
 
 
 def plan_static_peak(setting: Setting) -> IntArray:
-    """Replicas for the largest demand of all scored bins, from the first bin on, shape (n,). Hindsight."""
-    peak = replicas_for(float(setting.arrivals_rs[setting.score_from_bin :].max(initial=0.0)) / setting.bin_s, 1.0)
-    return clamp(np.full(len(setting), peak, dtype=np.int64), setting.replicas_min, setting.replicas_max)
+    """Replicas for the largest demand of all scored bins, shape (n,); before them enough for all. Hindsight.
+
+    A history that was larger would else leave a queue to what is scored.
+    """
+    first = setting.score_from_bin
+    rates = setting.arrivals_rs / setting.bin_s
+    plan = np.full(len(setting), replicas_for(float(rates[first:].max(initial=0.0)), 1.0), dtype=np.int64)
+    plan[:first] = replicas_for(float(rates.max(initial=0.0)), 1.0)
+    return clamp(plan, setting.replicas_min, setting.replicas_max)

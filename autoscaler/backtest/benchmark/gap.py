@@ -23,8 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.optimum_bound import least_replica_hours
@@ -74,7 +72,7 @@ def best_static(setting: Setting, late_fraction_max: float) -> Rival | None:
 
     Lateness never rises with the size, so the size is found by halving.
     """
-    low, high = -1, int(plan_static_peak(setting)[0])
+    low, high = -1, int(plan_static_peak(setting)[-1])
     best = _static(setting, high)
     if best.late_fraction > late_fraction_max:
         return None
@@ -106,4 +104,7 @@ def gap_closed(own_hours: float, rival_hours: float | None, optimum_hours: float
 
 
 def _static(setting: Setting, replicas: int) -> Outcome:
-    return simulate(setting, np.full(len(setting), replicas, dtype=np.int64))
+    """A fleet of one size in the scored bins; before them one that leaves no queue."""
+    plan = plan_static_peak(setting)
+    plan[setting.score_from_bin :] = replicas
+    return simulate(setting, plan)

@@ -12,6 +12,7 @@ from autoscaler.backtest.baselines.hpa import HpaOptions, plan_hpa
 from autoscaler.backtest.baselines.registry import BASELINES, run_baseline
 from autoscaler.backtest.baselines.same_time import DAY_S, WEEK_S, SameTimeOptions, plan_same_time
 from autoscaler.backtest.baselines.static import plan_static, plan_static_peak
+from autoscaler.backtest.cluster import simulate
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
 
@@ -101,8 +102,11 @@ def test_static_follows_the_high_water_mark_one_bin_later(replica_setting):
     assert plan_static(replica_setting([NAN, NAN, 5.1, 3.0])).tolist() == [0, 0, 0, 6]
 
 
-def test_static_peak_is_the_peak_of_the_scored_bins(replica_setting):
-    assert plan_static_peak(replica_setting([9.0, 2.0, 3.2], score_from_bin=1)).tolist() == [4, 4, 4]
+def test_static_peak_is_the_peak_of_the_scored_bins_and_a_larger_history_leaves_no_queue(replica_setting):
+    setting = replica_setting([9.0, 2.0, 3.2], score_from_bin=1)
+    assert plan_static_peak(setting).tolist() == [9, 4, 4]
+    assert plan_static_peak(replica_setting([1.0, 2.0, 3.2], score_from_bin=1)).tolist() == [4, 4, 4]
+    assert simulate(setting, plan_static_peak(setting)).late_fraction == 0.0
 
 
 @pytest.mark.parametrize(("period_s", "name"), [(DAY_S, "day"), (WEEK_S, "week")])
