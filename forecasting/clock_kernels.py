@@ -40,7 +40,11 @@ def all_back(days: Days, index: int, back: IntArray) -> None:
 
 @kernel()
 def bin_by_clock(days: Days, index: int) -> int:
-    """Bin `index` moved by what the clock is ahead of UTC, in whole bins: bins a day apart are at the same time."""
+    """Bin `index` moved as clocks were since the first change, in whole bins: bins a day apart are at the same time.
+
+    Of changes, as in `bins_back`: of how far they are ahead of UTC bins of three hours would move by one for an hour.
+    """
     if len(days.clock.changes_s) == 0:
         return index
-    return index + round(ahead_at(days.clock, days.start_s + index * days.bin_s) / days.bin_s)
+    moved_s = ahead_at(days.clock, days.start_s + index * days.bin_s) - float(days.clock.ahead_s[0])
+    return index + round(moved_s / days.bin_s)

@@ -27,22 +27,22 @@ _ETA = 10.0
 _VOTE_LOST_AT = 0.10
 _VOTE_REGAINED_AT = 0.05
 _JUDGED_FROM_LEADS = 100
-# Where it is judged, a bin counts at most so many times what the last value usually loses, or a tenth of the floor:
+# After ten leads a bin counts at most so many times what the last value usually loses, or a tenth of the floor:
 # twenty minutes of twenty times the demand outweighed two weeks of a regular service, and the vote was lost for them.
+_CUT_FROM_LEADS = 10
 _JUDGED_MOST = 20.0
 _JUDGED_LEAST_SHARE = 0.1
 
 
 @kernel()
-def add_losses(losses: FloatArray, said: FloatArray, targets: FloatArray, levels: FloatArray, decay: float) -> None:
-    """Decay losses, shape (m, TARGETS), and add the mean pinball loss of what the members and their average said.
+def bin_losses(said: FloatArray, targets: FloatArray, levels: FloatArray, losses: FloatArray) -> None:
+    """Fill losses, shape (m, TARGETS), with the mean pinball loss of what the members and their average said of a bin.
 
     Args:
-        losses: in demand, written to.
         said: log quantiles, shape (m, TARGETS, q).
         targets: what came, logs, shape (TARGETS,).
         levels: the quantiles' levels, shape (q,).
-        decay: weight that the past keeps.
+        losses: in demand, written to.
     """
     for m in range(said.shape[0]):
         for k in range(said.shape[1]):
@@ -51,7 +51,7 @@ def add_losses(losses: FloatArray, said: FloatArray, targets: FloatArray, levels
             for i in range(len(levels)):
                 error = came - math.exp(said[m, k, i])
                 total += max(levels[i] * error, (levels[i] - 1.0) * error)
-            losses[m, k] = decay * losses[m, k] + total / len(levels)
+            losses[m, k] = total / len(levels)
 
 
 @kernel()
@@ -99,24 +99,24 @@ def both_targets(losses: FloatArray) -> float:
 
 
 @kernel()
-def judge(judged: FloatArray, ours: float, its: float, known: int, judging: bool, floor: float, decay: float) -> None:
+def judge(judged: FloatArray, ours: float, its: float, cutting: bool, floor: float, decay: float) -> None:
     """Decay what the vote goes by, and add the losses of one more bin.
 
     Args:
-        judged: losses of the average, then of the last value, spikes cut: shape (2,), written to.
+        judged: losses of the average, then of the last value, spikes cut, then how many bins they are of: shape (3,),
+            written to.
         ours: the average's in this bin.
         its: the last value's.
-        known: bins known until now.
-        judging: whether so many are known that spikes are cut.
+        cutting: whether so many bins are known that spikes are cut.
         floor: demand that doesn't matter.
         decay: weight that the past keeps.
     """
     most = math.inf
-    if judging:
-        usual = judged[1] * (1.0 - decay) / (1.0 - decay**known)
-        most = _JUDGED_MOST * max(usual, _JUDGED_LEAST_SHARE * floor)
+    if cutting and judged[2] > 0.0:
+        most = _JUDGED_MOST * max(judged[1] / judged[2], _JUDGED_LEAST_SHARE * floor)
     judged[0] = decay * judged[0] + min(ours, most)
     judged[1] = decay * judged[1] + min(its, most)
+    judged[2] = decay * judged[2] + 1.0
 
 
 @kernel()
@@ -186,15 +186,18 @@ def average_bins(
         quantiles: receives the demand, work per second.
     """
     members = said.shape[1]
+    fresh = np.empty((members + 1, said.shape[2]))
     for n in range(len(said)):
         origin = n - lead - 1
         if matured[n] and len(earlier_at_loss) + origin >= 0:
-            ours, its = -decay * both_targets(losses[members]), -decay * both_targets(losses[last_value])
-            add_losses(losses, row_before(earlier_at_loss, at_loss, origin), targets[n], loss_levels, decay)
-            ours, its = ours + both_targets(losses[members]), its + both_targets(losses[last_value])
-            judging = known[n] > _JUDGED_FROM_LEADS * (lead + 1)
-            judge(judged, ours, its, known[n], judging, floor, decay)
-            if last_value >= 0 and judging:
+            bin_losses(row_before(earlier_at_loss, at_loss, origin), targets[n], loss_levels, fresh)
+            for m in range(members + 1):
+                for k in range(len(fresh[m])):
+                    losses[m, k] = decay * losses[m, k] + fresh[m, k]
+            leads = known[n] / (lead + 1)
+            ours, its = both_targets(fresh[members]), both_targets(fresh[last_value])
+            judge(judged, ours, its, leads > _CUT_FROM_LEADS, floor, decay)
+            if last_value >= 0 and leads > _JUDGED_FROM_LEADS:
                 trusted = has_vote(judged, trusted)
         weights = weights_of(losses[:members])
         average_logs(at_loss[n], weights, at_loss[n, members])

@@ -52,7 +52,7 @@ class LeadEnsemble:
         members: the models.
         loss_from: the lowest level whose loss counts for the weights.
         losses: decayed pinball loss of each member, then of their average, per target: shape (members + 1, TARGETS).
-        judged: what the vote goes by: losses of their average, then of the last value, spikes cut, shape (2,).
+        judged: what the vote goes by, see `lead_average.judge`, shape (3,).
         trusted: whether their average has its vote: it wasn't clearly worse than the last value lately.
             Otherwise the member of that name alone is said; without such a member it always is.
         said: what the members and their average said at the latest origins where the loss is taken, logs, rows of
@@ -107,7 +107,7 @@ class LeadEnsemble:
             members=models,
             loss_from=loss_from,
             losses=np.zeros((len(models) + 1, TARGETS)),
-            judged=np.zeros(2),
+            judged=np.zeros(3),
             trusted=True,
             said=AppendLog.empty((len(models) + 1, TARGETS, int(_at_loss(loss_from).sum())), rows_max=lead + 2),
             quantiles=np.full((TARGETS, len(LEAD_LEVELS)), np.nan),
@@ -196,7 +196,7 @@ class LeadEnsemble:
 
         NaN before a loss is known, and where no member says the last value.
         """
-        ours, its = self.judged
+        ours, its, _ = self.judged
         return math.nan if self._last_value < 0 or its == 0.0 else 1.0 - float(ours / its)
 
     @property

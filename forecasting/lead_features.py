@@ -21,6 +21,8 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 SEASON_DAYS = 7
+# Days of demand that are kept: models are fitted to two weeks, and a day more tells what came before a rise back then.
+KEPT_DAYS = 15
 FEATURES = 33
 # Over how many windows the changes from bin to bin are summed up, and what is: with the sum over a day.
 CHANGE_WINDOWS = 3

@@ -17,7 +17,7 @@ from forecasting.bit_log import BitLog
 from forecasting.clock import UTC_ZONE, Clock, Days, clock_of, days_of
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
-from forecasting.lead_features import FEATURES, RUNNING, SEASON_DAYS, demand_at, demand_of, targets_between
+from forecasting.lead_features import FEATURES, KEPT_DAYS, RUNNING, SEASON_DAYS, demand_at, demand_of, targets_between
 from forecasting.lead_history_kernel import HEADROOM_LOG, see_bins
 from forecasting.lead_member import TARGETS
 from forecasting.series import FloatArray
@@ -57,9 +57,8 @@ class LeadHistory:
         bins: bins seen, missing ones included.
         bins_known: bins seen that were not missing.
         missing_at: index of the latest missing bin, -1 without one.
-        log_demand: log(demand + floor) per bin of the last REMEMBERED_DAYS and one, so that the same time two weeks ago
-            is among them, from the first known one on; of float32, which is 86 kB instead of 173 for minutes, and a
-            millionth of demand.
+        log_demand: log(demand + floor) per bin of the last KEPT_DAYS, from the first known one on; of float32, which is
+            86 kB instead of 173 for minutes, and a millionth of demand.
         missing: which of it is imputed.
         running: sum of log_demand over the last day, then of squared changes of it from bin to bin over the last
             `lead_features.change_width` bins, shape (RUNNING,).
@@ -88,7 +87,7 @@ class LeadHistory:
             raise ModelError(f"lead must not be negative, floor and bin_s positive: got {lead}, {floor}, {bin_s}")
         clock = clock_of(time_zone)
         day = days_of(clock, start_s=start_s, bin_s=bin_s).day
-        remembered = max((REMEMBERED_DAYS + 1) * day, _looked_at(lead, day))
+        remembered = max(KEPT_DAYS * day, _looked_at(lead, day))
         return cls(
             lead=lead,
             bin_s=bin_s,

@@ -127,7 +127,7 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
                 outlook,
                 need,
                 desired,
-                kept_for=_kept_for(outlook, need, by_forecast, held=held) if by_forecast > ordered else None,
+                kept_for=_kept_for(outlook, need, desired, held=held) if ordered < by_forecast == desired else None,
                 fewer_do=ordered < need.current,
                 cold=wanted > by_forecast,
                 history_missing=observation.history_missing,
@@ -220,8 +220,8 @@ def _kept_for(outlook: Outlook, need: _Need, wanted: int, *, held: bool) -> Reas
     """What keeps more than are ordered, where it isn't a peak that may come: a queue, or the demand of now."""
     if wanted > _wanted(replace(outlook, backlog_rs=0.0), replace(need, busy=0), held=held):
         return Reason.KEPT_FOR_QUEUE
-    by_demand = whole(outlook.demand_replicas) > whole(max(need.at_lead, need.until_lead))
-    return Reason.KEPT_FOR_DEMAND if by_demand and not held else None
+    by_forecast, by_demand = whole(max(need.at_lead, need.until_lead)), whole(outlook.demand_replicas)
+    return Reason.KEPT_FOR_DEMAND if by_forecast < by_demand <= need.current and not held else None
 
 
 def _bounded_by(outlook: Outlook, wanted: int, desired: int, scheduled: tuple[str, ...]) -> tuple[Reason, ...]:

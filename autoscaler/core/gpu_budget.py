@@ -27,6 +27,7 @@ from forecasting.series import FloatArray
 # other's GPUs forth and back in two of six divisions, 18,000 in ten days; at 8 peaks that come in turn wait longer.
 _FIRM_WORTH = 5.0
 _MOVES = {Reason.ORDERED_AHEAD, Reason.RELEASED, Reason.STEADY, Reason.KEPT}
+_KEPT_FOR = {Reason.KEPT_FOR_QUEUE, Reason.KEPT_FOR_DEMAND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,8 @@ def cut(decision: Decision, given: int) -> Decision:
         move = Reason.STEADY
     else:
         move = Reason.ORDERED_AHEAD if given > decision.current else Reason.RELEASED
-    reasons = tuple(move if reason in _MOVES else reason for reason in decision.reasons)
+    left = (reason for reason in decision.reasons if reason not in _KEPT_FOR)
+    reasons = tuple(move if reason in _MOVES else reason for reason in left)
     return replace(decision, desired=given, reasons=(Reason.GPU_BUDGET, *reasons), cut_from=decision.desired)
 
 

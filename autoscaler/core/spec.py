@@ -51,7 +51,7 @@ class Spec:
         replicas_max: most replicas.
         members: the forecast's members, see forecasting.lead_members.
         without: parts of the policy left out: without BUDGET_CONTROLLER the risk stays at 99 %, without RENT_OR_BUY a
-            replica is released once the need one load ahead allows it.
+            replica is released once neither the need one load ahead nor the last bin wants it.
         schedule: known events.
         time_zone: IANA name of the zone whose clocks the seasons of demand follow.
     """

@@ -77,6 +77,15 @@ def test_bins_that_an_hour_is_little_of_stay_where_they_are(bin_s):
     assert bins_back(days, round(11 * DAY_S / bin_s), 7) == 7 * days.day
 
 
+@pytest.mark.parametrize("bin_s", [1_800.0, 2_400.0, 2_700.0, 7_200.0, 10_800.0])
+@pytest.mark.parametrize("change_s", [SPRING, AUTUMN])
+def test_bins_that_do_not_divide_an_hour_move_by_as_many_whichever_way_they_are_looked_at(bin_s, change_s):
+    days = days_of(clock_of(BERLIN), start_s=change_s - 10 * DAY_S, bin_s=bin_s)
+    after = 11 * days.day
+    back = bins_back(days, after, 7)
+    assert bin_by_clock(days, after) - bin_by_clock(days, after - back) == 7 * days.day
+
+
 def office_hours(start_s: float, bins: int, zone: str) -> np.ndarray:
     """Work per second from eight to six by the zone's clocks on weekdays, a twentieth of it else."""
     clock = clock_of(zone)

@@ -19,7 +19,7 @@ from forecasting import (
     tempered_residuals,
 )
 from forecasting.errors import ModelError
-from forecasting.lead_average import add_losses, weights_of
+from forecasting.lead_average import bin_losses, weights_of
 from forecasting.lead_ensemble import LEAD_LEVELS, LeadEnsemble
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_kernels import TARGETS
@@ -186,11 +186,12 @@ def test_weights_go_to_the_member_that_was_right():
 def test_a_burst_missed_by_half_weighs_more_than_an_idle_bin_missed_by_half():
     levels = np.array([0.5])
     idle, burst = np.log([1.0, 1.0]), np.log([100.0, 100.0])
-    losses = np.zeros((2, TARGETS))
+    losses, of_burst = np.zeros((2, 2, TARGETS))
     said_of_idle, said_of_burst = np.log([[[2.0]] * 2, [[1.0]] * 2]), np.log([[[100.0]] * 2, [[50.0]] * 2])
-    add_losses(losses, said_of_idle, idle, levels, 1.0)
+    bin_losses(said_of_idle, idle, levels, losses)
     assert (losses[0] > losses[1]).all()
-    add_losses(losses, said_of_burst, burst, levels, 1.0)
+    bin_losses(said_of_burst, burst, levels, of_burst)
+    losses += of_burst
     assert np.allclose(losses[0], 0.5)
     assert np.allclose(losses[1], 25.0)
 
@@ -265,7 +266,8 @@ def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
                 monkeypatch.setattr(module, name, getattr(lead_kernels, name))
     for name in ("age_sizes", "predict_around"):
         monkeypatch.setattr(point_kernel, name, getattr(point_kernel, name).py_func)
-    for name in ("row_before", "add_losses", "weights_of", "give_vote", "has_vote", "average_logs", "average"):
+    of_losses = ("bin_losses", "judge", "both_targets", "weights_of", "give_vote", "has_vote")
+    for name in ("row_before", *of_losses, "average_logs", "average"):
         python = lead_kernels.row_before if name == "row_before" else getattr(lead_average, name).py_func
         monkeypatch.setattr(lead_average, name, python)
     monkeypatch.setattr(lead_regression, "regress_bins", lead_kernels.regress_bins.py_func)

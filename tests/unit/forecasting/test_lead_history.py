@@ -257,8 +257,8 @@ def test_a_run_of_bins_has_the_origins_that_matured_one_by_one(lead):
 
 def test_more_is_remembered_than_features_look_back_on():
     history = history_of(daily(40 * DAY), lead=3)
-    assert len(history.log_demand) == len(history.missing) == 14 * DAY
-    assert history.log_demand.rows_max == 14 * DAY
+    assert len(history.log_demand) == len(history.missing) == 15 * DAY
+    assert history.log_demand.rows_max == 15 * DAY
     short = history_of(daily(40 * DAY)[-(7 * DAY + 5) :], lead=3)
     np.testing.assert_allclose(history.latest[0][:22], short.latest[0][:22], atol=1e-12)
 

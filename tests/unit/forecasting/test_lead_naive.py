@@ -41,7 +41,8 @@ def said_by(ensemble: LeadEnsemble, name: str, levels=LEVELS) -> np.ndarray:
 def misled(bins: int) -> LeadEnsemble:
     """An ensemble whose average lost twice what the last value lost."""
     fitted = ensemble_of().fit(series(noisy(bins)))
-    return replace(fitted, judged=fitted.judged[1] * np.array([2.0, 1.0]))
+    _, its, bins = fitted.judged
+    return replace(fitted, judged=np.array([2.0 * its, its, bins]))
 
 
 def test_climatology_says_what_usually_came_whatever_the_demand_is_now():
@@ -100,29 +101,39 @@ def test_a_member_by_name_is_one():
 
 
 def test_the_vote_is_lost_and_regained_with_a_margin_between():
-    judged = [np.array([loss, 1.0]) for loss in (0.9, 1.04, 1.08, 1.12)]
+    judged = [np.array([loss, 1.0, 1.0]) for loss in (0.9, 1.04, 1.08, 1.12)]
     assert [has_vote(losses, True) for losses in judged] == [True, True, True, False]
     assert [has_vote(losses, False) for losses in judged] == [True, True, False, False]
-    assert has_vote(np.zeros(2), True)
+    assert has_vote(np.zeros(3), True)
 
 
-def test_one_spike_does_not_cost_a_regular_service_its_forecast():
+def with_spike(at, factor):
+    """What an ensemble is after each bin from a spike on, of ten days of a regular service."""
     rng = np.random.default_rng(5)
     bins = 10 * 288
     values = 40.0 * (1.1 + np.sin(2 * np.pi * np.arange(bins) / 288)) * np.exp(rng.normal(0.0, 0.05, bins))
-    values[6 * 288 : 6 * 288 + 4] *= 20.0
-    ensemble = ensemble_of(bin_s=300.0, lead=2).fit(series(values[: 6 * 288 - 1], 300.0))
-    for value in values[6 * 288 - 1 :]:
+    values[at : at + 4] *= factor
+    ensemble = ensemble_of(bin_s=300.0, lead=2).fit(series(values[: at - 1], 300.0))
+    for value in values[at - 1 :]:
         ensemble = ensemble.update(float(value))
-        assert ensemble.trusted
-    assert ensemble.skill > 0.0
+        yield ensemble
+
+
+def test_one_spike_does_not_cost_a_regular_service_its_forecast():
+    after = list(with_spike(6 * 288, 20.0))
+    assert all(ensemble.trusted for ensemble in after)
+    assert after[-1].skill > 0.0
+
+
+def test_what_is_absurd_leaves_no_loss_below_nothing():
+    assert all((ensemble.judged >= 0.0).all() for ensemble in with_spike(6 * 288, 1e18))
 
 
 def test_what_begins_after_days_of_nothing_is_judged_by_what_it_loses_then():
     ensemble = ensemble_of(bin_s=300.0, lead=2).fit(series(np.zeros(3 * 288), 300.0))
-    assert (ensemble.judged < 2.0).all()
+    assert (ensemble.judged[:2] < 2.0).all()
     ensemble = ensemble.fit(series(np.random.default_rng(6).gamma(8.0, 5.0, 288), 300.0))
-    assert (ensemble.judged > 20.0).all()
+    assert (ensemble.judged[:2] > 20.0).all()
 
 
 def test_an_average_that_was_worse_than_the_last_value_says_what_that_says():

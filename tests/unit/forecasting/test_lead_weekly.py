@@ -101,3 +101,22 @@ def test_the_third_batch_finds_its_replicas_and_by_the_clock_of_its_zone():
     assert said(utc, "UTC", ORDER) == (True, pytest.approx(40.0, rel=0.3))
     assert said(moved, zone, ORDER - 6) == (True, pytest.approx(40.0, rel=0.3))
     assert said(moved, "UTC", ORDER - 6)[0] is False
+
+
+def test_a_fit_says_what_updates_say_also_where_two_weeks_and_an_hour_are_nearly_all_that_is_kept():
+    # Clocks that go back put the same time of two weeks ago an hour further back; the day before it is hardly kept.
+    start_s = 1_760_054_400.0  # 10 October 2025
+    values = np.full(20 * DAY, 2.0)
+    for at in (4 * DAY + 66, 11 * DAY + 66, 3 * DAY + 67):
+        values[at : at + 3] = 20.0
+    start = LeadEnsemble.start(lead=1, bin_s=BIN_S, floor=0.5, start_s=start_s, time_zone="Europe/Berlin")
+    _, said = start.fit_with_quantiles(Series.of(values, bin_s=BIN_S, start_s=start_s))
+    first = 18 * DAY
+    updated = start.fit(Series.of(values[:first], bin_s=BIN_S, start_s=start_s))
+    rises = 0
+    for at in range(first, len(values)):
+        updated = updated.update(float(values[at]))
+        rises += updated.rises_weekly
+        np.testing.assert_array_equal(updated.quantiles, said[at])
+        np.testing.assert_array_equal(updated.at_lead(LEAD_LEVELS), said[at])
+    assert rises
