@@ -49,7 +49,7 @@ def test_the_results_and_the_page_are_written_and_named(folder: Path, capsys: py
     assert files(folder) == {*GIVEN, "r.json", "r.html"}
     found = json.loads((folder / "r.json").read_text())
     assert set(found["divisions"]) == set(DIVISIONS)
-    assert found["command"].startswith("headstart ")
+    assert found["command"].startswith("headstart")
     page = (folder / "r.html").read_text()
     assert page.startswith("<!DOCTYPE html>")
     assert "Headstart backtest of group.yaml: 2 models, 5 GPUs" in page
