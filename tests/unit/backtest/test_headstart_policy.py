@@ -83,8 +83,8 @@ def test_a_perfectly_regular_demand_is_met_on_the_bin_for_little_more_than_the_o
     outcome = replay_headstart(setting).outcome
     assert outcome.late_fraction < 0.002
     assert outcome.replica_hours < 1.1 * simulate(setting, plan_optimum(setting)).replica_hours
-    # One bin later the same plan is late, so it can't be off by one; and two bins earlier, since what the last bin needed
-    # stays for one where demand falls.
+    # One bin later the same plan is late, so it is not off by one; and two bins earlier: where demand falls, what the
+    # last bin needed stays for one.
     for shift in (1, -2):
         assert simulate(setting, np.roll(outcome.desired, shift)).late_fraction > 0.05
 
