@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 import pytest
-from decision_records import make_record, make_spec
+from decision_records import make_outlook, make_record, make_spec
 
 from autoscaler.controller.sentence import decision_sentence
+from autoscaler.core.decide import choose
 from autoscaler.core.decision import Reason
 
 
@@ -96,3 +97,21 @@ def steady():
 )
 def test_the_sentence(steady, changes, told):
     assert decision_sentence(make_spec(), replace(steady, **changes)) == told
+
+
+@pytest.mark.parametrize(
+    ("stated", "outlook", "said"),
+    [
+        ({}, {}, True),
+        ({"replicas_max": 4}, {}, False),
+        ({"replicas_min": 9}, {}, False),
+        ({}, {"cold_replicas": 9}, False),
+        ({}, {"missing": True}, False),
+        ({}, {"demand_replicas": 12.0}, False),  # more than there are
+    ],
+    ids=["demand", "maximum", "minimum", "cold start", "missing", "too few"],
+)
+def test_what_is_kept_for_demand_is_said_only_where_that_made_the_number(stated, outlook, said):
+    seen = replace(make_outlook(2.0), **({"demand_replicas": 7.5} | outlook))
+    decision = choose(replace(make_spec(), **stated), seen, make_record(ready=10, due=()).observation)
+    assert (Reason.KEPT_FOR_DEMAND in decision.reasons) is said
