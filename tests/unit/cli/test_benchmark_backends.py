@@ -87,6 +87,8 @@ def ray_of_its_own(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
+    # Its own 30 s didn't do on two cores with four processes beside it.
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "180")
     handler = signal.getsignal(signal.SIGTERM)
     # Not below tmp_path: the path of a socket has 107 characters at most.
     with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
