@@ -73,8 +73,7 @@ class SeasonalProfile:
     def fit(self, series: Series) -> FittedProfile:
         """Learn from `series` and stand at its end."""
         periods = periods_to_try(series) if self.periods is None else self.periods
-        values = series.values[-_TUNED_BINS:]
-        recent = Series.of(values, bin_s=series.bin_s, start_s=series.end_s - len(values) * series.bin_s)
+        recent = Series.of(series.values, bin_s=series.bin_s, start_s=series.start_s, max_bins=_TUNED_BINS)
         level_s, fitted, trail = self._tuned(recent, periods)
         reversion_s = self._tuned_reversion_s(recent, trail)
         if len(series) > len(recent):

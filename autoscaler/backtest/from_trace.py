@@ -81,11 +81,13 @@ def with_calendar(setting: Setting, schedule: tuple[Event, ...], time_zone: str,
     Raises:
         UsageError: the trace counts seconds from some start, or an event asks for more replicas than are allowed.
     """
-    dating = {"--schedule": "events have dates", "--time-zone": "clocks change on dates"}
-    for option, given in zip(dating, (bool(schedule), time_zone != UTC_ZONE), strict=True):
+    for option, given, why in (
+        ("--schedule", schedule, "events have dates"),
+        ("--time-zone", time_zone != UTC_ZONE, "clocks change on dates"),
+    ):
         if given and not dated:
             raise UsageError(
-                f"{option}: {setting.trace_name} counts seconds from some start, and {dating[option]}; "
+                f"{option}: {setting.trace_name} counts seconds from some start, and {why}; "
                 "give a trace with timestamps such as 2026-11-25T09:00:00Z"
             )
     for event in schedule:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from string import Template
 
 from autoscaler.backtest.group import UNLIMITED, Group, GroupOutcome, ModelOutcome
 from autoscaler.report import facts, words
@@ -19,6 +18,7 @@ from autoscaler.report.page_parts import (
     colours,
     command_shown,
     facts_list,
+    framed,
     inlined,
     number_cards,
     row_cells,
@@ -42,14 +42,17 @@ def group_page(
         command: the command line that made it, shown for repeating it.
     """
     lines = lines_of(group)
-    return Template(asset("group.html")).substitute(
+    return framed("group.html").substitute(
         title=escape(f"{name}: GPUs divided among models"),
         css=asset("page.css"),
         colours=colours(),
         over_title=escape(f"Headstart backtest of {name}: {words.count(len(group.models))} models, {scored(group)}"),
         sentence=unbroken(sentence(group, outcomes)),
         numbers=number_cards(_cards(group, outcomes)),
+        table_title="Divisions",
         table=_table(group, outcomes, lines),
+        waits="",
+        traces="traces",
         times=escape(_times(group)),
         main=escape(TITLES[outcomes[0].name]),
         keys="".join(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from string import Template
 
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.core.decision import Reason
@@ -19,6 +18,7 @@ from autoscaler.report.page_parts import (
     colours,
     command_shown,
     facts_list,
+    framed,
     inlined,
     number_cards,
     row_cells,
@@ -53,15 +53,17 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
     main = summary.policies[0]
     looks = looks_of([row.name for row in summary.policies])
     setting = result.setting
-    return Template(asset("page.html")).substitute(
+    return framed("page.html").substitute(
         title=escape(f"{setting.trace_name}: GPU autoscaling backtest"),
         css=asset("page.css"),
         colours=colours(),
         over_title=escape(_over_title(result, summary)),
         sentence=unbroken(sentence(result)),
         numbers=_numbers(result, summary),
+        table_title="Policies",
         table=_table(result, summary),
         waits=_waits(result, summary),
+        traces="trace",
         times="Times are UTC." if is_dated(setting.start_s) else "Times count from the start of the trace.",
         main=escape(main.title),
         main_look=looks[main.name].key,

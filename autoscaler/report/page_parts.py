@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from string import Template
 
 from autoscaler.report.palette import ALL_LOOKS
 
@@ -14,6 +15,11 @@ MISSING_KEY = '<span class="key block" style="--fill:var(--missing)">missing in 
 def asset(name: str) -> str:
     """A file that lies beside this one."""
     return (files("autoscaler.report") / name).read_text(encoding="utf-8")
+
+
+def framed(charts: str) -> Template:
+    """A page with charts over time: the frame that such pages share, around the file that lays out its charts."""
+    return Template(asset("page_frame.html").replace("$charts", asset(charts)))
 
 
 def unbroken(text: str) -> str:
