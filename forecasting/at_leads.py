@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.clock import UTC_ZONE
 from forecasting.errors import ModelError
 from forecasting.lead_ensemble import LeadEnsemble
 from forecasting.lead_member import LeadMember
@@ -42,6 +43,7 @@ class LeadForecaster:
         name: short name for tables.
         steps: the steps to learn, increasing, where no others will be asked for: three take less than half the time
             of the seven up to 60. What lies between them is interpolated. None is the grid up to `steps_max`.
+        time_zone: IANA name of the zone whose clocks the seasons follow.
     """
 
     steps_max: int
@@ -49,6 +51,7 @@ class LeadForecaster:
     members: tuple[str | Callable[[int], LeadMember], ...] = DEFAULT_MEMBERS
     name: str = "headstart"
     steps: tuple[int, ...] | None = None
+    time_zone: str = UTC_ZONE
 
     def __post_init__(self) -> None:
         check_steps(self.steps_max)
@@ -74,6 +77,7 @@ class LeadForecaster:
                 start_s=series.start_s,
                 members=members,
                 loss_from=_LOSS_FROM,
+                time_zone=self.time_zone,
             )
         )
 

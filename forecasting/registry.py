@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from forecasting.clock import UTC_ZONE
 from forecasting.errors import ModelError
 from forecasting.protocol import Forecaster, PointModel
 
@@ -25,6 +26,7 @@ class ModelSetting:
         periods: bins per season, increasing; None lets each model detect its own.
         horizon_s: the longest horizon that intervals are learned for, in seconds.
         steps: the only horizons in bins that will be asked for, increasing; None is all up to the longest.
+        time_zone: IANA name of the zone whose clocks the seasons of demand follow, in models that know of clocks.
     """
 
     bin_s: float
@@ -32,6 +34,7 @@ class ModelSetting:
     periods: tuple[int, ...] | None = None
     horizon_s: float = _DAY_S
     steps: tuple[int, ...] | None = None
+    time_zone: str = UTC_ZONE
 
     @property
     def steps_max(self) -> int:
@@ -100,7 +103,7 @@ def _same_time(period_s: float, name: str) -> Callable[[ModelSetting], PointMode
 def _seasonal_profile(setting: ModelSetting) -> PointModel:
     from forecasting.profile import SeasonalProfile
 
-    return SeasonalProfile(periods=setting.periods, lead_s=setting.lead_s)
+    return SeasonalProfile(periods=setting.periods, lead_s=setting.lead_s, time_zone=setting.time_zone)
 
 
 def _holt_winters(setting: ModelSetting) -> PointModel:
@@ -139,7 +142,7 @@ def _with_intervals(build: Callable[[ModelSetting], PointModel]) -> Callable[[Mo
 def _headstart(setting: ModelSetting) -> Forecaster:
     from forecasting.at_leads import LeadForecaster
 
-    return LeadForecaster(setting.steps_max, steps=setting.steps)
+    return LeadForecaster(setting.steps_max, steps=setting.steps, time_zone=setting.time_zone)
 
 
 def _boosted(setting: ModelSetting) -> Forecaster:
@@ -147,7 +150,11 @@ def _boosted(setting: ModelSetting) -> Forecaster:
     from forecasting.boosted import Boosted
 
     return LeadForecaster(
-        setting.steps_max, members=(lambda lead: Boosted.start(lead=lead),), name="boosted", steps=setting.steps
+        setting.steps_max,
+        members=(lambda lead: Boosted.start(lead=lead),),
+        name="boosted",
+        steps=setting.steps,
+        time_zone=setting.time_zone,
     )
 
 

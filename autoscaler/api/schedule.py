@@ -198,7 +198,10 @@ Schedule = Annotated[
     ),
 ]
 
-
-def names_differ(schedule: tuple[ScheduledEvent, ...]) -> bool:
-    """Whether each event has a name of its own."""
-    return len({event.name for event in schedule}) == len(schedule)
+NAMES_DIFFER = Rule(
+    field="schedule",
+    holds=lambda model: len({event.name for event in model.schedule}) == len(model.schedule),
+    cel="",  # the list is a map keyed by name
+    message="must have each name once; give the second of two equal events another name",
+)
+"""For a model with a field `schedule`."""

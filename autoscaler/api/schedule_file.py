@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.problems import problems_of
-from autoscaler.api.schedule import Schedule, names_differ
+from autoscaler.api.schedule import NAMES_DIFFER, Schedule
 from autoscaler.api.yaml_file import FILE_MIB_MAX, FileProblem
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
 from autoscaler.core.event import Event
@@ -23,14 +23,7 @@ class _ScheduleFile(Model):
 
     schedule: Schedule
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            field="schedule",
-            holds=lambda file: names_differ(file.schedule),
-            cel="",
-            message="must have each name once; give the second of two equal events another name",
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = (NAMES_DIFFER,)
 
 
 def read_schedule(path: Path) -> tuple[Event, ...]:

@@ -17,7 +17,7 @@ from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.node_head_start import NodeHeadStart
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween, LateBudget
-from autoscaler.api.schedule import Schedule, TimeZone, names_differ
+from autoscaler.api.schedule import NAMES_DIFFER, Schedule, TimeZone
 from autoscaler.api.status import PredictiveAutoscalerStatus
 
 GROUP = "headstart.dev"
@@ -309,12 +309,7 @@ class PredictiveAutoscalerSpec(Model):
             cel="",  # the list is a map keyed by unit
             message="must have each unit once; give the second of two equal units another name",
         ),
-        Rule(
-            field="schedule",
-            holds=lambda spec: names_differ(spec.schedule),
-            cel="",  # the list is a map keyed by name
-            message="must have each name once; give the second of two equal events another name",
-        ),
+        NAMES_DIFFER,
         Rule(
             field="schedule",
             holds=lambda spec: all((event.at_least or 0) <= spec.max_replicas for event in spec.schedule),

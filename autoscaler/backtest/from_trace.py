@@ -14,7 +14,7 @@ from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError, shown
-from autoscaler.traces.trace import Trace
+from autoscaler.traces.trace import Trace, undated
 from forecasting.clock import UTC_ZONE
 from forecasting.series import FloatArray, linear_fill
 
@@ -86,10 +86,7 @@ def with_calendar(setting: Setting, schedule: tuple[Event, ...], time_zone: str,
         ("--time-zone", time_zone != UTC_ZONE, "clocks change on dates"),
     ):
         if given and not dated:
-            raise UsageError(
-                f"{option}: {setting.trace_name} counts seconds from some start, and {why}; "
-                "give a trace with timestamps such as 2026-11-25T09:00:00Z"
-            )
+            raise undated(option, setting.trace_name, why)
     for event in schedule:
         if event.at_least > setting.replicas_max:
             raise UsageError(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
 
 from autoscaler.api.model import Model as ApiModel
 from autoscaler.api.model import Rule
 from autoscaler.api.problems import path_text, problems_of
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween
+from autoscaler.api.schedule import NAMES_DIFFER, Schedule, TimeZone
 from autoscaler.api.v1alpha1 import Objective
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
-from autoscaler.backtest.from_trace import Scenario, equally_long, setting_of
+from autoscaler.backtest.from_trace import Scenario, equally_long, setting_of, with_calendar
+from autoscaler.backtest.from_trace import remarks as remarks_on
 from autoscaler.backtest.group import Group, Model
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.load_latency import LoadLatency
@@ -41,6 +45,8 @@ class GroupModel(ApiModel):
     priority: int = Field(default=0, ge=-1_000_000_000, le=1_000_000_000)
     min_replicas: int = Field(default=0, ge=0, le=100_000)
     max_replicas: int = Field(default=100_000, ge=1, le=100_000)
+    time_zone: TimeZone = "UTC"
+    schedule: Schedule = ()
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -49,6 +55,7 @@ class GroupModel(ApiModel):
             cel="",
             message="must be at most maxReplicas ({maxReplicas}), got {minReplicas}; lower it or raise maxReplicas",
         ),
+        NAMES_DIFFER,
     )
 
 
@@ -89,8 +96,7 @@ def read_group(path: Path, *, score_from: float) -> Group:
     given, document = _parsed(path)
     settings = []
     for at, model in enumerate(given.models):
-        place = f"{path}:{document.line_of(('models', at, 'trace'))}: {path_text(('models', at, 'trace'))}"
-        settings.append(_setting(path.parent, model, score_from, place=place))
+        settings.append(_setting(path, document, at, model, score_from))
     widths = {setting.bin_s for setting in settings}
     if len(widths) > 1:
         told = ", ".join(f"{setting.trace_name} {setting.bin_s:g} s" for setting in settings)
@@ -111,10 +117,15 @@ def traces_of(path: Path) -> list[Path]:
 
 
 def remarks(group: Group) -> Iterator[str]:
-    """What may not be meant: traces that begin at different times of day, whose peaks meet as they never did."""
+    """What may not be meant: peaks that meet as they never did, since traces begin at different times of day; events
+    that never come.
+    """
     starts = {model.setting.start_s % _DAY_S for model in group.models}
     if len(starts) > 1:
         yield "the traces begin at different times of day, and are replayed side by side from their first bins"
+    for model in group.models:
+        for remark in remarks_on(model.setting, interval_given=False):
+            yield f"{model.name}: {_in_fields(remark)}"
 
 
 def _parsed(path: Path) -> tuple[GroupFile, Document]:
@@ -135,10 +146,11 @@ def _parsed(path: Path) -> tuple[GroupFile, Document]:
     return given, document
 
 
-def _setting(folder: Path, model: GroupModel, score_from: float, *, place: str) -> Setting:
-    """The setting of one model; `place` is where the file names its trace."""
-    file = folder / model.trace
+def _setting(path: Path, document: Document, at: int, model: GroupModel, score_from: float) -> Setting:
+    """The setting of the model at index `at` of the file."""
+    file = path.parent / model.trace
     if not file.exists():
+        place = f"{path}:{document.line_of(('models', at, 'trace'))}: {path_text(('models', at, 'trace'))}"
         raise UsageError(f"{place}: there is no {file.absolute()}; a path is from the folder that this file is in")
     trace = read_trace(file, (model.unit,))
     scenario = Scenario(
@@ -150,4 +162,14 @@ def _setting(folder: Path, model: GroupModel, score_from: float, *, place: str) 
         replicas_min=model.min_replicas,
         replicas_max=model.max_replicas,
     )
-    return setting_of(trace, scenario)
+    events = tuple(event.to_event() for event in model.schedule)
+    try:
+        return with_calendar(setting_of(trace, scenario), events, model.time_zone, dated=trace.dated)
+    except UsageError as error:
+        place = f"{path}:{document.line_of(('models', at))}: {path_text(('models', at))}"
+        raise UsageError(f"{place}: {_in_fields(str(error))}") from error
+
+
+def _in_fields(text: str) -> str:
+    """A message that names options of `headstart backtest`, with the file's names of the same: '--load-latency'."""
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda option: to_camel(option[1].replace("-", "_")), text)

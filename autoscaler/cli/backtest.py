@@ -23,6 +23,7 @@ from autoscaler.cli.params import (
     LoadLatencyOption,
     MaxWaitOption,
     ScoreFromOption,
+    TimeZoneOption,
     is_typed,
 )
 from autoscaler.errors import UsageError
@@ -59,7 +60,7 @@ def backtest(
     replicas_max: options.ReplicasMaxOption = 100_000,
     interval_s: options.IntervalOption = 60.0,
     schedule: options.ScheduleOption = None,
-    time_zone: options.TimeZoneOption = "UTC",
+    time_zone: TimeZoneOption = "UTC",
     fidelity: options.FidelityOption = Fidelity.FLUID,
     concurrency: options.ConcurrencyOption = None,
     prefill_speed: options.PrefillSpeedOption = None,

@@ -36,7 +36,7 @@ def backtest_group(
         typer.Argument(
             metavar="FILE",
             help="YAML with `gpus` and `models`: name, trace, capacity, loadLatency, and unit, objective,"
-            " gpusPerReplica, priority, minReplicas, maxReplicas.",
+            " gpusPerReplica, priority, minReplicas, maxReplicas, timeZone, schedule.",
             show_default=False,
         ),
     ],

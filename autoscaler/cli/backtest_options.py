@@ -15,7 +15,6 @@ from autoscaler.cli.params import (
     parse_duration_s,
     parse_load_latency,
     parse_positive_duration_s,
-    parse_time_zone,
     share_parser,
 )
 
@@ -117,15 +116,6 @@ ScheduleOption = Annotated[
         metavar="FILE",
         help="YAML with known events that Headstart plans by: what an object has under spec.schedule.",
         show_default=False,
-    ),
-]
-TimeZoneOption = Annotated[
-    str,
-    typer.Option(
-        "--time-zone",
-        parser=parse_time_zone,
-        metavar="NAME",
-        help="Whose clocks the seasons of demand follow when these change, such as Europe/Berlin.",
     ),
 ]
 UnitOption = Annotated[

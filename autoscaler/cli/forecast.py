@@ -10,7 +10,7 @@ import typer
 
 from autoscaler.cli.output import progress, stderr_console, table_console
 from autoscaler.cli.outs import check_outs, parse_png_out, print_document, writing
-from autoscaler.cli.params import ScoreFromOption, parse_days, parse_positive_duration_s
+from autoscaler.cli.params import ScoreFromOption, TimeZoneOption, parse_days, parse_positive_duration_s
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoscaler.traces.trace import Trace
     from forecasting.evaluate import HorizonAccuracy
     from forecasting.protocol import Forecaster, PointModel
+    from forecasting.registry import ModelSetting
 
 # Statsmodels estimates for seconds per fit, boosted trees grow for a second per day and horizon: for those who ask.
 _NOT_BY_DEFAULT = ("boosted", "ets")
@@ -78,6 +79,7 @@ def forecast(
             show_default="the second, or the only one",
         ),
     ] = None,
+    time_zone: TimeZoneOption = "UTC",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with unrounded figures.")] = False,
 ) -> None:
     """Measure how well models forecast a trace: error per horizon, against the naive ones, and coverage.
@@ -90,16 +92,24 @@ def forecast(
 
     from autoscaler.report.forecast_accuracy import latest, measure
     from autoscaler.traces.read import read_trace
+    from autoscaler.traces.trace import undated
+    from forecasting.clock import UTC_ZONE
+    from forecasting.registry import ModelSetting
 
     piped = check_outs({"--png": png}, source=trace, as_json=as_json)
     horizons_s = _horizons_s(horizons)
     drawn = _drawn_horizon(horizons_s, png_horizon_s)
     with progress(f"reading {trace.name}", quiet=as_json):
         whole = read_trace(trace, (unit,))
+    if time_zone != UTC_ZONE and not whole.dated:
+        raise undated("--time-zone", whole.name, "clocks change on dates")
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))
     steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
     drawn_step = _steps(drawn, demand.bin_s)
-    models = _models(model, demand.bin_s, steps, lead_s=drawn, horizon_s=max(horizons_s))
+    setting = ModelSetting(
+        bin_s=demand.bin_s, lead_s=drawn, horizon_s=max(horizons_s), steps=tuple(steps), time_zone=time_zone
+    )
+    models = _models(model, setting)
     with progress("forecasting", quiet=as_json) as report_progress:
         report = measure(demand, unit, models, steps, score_from=score_from, on_progress=report_progress)
     report = replace(report, bins_left_out=len(whole) - len(demand))
@@ -144,15 +154,12 @@ def _steps(horizon_s: float, bin_s: float) -> int:
     return max(1, round(horizon_s / bin_s))
 
 
-def _models(
-    names: list[str] | None, bin_s: float, steps: list[int], *, lead_s: float, horizon_s: float
-) -> list[Forecaster]:
+def _models(names: list[str] | None, setting: ModelSetting) -> list[Forecaster]:
     from autoscaler.errors import UsageError
     from forecasting.errors import ModelError
-    from forecasting.registry import ModelSetting, forecaster, model_names
+    from forecasting.registry import forecaster, model_names
 
     every = [name for name in model_names() if name not in _NOT_BY_DEFAULT]
-    setting = ModelSetting(bin_s=bin_s, lead_s=lead_s, horizon_s=horizon_s, steps=tuple(steps))
     try:
         return [forecaster(name, setting) for name in names or every]
     except ModelError as error:

@@ -316,3 +316,12 @@ ScoreFromOption = Annotated[
         show_default="50%",
     ),
 ]
+TimeZoneOption = Annotated[
+    str,
+    typer.Option(
+        "--time-zone",
+        parser=parse_time_zone,
+        metavar="NAME",
+        help="Whose clocks the seasons of demand follow when these change, such as Europe/Berlin.",
+    ),
+]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autoscaler.errors import UsageError
 from forecasting.series import FloatArray
 
 BIN_SECONDS = "bin_seconds"
@@ -46,3 +47,11 @@ class Trace:
     def duration_s(self) -> float:
         """From the start of the first bin to the end of the last."""
         return self.bin_s * len(self)
+
+
+def undated(option: str, trace_name: str, why: str) -> UsageError:
+    """What to raise where `option` needs dates, for the reason `why`, and the trace has none."""
+    return UsageError(
+        f"{option}: {trace_name} counts seconds from some start, and {why}; "
+        "give a trace with timestamps such as 2026-11-25T09:00:00Z"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_a_higher_priority_hardly_feels_the_other(model):
 
 
 def write(folder, text) -> str:
-    times = 1_700_000_000 + 300 * np.arange(_BINS)
+    times = np.datetime_as_string(np.datetime64(1_700_000_000, "s") + 300 * np.arange(_BINS), timezone="UTC")
     for name, level in (("a", 4.0), ("b", 2.0)):
         counts = np.round(wave(level, 0.0, seed=1) * 300)
         rows = [f"{time},{count:.0f}" for time, count in zip(times, counts, strict=True)]
@@ -165,6 +166,13 @@ def test_a_file_states_a_group_with_paths_relative_to_it(tmp_path):
         ("minReplicas: 1", "minReplicas: 3, maxReplicas: 2", ":4: models[1].minReplicas: must be at most maxReplicas"),
         ("a.csv", "no.csv", "/no.csv; a path is from the folder that this file is in"),
         ("a.csv", "no.csv", "group.yaml:3: models[0].trace: there is no /"),
+        ("capacity: 1", "capacity: 1e-7", ":3: models[0]: capacity: the trace's peak would need 6"),
+        ("10m}", "10m, timeZone: Nowhere}", ":3: models[0].timeZone: must be an IANA time zone such as Europe/Berlin, got"),
+        (
+            "10m}",
+            "10m, maxReplicas: 2, schedule: [{name: x, cron: 0 9 * * *, duration: 1h, atLeast: 3}]}",
+            ":3: models[0]: schedule: x asks for at least 3 replicas, more than maxReplicas 2; lower it or raise maxR",
+        ),
         ("capacity: 1", "capacity: 1e300", ":3: models[0].capacity: must be at most 1e+15, got 1e+300"),
     ],
 )
@@ -173,6 +181,20 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path, old, new, said):
         read_group(Path(write(tmp_path, GOOD.replace(old, new, 1))), score_from=0.5)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_model_has_its_events_and_its_clocks(tmp_path):
+    event = "{name: NAME, at: 'YEAR-11-15T20:00:00Z', duration: 1h, atLeast: 20}"
+    events = ", ".join(event.replace("NAME", f"in-{year}").replace("YEAR", year) for year in ("2023", "2029"))
+    given = GOOD.replace("10m}", f"10m, timeZone: Europe/Berlin, schedule: [{events}]}}").replace("gpus: 7", "gpus: 30")
+    group = read_group(Path(write(tmp_path, given)), score_from=0.25)
+    assert [model.setting.time_zone for model in group.models] == ["Europe/Berlin", "UTC"]
+    (warning,) = remarks(group)
+    assert warning.startswith("a: schedule: in-2029 doesn't come within a, from 2023-11-14T22:13:20Z")
+    a = group.models[0].setting
+    first = round((datetime(2023, 11, 15, 20, tzinfo=UTC).timestamp() - a.start_s) / a.bin_s)
+    desired = run_group(group, HEADSTART).models[0].outcome.desired
+    assert min(desired[first : first + 11]) >= 20 > max(desired[: first - 3])
 
 
 def test_the_command_prints_a_table_and_json(tmp_path):

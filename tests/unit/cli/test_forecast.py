@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -40,6 +42,31 @@ def test_figures_are_per_second_and_horizons_end_on_the_right_bin(ramp, capsys):
     assert [row["mae"] / (1.0 - row["skill"]) for row in rows] == pytest.approx([1.0, 6.0])
     assert all(0.5 < row["skill"] < 1.0 for row in rows)
     assert report["score_from_bin"] == BINS // 2
+
+
+def test_seasons_follow_the_clocks_of_a_time_zone(tmp_path, capsys):
+    """Work from nine to five in Berlin, over the end of summer time: in UTC it moves by an hour."""
+    start = datetime(2026, 10, 5, tzinfo=ZoneInfo("UTC"))
+    times = [start + timedelta(hours=i) for i in range(24 * 27)]
+    busy = [9 <= time.astimezone(ZoneInfo("Europe/Berlin")).hour < 17 for time in times]
+    path = tmp_path / "office.csv"
+    rows = (
+        f"{time:%Y-%m-%dT%H:%M:%SZ},{36_000 if at_work else 3_600}\n" for time, at_work in zip(times, busy, strict=True)
+    )
+    path.write_text("timestamp,requests\n" + "".join(rows))
+    errors = {}
+    for zone in ("UTC", "Europe/Berlin"):
+        assert (
+            run(path, "--horizons", "2h", "--model", "headstart", "--score-from", "77%", "--time-zone", zone, "--json")
+            == 0
+        )
+        errors[zone] = json.loads(capsys.readouterr().out)["models"][0]["horizons"][0]["mae"]
+    assert errors["Europe/Berlin"] < 0.5 * errors["UTC"]
+
+
+def test_a_time_zone_needs_dates(ramp, capsys):
+    assert run(ramp, "--time-zone", "Europe/Berlin") == 2
+    assert capsys.readouterr().err.startswith("headstart: --time-zone: ramp counts seconds from some start")
 
 
 def test_a_table_per_horizon_names_every_model(ramp, capsys):
