@@ -167,7 +167,7 @@ def test_a_file_states_a_group_with_paths_relative_to_it(tmp_path):
         ("a.csv", "no.csv", "/no.csv; a path is from the folder that this file is in"),
         ("a.csv", "no.csv", "group.yaml:3: models[0].trace: there is no /"),
         ("capacity: 1", "capacity: 1e-7", ":3: models[0]: capacity: the trace's peak would need 6"),
-        ("10m}", "10m, timeZone: Nowhere}", ":3: models[0].timeZone: must be an IANA time zone such as Europe/Berlin, got"),
+        ("10m}", "10m, timeZone: Nowhere}", ":3: models[0].timeZone: must be an IANA time zone such as Europe/Berlin"),
         (
             "10m}",
             "10m, maxReplicas: 2, schedule: [{name: x, cron: 0 9 * * *, duration: 1h, atLeast: 3}]}",
