@@ -27,5 +27,7 @@ def _told(event: Event, outlook: Outlook, decision: Decision, until_s: float) ->
     if event.at_least:
         more = "" if event.name in decision.scheduled else ", and as many are wanted without it"
         return f"{when} asks for {count(event.at_least)} ready{more}."
-    more = "more is ordered or kept for it" if event.name in outlook.scheduled else "which the forecast expects anyway"
+    # The usual forecast may want as much, or nothing may be known of a time without the event.
+    raised = "more is" if event.name in outlook.scheduled else "nothing beyond the usual forecast is"
+    more = f"{raised} ordered or kept for it"
     return f"{when} expects {event.expect:g} times what would come without it: {more}."

@@ -42,7 +42,7 @@ def test_a_surge():
     )
     assert record.decision.scheduled == ("sale",)
     _, told = steps((SALE,))
-    assert told["schedule"].endswith(": which the forecast expects anyway.")
+    assert told["schedule"].endswith(": nothing beyond the usual forecast is ordered or kept for it.")
 
 
 def test_no_event_near_and_none_at_all():
