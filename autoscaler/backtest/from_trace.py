@@ -13,6 +13,7 @@ from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
 from autoscaler.core.event import Event
 from autoscaler.core.load_latency import LoadLatency
+from autoscaler.core.schedule import outside_surges
 from autoscaler.errors import UsageError, shown
 from autoscaler.traces.trace import Trace, undated
 from forecasting.clock import UTC_ZONE
@@ -97,7 +98,7 @@ def with_calendar(setting: Setting, schedule: tuple[Event, ...], time_zone: str,
 
 
 def remarks(setting: Setting, *, interval_given: bool) -> Iterator[str]:
-    """What was asked for and can't be so: an interval that is no whole number of bins, events that never come.
+    """What was asked for and can't be so: an interval of no whole number of bins, events that never come or always are.
 
     Args:
         setting: with its schedule.
@@ -116,6 +117,11 @@ def remarks(setting: Setting, *, interval_given: bool) -> Iterator[str]:
                 f"--schedule: {event.name} doesn't come within {setting.trace_name}, from {time_text(setting.start_s)} "
                 f"to {time_text(stop_s)}; it changes nothing"
             )
+    if not outside_surges(setting.schedule, len(setting), start_s=setting.start_s, bin_s=setting.bin_s).any():
+        yield (
+            f"--schedule: events that expect more cover all of {setting.trace_name}: of what demand is without them "
+            "nothing is known, and they change nothing; atLeast needs no such demand"
+        )
 
 
 def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:

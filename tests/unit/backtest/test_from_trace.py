@@ -79,6 +79,15 @@ def test_events_that_never_come_are_told():
     assert told[0].endswith("within mine, from 1970-01-01T00:00:00Z to 1970-01-01T01:40:00Z; it changes nothing")
 
 
+def test_events_that_leave_no_demand_without_them_are_told():
+    """1.3x in all hours was silently nothing: a multiple of what is never seen."""
+    covering = [Event("a", 3_600.0, cron="0 * * * *", expect=1.3), Event("b", 3_600.0, cron="0 0 * * *", expect=1.3)]
+    settings = (with_calendar(setting_of(TRACE, SCENARIO), (event,), "UTC", dated=True) for event in covering)
+    told = [list(remarks(setting, interval_given=False)) for setting in settings]
+    assert [len(lines) for lines in told] == [1, 0]
+    assert told[0][0].startswith("--schedule: events that expect more cover all of mine: ")
+
+
 @pytest.mark.parametrize(("share", "bins", "expected"), [(0.0, 10, 0), (0.29, 100, 29), (0.999, 10, 9), (1 / 3, 9, 3)])
 def test_scoring_begins_in_whole_bins(share, bins, expected):
     assert first_scored_bin(share, bins) == expected
