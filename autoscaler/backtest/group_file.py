@@ -80,6 +80,12 @@ class GroupFile(ApiModel):
             cel="",
             message="must hold the GPUs of every minReplicas together, got {gpus}; raise it or lower a minReplicas",
         ),
+        Rule(
+            field="gpus",
+            holds=lambda group: all(model.gpus_per_replica <= group.gpus for model in group.models),
+            cel="",
+            message="must hold a replica of each model, got {gpus}; raise it or lower a gpusPerReplica",
+        ),
     )
 
 
