@@ -17,7 +17,7 @@ from autoscaler.core.spec import Objective, Spec
 
 BIN_S = 60.0
 LEAD_BINS = 10
-HORIZON_S = 1_200.0
+HORIZON_S = 1_800.0
 SPEC = Spec(BIN_S, {"requests": 1.0}, Objective(10.0, 0.01), LoadLatency.constant(LEAD_BINS * BIN_S))
 
 
@@ -73,9 +73,19 @@ def test_before_anything_is_known_every_replica_is_in_use():
     assert (steps(outlook(np.full(len(LEVELS), math.nan))) == 1.0).all()
 
 
-def test_all_are_compared_over_twice_the_longest_load():
+def test_all_are_compared_over_three_times_the_longest_load():
     assert load_s(SPEC, LEAD_BINS) == 600.0
-    assert common_horizon_s([600.0, 180.0]) == 1_200.0
+    assert common_horizon_s([600.0, 180.0]) == HORIZON_S
+
+
+def test_gpus_that_shorten_a_hopeless_queue_are_worth_less_than_as_many_that_bring_another_on_time():
+    """Of a model with a day of work queued 92 GPUs stayed, while one that began to lack 15 fell behind for 20 hours."""
+    hopeless = outlook(certain(47.0), now=47.0, backlog_rs=47.0 * 86_400.0)
+    running = saved_by(hopeless, SPEC, current=23, count=60, horizon_s=HORIZON_S)
+    rising = saved_by(
+        outlook(certain(20.0), now=8.0, backlog_rs=1_000.0), SPEC, current=5, count=25, horizon_s=HORIZON_S
+    )
+    assert rising[25] - rising[5] > running[23] - running[3]
 
 
 def test_what_was_meant_to_run_is_firm_for_half_a_load_and_until_the_next_decision_at_least():
