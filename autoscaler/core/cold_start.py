@@ -2,14 +2,15 @@
 
 A forecast that has seen a night knows nothing of the morning. What reacts is no better than an HPA, and no worse: the
 largest demand of the last five minutes at 80 % of what a replica sustains, as a target of 80 % with the default
-stabilization of scaling down asks for.
+stabilization of scaling down asks for. And once anything came one replica at least, as an HPA's default minimum has it:
+of a request every half an hour 19 % was late, the HPA's 0 %.
 """
 
 from __future__ import annotations
 
 import math
 
-from autoscaler.core.plan_kernels import whole
+from autoscaler.core.plan_kernels import is_idle, whole
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
 from forecasting.clock import DAY_S
@@ -19,7 +20,7 @@ _HPA_STABILIZATION_S = 300.0
 
 
 def reactive_replicas(spec: Spec, state: State) -> int:
-    """What an HPA would have now; 0 once a day is known, and before any demand is.
+    """What an HPA would have now; 0 once a day is known, and before anything came.
 
     Args:
         spec: what the user stated.
@@ -27,9 +28,10 @@ def reactive_replicas(spec: Spec, state: State) -> int:
     """
     if state.bins_known * spec.bin_s >= DAY_S:
         return 0
-    bins = math.ceil(_HPA_STABILIZATION_S / spec.bin_s)
-    largest = 0.0
+    day, held = math.ceil(DAY_S / spec.bin_s), math.ceil(_HPA_STABILIZATION_S / spec.bin_s)
+    ever = largest = 0.0
     for unit, capacity_rps in spec.capacity_rps.items():
-        demand_rps = state.forecasts[unit].history.demand_of_last(bins)
-        largest = max(largest, float(demand_rps.max(initial=0.0)) / capacity_rps)
-    return int(whole(largest / _HPA_TARGET))
+        demand = state.forecasts[unit].history.demand_of_last(day) / capacity_rps
+        ever = max(ever, float(demand.max(initial=0.0)))
+        largest = max(largest, float(demand[-held:].max(initial=0.0)))
+    return 0 if is_idle(ever, 0.0) else max(1, int(whole(largest / _HPA_TARGET)))

@@ -40,6 +40,16 @@ def test_minutes_are_held_for_five(spec_of):
     assert least == [0, 50, 50, 50, 50, 50, 10, 10, 10, 10]
 
 
+def test_once_anything_came_the_last_replica_stays_for_a_day(spec_of, run_of):
+    demand = np.zeros(DAY + 20)
+    nothing_yet = run_of(spec_of(), demand[:DAY])
+    assert nothing_yet.desired[-1] == 0
+    demand[20] = 0.01
+    run = run_of(spec_of(), demand)
+    assert min(run.desired[21:DAY]) == 1
+    assert run.desired[-1] == 0
+
+
 def test_the_maximum_still_holds_and_an_unknown_demand_asks_for_none(spec_of):
     spec = spec_of(replicas_max=7)
     state = State.start(spec)
