@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from autoscaler.api.scalars import format_duration
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.core.event import outside_surges
 
 WEEK_S = 7 * 86_400.0
 # Some ten requests per query at start: Prometheus answers with 11,000 points at most.
 BINS_MAX = 100_000
+# Longer than a month, so that events on days of it leave some free, and as fine as cron's usual steps.
+_LOOKED_AT_S, _STEP_S = 5 * WEEK_S, 300.0
 
 
 def advice(autoscaler: PredictiveAutoscaler) -> tuple[str, ...]:
@@ -28,5 +31,11 @@ def advice(autoscaler: PredictiveAutoscaler) -> tuple[str, ...]:
         found.append(
             f"history {history} at interval {interval} is {bins:,} values per query, which makes a slow start; a longer"
             f" interval or a shorter history keeps it below {BINS_MAX:,}"
+        )
+    events = [event.to_event() for event in spec.schedule]
+    if not outside_surges(events, round(_LOOKED_AT_S / _STEP_S), start_s=0.0, bin_s=_STEP_S).any():
+        found.append(
+            "schedule expects more at all times: of what demand is without its events nothing is known, and they change"
+            " nothing; atLeast needs no such demand"
         )
     return tuple(found)

@@ -11,9 +11,8 @@ import numpy as np
 from autoscaler.api.scalars import time_text
 from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
-from autoscaler.core.event import Event
+from autoscaler.core.event import Event, outside_surges
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.core.schedule import outside_surges
 from autoscaler.errors import UsageError, shown
 from autoscaler.traces.trace import Trace, undated
 from forecasting.clock import UTC_ZONE

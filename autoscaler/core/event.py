@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,3 +76,13 @@ class Event:
             for start_s, end_s in self.windows(float(firsts_s[0]), float(stops_s[-1])):
                 hit |= (start_s < stops_s) & (firsts_s < end_s)
         return hit
+
+
+def outside_surges(schedule: Sequence[Event], bins: int, *, start_s: float, bin_s: float) -> BoolArray:
+    """In which of the bins from `start_s` on no event expects a surge, shape (bins,)."""
+    starts_s = start_s + bin_s * np.arange(bins, dtype=np.float64)
+    expected = np.zeros(bins, dtype=np.bool_)
+    for event in schedule:
+        if event.expect > 1.0:
+            expected |= event.within(starts_s, starts_s + bin_s)
+    return ~expected

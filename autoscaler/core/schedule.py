@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoscaler.core.event import BoolArray, Event
+from autoscaler.core.event import Event, outside_surges
 from autoscaler.core.risk import MEDIAN
 from forecasting.series import FloatArray
 
@@ -50,16 +50,6 @@ def expects_more(schedule: Sequence[Event]) -> bool:
 def without_surges(schedule: Sequence[Event], demand: FloatArray, *, start_s: float, bin_s: float) -> FloatArray:
     """Demand per bin from `start_s` on, shape (n,), NaN where a surge was expected: what the multiple is of."""
     return np.where(outside_surges(schedule, len(demand), start_s=start_s, bin_s=bin_s), demand, np.nan)
-
-
-def outside_surges(schedule: Sequence[Event], bins: int, *, start_s: float, bin_s: float) -> BoolArray:
-    """In which of the bins from `start_s` on no event expects a surge, shape (bins,)."""
-    starts_s = start_s + bin_s * np.arange(bins, dtype=np.float64)
-    expected = np.zeros(bins, dtype=np.bool_)
-    for event in schedule:
-        if event.expect > 1.0:
-            expected |= event.within(starts_s, starts_s + bin_s)
-    return ~expected
 
 
 def raised(schedule: Sequence[Event], needs: FloatArray, calm: FloatArray, decisions: Decisions) -> FloatArray:

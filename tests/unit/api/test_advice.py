@@ -23,9 +23,15 @@ def told(**spec: object) -> list[str]:
     return list(advice(PredictiveAutoscaler.from_manifest(manifest)))
 
 
+def surge(cron: str, duration: str) -> dict[str, object]:
+    name = f"on-{cron.replace(' ', '').replace('*', 'x')}"
+    return {"name": name, "cron": cron, "duration": duration, "expect": "1.5x"}
+
+
 def test_the_defaults_need_no_advice() -> None:
     assert told() == []
     assert told(mode="Floor", minReplicas=0) == []
+    assert told(schedule=[surge("0 9 * * *", "12h"), surge("0 0 1-7 * *", "24h"), surge("0 20 * * 2-5", "12h")]) == []
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,7 @@ def test_the_defaults_need_no_advice() -> None:
     [
         ({"mode": "Scale"}, "mode Scale sets the replicas of Deployment chat itself, and refuses to where"),
         ({"history": "167h"}, "history 167h is too short for a weekly season; 168h shows one, 336h shows it twice"),
+        ({"schedule": [surge("0 8 * * *", "14h"), surge("0 22 * * *", "10h")]}, "schedule expects more at all times"),
         ({"interval": "5s"}, "history 336h at interval 5s is 241,920 values per query"),
     ],
 )
