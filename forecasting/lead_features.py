@@ -165,9 +165,8 @@ def lead_features(
     out[4] = running[0] / min(day, known) - level
     out[5] = max_between(log_demand, max(0, known - max(2, lead)), known) - level
     out[6] = max_between(log_demand, max(0, known - 6 * max(2, lead)), known) - level
-    out[7] = log_change(running, 0, known, lead, day)
-    out[8] = log_change(running, 1, known, lead, day)
-    out[9] = log_change(running, 2, known, lead, day)
+    for window in range(CHANGE_WINDOWS):
+        out[7 + window] = log_change(running, window, known, lead, day)
     seasonal_ratios(log_demand, lead, back, level, out[10:18])
     out[18] = abs(out[11])
     out[19] = abs(out[16])

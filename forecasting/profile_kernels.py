@@ -252,7 +252,9 @@ def _learn_ratios(now: int, shape: Shape, state: State) -> None:
 def _learn_ratio(ratio: float, bin_index: int, season: int, shape: Shape, state: State) -> None:
     """Put the season to the test with one ratio, against what holds without it; then learn the ratio."""
     period, slots = shape.periods[season], shape.slots[season]
-    start = shape.slots[:season].sum()
+    start = 0
+    for before in range(season):
+        start += shape.slots[before]
     evidence = state.evidence[season]
     phase = phase_of(bin_index, period, shape.days)
     expected, cycles = slot_ratio(state, start, slots, phase)

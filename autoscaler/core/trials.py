@@ -123,7 +123,9 @@ def advance(
                 if starting:
                     ready[c] = math.ceil(min(max(needs[t, 1, level], replicas_min), replicas_max))
                 ready[c] += _begin_bin(due[c])
-                current = ready[c] + due[c].sum()
+                current = ready[c]
+                for i in range(due.shape[1]):
+                    current += due[c, i]
                 ahead_rs, busy = queue_ahead(backlog_rs[c], ready[c], due[c], last, needs[t, 0, _MEDIAN], bin_s)
                 wanted = choose_replicas(
                     needs[t, 0, level],
