@@ -204,8 +204,10 @@ class BudgetGpus(NamedTuple):
 def parse_gpu_budget(given: str) -> BudgetGpus:
     """Name and GPUs of 'h100=64'."""
     name, _, gpus = given.partition("=")
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) or not re.fullmatch(r"[0-9]{1,7}", gpus):
-        raise typer.BadParameter(f"{shown(given)} is not NAME=GPUS, such as h100=64; a name has a-z, 0-9 and -")
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) or not re.fullmatch(r"0*[1-9][0-9]{0,6}", gpus):
+        raise typer.BadParameter(
+            f"{shown(given)} is not NAME=GPUS, such as h100=64; a name has a-z, 0-9 and -, GPUS is at least 1"
+        )
     return BudgetGpus(name, int(gpus))
 
 

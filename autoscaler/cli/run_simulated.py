@@ -156,10 +156,10 @@ def _line(workload: Workload) -> str:
 
 
 def _summary(served: Served, trace: Trace, *, max_wait_s: float) -> str:
-    from autoscaler.report.words import hours
+    from autoscaler.report.words import hours, share
 
     bins = len(served.plan)
     return (
-        f"{bins:,} of {len(trace):,} bins: {hours(served.replica_hours)} replica-hours, {served.late_share:.2%} of the"
-        f" work waited longer than {max_wait_s:g} s"
+        f"{bins:,} of {len(trace):,} bins: {hours(served.replica_hours)} replica-hours, {share(served.late_share)} of "
+        f"the work waited longer than {max_wait_s:g} s"
     )

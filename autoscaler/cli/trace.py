@@ -57,7 +57,8 @@ def import_(
         typer.Option(
             "--unit",
             metavar="COLUMN",
-            help="A unit of work to keep: requests, prompt_tokens, output_tokens. Repeat for several; default: all.",
+            help="A unit of work to keep: requests, prompt_tokens, output_tokens. Repeat for several."
+            " Default: all of a log, requests of counts.",
         ),
     ] = None,
     requests: Annotated[

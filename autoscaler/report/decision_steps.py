@@ -160,9 +160,9 @@ class ToldSteps:
             reacting = replicas_text(order)
             return f"{_amount(need)}, but less than a day is known: {reacting}, as an HPA at 80 % would have."
         planned = self._planned()
-        came = f" by the forecast; {_amount(planned)}, as came last, since work queues," if planned > need else ""
+        came = f" by the forecast; {_amount(planned)}, as came last, since work queues" if planned > need else ""
         extra = needed_for_queue(self._decision.backlog_at_lead_rs, self._outlook.drain_s, planned)
-        queue = f" and {_amount(extra)} to work the queue off" if extra >= 0.05 else ""
+        queue = f"{',' if came else ''} and {_amount(extra)} to work the queue off" if extra >= 0.05 else ""
         return f"{_amount(need)}{came}{queue}, so {replicas_text(order)} at {moment(self._serves_s)}."
 
     def choice(self) -> str:

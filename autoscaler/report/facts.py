@@ -42,6 +42,7 @@ def setting_facts(setting: Setting) -> dict[str, Value | dict[str, float | None]
         "start_failure_share": finite(setting.start_failure_share),
         "drain_s": finite(setting.drain_s),
         "time_zone": setting.time_zone,
+        "schedule": ", ".join(event.name for event in setting.schedule) or None,
     }
 
 

@@ -94,8 +94,7 @@ def _fluid(result: BacktestResult) -> list[str]:
     if optimum is not None:
         late = " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
         texts.append(
-            f"'optimum' knows the whole trace: it is {_cheapest(setting)} plan that is never late. A policy that may "
-            f"be late can cost less.{late if optimum.late_fraction > 0 else ''}"
+            f"'optimum' knows the whole trace: {_optimum_told(setting)}{late if optimum.late_fraction > 0 else ''}"
         )
     return texts
 
@@ -120,14 +119,21 @@ def _per_request(result: BacktestResult) -> list[str]:
         )
     if _optimum(result) is not None:
         texts.append(
-            f"'optimum' knows the whole trace: it is {_cheapest(result.setting)} plan that is never late in the model "
-            "in bins. Single requests may still be late under it, and a policy that may be late can cost less."
+            f"'optimum' knows the whole trace: in the model in bins {_optimum_told(result.setting)} Single "
+            "requests may still be late under it."
         )
     return texts
 
 
-def _cheapest(setting: Setting) -> str:
-    return "nearly the cheapest" if setting.bin_s < setting.max_wait_s else "the cheapest"
+def _optimum_told(setting: Setting) -> str:
+    """What the optimum is the cheapest of, and what can cost less all the same."""
+    if setting.bin_s < setting.max_wait_s:
+        return "it is nearly the cheapest plan that is never late. A policy that may be late can cost less."
+    # With waits of 10 s, a Knative target that was never late cost 0.82 of it in bins of 10 s, 0.96 in bins of 60 s.
+    return (
+        "it is the cheapest plan that serves all work within its bin. A policy that lets work wait for the next, or "
+        "that may be late, can cost less."
+    )
 
 
 def _optimum(result: BacktestResult) -> PolicySummary | None:

@@ -19,6 +19,7 @@ from autoscaler.backtest.setting import Setting
 from autoscaler.cli import app as cli
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
+from autoscaler.report.facts import model_facts
 
 _BINS = 400
 _BIN_S = 300.0
@@ -189,6 +190,7 @@ def test_a_model_has_its_events_and_its_clocks(tmp_path):
     events = ", ".join(event.replace("NAME", f"in-{year}").replace("YEAR", year) for year in ("2023", "2029"))
     given = GOOD.replace("10m}", f"10m, timeZone: Europe/Berlin, schedule: [{events}]}}").replace("gpus: 7", "gpus: 30")
     group = read_group(Path(write(tmp_path, given)), score_from=0.25)
+    assert model_facts(group.models[0])["schedule"] == "in-2023, in-2029"
     assert [model.setting.time_zone for model in group.models] == ["Europe/Berlin", "UTC"]
     (warning,) = remarks(group)
     assert warning.startswith("a: schedule: in-2029 doesn't come within a, from 2023-11-14T22:13:20Z")

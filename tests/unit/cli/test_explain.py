@@ -366,6 +366,8 @@ def test_what_came_last_is_planned_for_while_work_queues():
     steps = told(make_record(ready=1, due=(), outlook=outlook))
     assert steps["need"].startswith("0.44 by the forecast; 4.6, as came last, since work queues, and 9.2 to")
     assert steps["choice"].endswith("more than the 1 that serves or loads: ordered now.")
+    soon_gone = told(make_record(ready=1, due=(), outlook=replace(outlook, backlog_rs=0.5, demand_replicas=0.9)))
+    assert soon_gone["need"].startswith("0.44 by the forecast; 0.9, as came last, since work queues, so 1 replica at")
 
 
 def test_a_queue_that_keeps_replicas_busy():

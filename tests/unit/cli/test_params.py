@@ -17,6 +17,7 @@ from autoscaler.cli.params import (
     capacity_by_unit,
     parse_capacity,
     parse_duration_s,
+    parse_gpu_budget,
     parse_load_latency,
     parse_not_negative,
     parse_positive,
@@ -223,3 +224,10 @@ def test_a_number_beyond_all_is_refused_in_one_readable_line(
     assert printed.err.startswith(f"headstart: {option[-1]}")
     assert printed.err.count("\n") == 1
     assert len(printed.err) < 240
+
+
+@pytest.mark.parametrize("text", ["h100", "h100=0", "h100=-4", "h100=1.5", "H100=4", "=4"])
+def test_a_gpu_budget_is_a_name_and_at_least_one_gpu(text: str) -> None:
+    assert parse_gpu_budget("h100=64") == ("h100", 64)
+    with pytest.raises(typer.BadParameter, match="is not NAME=GPUS, such as h100=64"):
+        parse_gpu_budget(text)

@@ -133,7 +133,7 @@ def test_the_picture_can_do_without_policies(result, tmp_path, names):
 def test_the_optimum_is_told_as_what_it_is(result):
     page = html_page(with_policy(result, "optimum", late_fraction=0.0))
     assert "from that HPA down to the never-late optimum" in page
-    assert "A policy that may be late can cost less." in page
+    assert "A policy that lets work wait for the next, or that may be late, can cost less." in page
     assert "Here even it is late" not in page
 
 
