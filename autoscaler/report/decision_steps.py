@@ -62,9 +62,10 @@ class ToldSteps:
         """The load latency that it plans with."""
         loads = self._spec.load_latency
         ahead = f"{_bins(self._outlook.lead_bins)} of {duration(self._spec.bin_s)}"
+        half, most = (duration(loads.quantile_s(share)) for share in (0.5, 0.9))
+        take = f"Loads take {most}" if half == most else f"Half of the loads take at most {half}, 90 % at most {most}"
         return (
-            f"Half of the loads take at most {duration(loads.quantile_s(0.5))}, 90 % at most "
-            f"{duration(loads.quantile_s(0.9))}: a replica ordered now counts as ready in {ahead}, "
+            f"{take}: a replica ordered now counts as ready in {ahead}, "
             f"at {moment(self._serves_s)}.{told_phases(self._record.phases)}"
         )
 
