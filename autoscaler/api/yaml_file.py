@@ -179,8 +179,8 @@ def _empty(value: object, path: tuple[str | int, ...]) -> Iterator[Problem]:
 def _not_ours(manifest: object) -> Problem | str | None:
     """None for a PredictiveAutoscaler of our version; what to call an object of another kind; or what is wrong."""
     if not isinstance(manifest, dict) or not {"apiVersion", "kind"} <= manifest.keys():
-        group = "; a group of models is for backtest-group" if isinstance(manifest, dict) and "gpus" in manifest else ""
-        return Problem((), f"is no Kubernetes object; it needs apiVersion: {API_VERSION} and kind: {KIND}{group}")
+        hint = "; a group of models is for backtest-group" if isinstance(manifest, dict) and "gpus" in manifest else ""
+        return Problem((), f"is no Kubernetes object; it needs apiVersion: {API_VERSION} and kind: {KIND}{hint}")
     group = str(manifest["apiVersion"]).partition("/")[0]
     kind = str(manifest["kind"])
     if kind == KIND and manifest["apiVersion"] != API_VERSION:

@@ -81,12 +81,9 @@ def with_calendar(setting: Setting, schedule: tuple[Event, ...], time_zone: str,
     Raises:
         UsageError: the trace counts seconds from some start, or an event asks for more replicas than are allowed.
     """
-    for option, given, why in (
-        ("--schedule", schedule, "events have dates"),
-        ("--time-zone", time_zone != UTC_ZONE, "clocks change on dates"),
-    ):
+    for option, given in (("--schedule", schedule), ("--time-zone", time_zone != UTC_ZONE)):
         if given and not dated:
-            raise undated(option, setting.trace_name, why)
+            raise undated(option, setting.trace_name)
     for event in schedule:
         if event.at_least > setting.replicas_max:
             raise UsageError(

@@ -13,10 +13,11 @@ from pydantic.alias_generators import to_camel
 
 from autoscaler.api.model import Model as ApiModel
 from autoscaler.api.model import Rule
-from autoscaler.api.problems import path_text, problems_of
+from autoscaler.api.problems import Problem, problems_of
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween
 from autoscaler.api.schedule import NAMES_DIFFER, Schedule, TimeZone
 from autoscaler.api.v1alpha1 import Objective
+from autoscaler.api.yaml_file import FileProblem
 from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
 from autoscaler.backtest.from_trace import Scenario, equally_long, setting_of, with_calendar
 from autoscaler.backtest.from_trace import remarks as remarks_on
@@ -147,8 +148,7 @@ def _parsed(path: Path) -> tuple[GroupFile, Document]:
     try:
         given = GroupFile.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        problem = problems_of(error, GroupFile)[0]
-        raise UsageError(f"{path}:{document.line_of(problem.path)}: {problem}") from error
+        raise _mistake(path, document, problems_of(error, GroupFile)[0]) from error
     return given, document
 
 
@@ -156,8 +156,8 @@ def _setting(path: Path, document: Document, at: int, model: GroupModel, score_f
     """The setting of the model at index `at` of the file."""
     file = path.parent / model.trace
     if not file.exists():
-        place = f"{path}:{document.line_of(('models', at, 'trace'))}: {path_text(('models', at, 'trace'))}"
-        raise UsageError(f"{place}: there is no {file.absolute()}; a path is from the folder that this file is in")
+        missing = f"there is no {file.absolute()}; a path is from the folder that this file is in"
+        raise _mistake(path, document, Problem(("models", at, "trace"), missing))
     trace = read_trace(file, (model.unit,))
     scenario = Scenario(
         capacity_rps={model.unit: model.capacity},
@@ -172,8 +172,12 @@ def _setting(path: Path, document: Document, at: int, model: GroupModel, score_f
     try:
         return with_calendar(setting_of(trace, scenario), events, model.time_zone, dated=trace.dated)
     except UsageError as error:
-        place = f"{path}:{document.line_of(('models', at))}: {path_text(('models', at))}"
-        raise UsageError(f"{place}: {_in_fields(str(error))}") from error
+        raise _mistake(path, document, Problem(("models", at), _in_fields(str(error)))) from error
+
+
+def _mistake(path: Path, document: Document, problem: Problem) -> UsageError:
+    """What is wrong at one place of the file, with its line."""
+    return UsageError(str(FileProblem(path, document.line_of(problem.path), problem)))
 
 
 def _in_fields(text: str) -> str:

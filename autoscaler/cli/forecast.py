@@ -102,7 +102,7 @@ def forecast(
     with progress(f"reading {trace.name}", quiet=as_json):
         whole = read_trace(trace, (unit,))
     if time_zone != UTC_ZONE and not whole.dated:
-        raise undated("--time-zone", whole.name, "clocks change on dates")
+        raise undated("--time-zone", whole.name)
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))
     steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
     drawn_step = _steps(drawn, demand.bin_s)

@@ -28,10 +28,15 @@ def reactive_replicas(spec: Spec, state: State) -> int:
     """
     if state.bins_known * spec.bin_s >= DAY_S:
         return 0
-    day, held = math.ceil(DAY_S / spec.bin_s), math.ceil(_HPA_STABILIZATION_S / spec.bin_s)
-    ever = largest = 0.0
-    for unit, capacity_rps in spec.capacity_rps.items():
-        demand = state.forecasts[unit].history.demand_of_last(day) / capacity_rps
-        ever = max(ever, float(demand.max(initial=0.0)))
-        largest = max(largest, float(demand[-held:].max(initial=0.0)))
-    return 0 if is_idle(ever, 0.0) else max(1, int(whole(largest / _HPA_TARGET)))
+    needed = int(whole(_largest(spec, state, _HPA_STABILIZATION_S) / _HPA_TARGET))
+    # A day of seconds is 86,400 values: looked at only where next to nothing came lately.
+    return needed or int(not is_idle(_largest(spec, state, DAY_S), 0.0))
+
+
+def _largest(spec: Spec, state: State, within_s: float) -> float:
+    """The largest demand of the last `within_s`, in replicas."""
+    bins = math.ceil(within_s / spec.bin_s)
+    return max(
+        float(state.forecasts[unit].history.demand_of_last(bins).max(initial=0.0)) / capacity_rps
+        for unit, capacity_rps in spec.capacity_rps.items()
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 
 from autoscaler.backtest.benchmark.rows import Row
 from autoscaler.backtest.benchmark.run_job import Finished
@@ -38,7 +37,7 @@ from autoscaler.report.benchmark_text import (
     ratio,
     worth_cells,
 )
-from autoscaler.report.page_parts import asset, colours, number_cards, row_cells, unbroken
+from autoscaler.report.page_parts import asset, colours, number_cards, row_cells, topped, unbroken
 
 
 def write_benchmark_page(results: Sequence[Finished], path: Path, *, command: str) -> None:
@@ -56,11 +55,12 @@ def write_benchmark_page(results: Sequence[Finished], path: Path, *, command: st
 def benchmark_page(results: Sequence[Finished], *, command: str) -> str:
     """The page as text. All text that comes from the user is escaped."""
     own = headstart_of(results)
-    return Template(asset("benchmark.html")).substitute(
+    return topped(asset("benchmark.html"), style=asset("benchmark.css")).substitute(
+        title="Headstart benchmark",
         css=asset("page.css"),
         colours=colours(),
         over_title=escape(f"Headstart benchmark of {', '.join(by_trace(results))}"),
-        headline=unbroken(headline(results)),
+        sentence=unbroken(headline(results)),
         numbers=_numbers(own),
         legend=unbroken(LEGEND),
         policies=_table(POLICY_HEADS, (policy_cells(pooled) for pooled in pool(results)), own=0),

@@ -19,7 +19,12 @@ def asset(name: str) -> str:
 
 def framed(charts: str) -> Template:
     """A page with charts over time: the frame that such pages share, around the file that lays out its charts."""
-    return Template(asset("page_frame.html").replace("$charts", asset(charts)))
+    return topped(asset("page_frame.html").replace("$charts", asset(charts)), scripts=" script-src 'unsafe-inline';")
+
+
+def topped(rest: str, *, scripts: str = "", style: str = "") -> Template:
+    """A page: the top that all share, and the rest; `scripts` is the policy for them, where it has any."""
+    return Template(asset("page_top.html").replace("$scripts", scripts).replace("$style", style) + rest)
 
 
 def unbroken(text: str) -> str:

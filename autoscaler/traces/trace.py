@@ -49,9 +49,12 @@ class Trace:
         return self.bin_s * len(self)
 
 
-def undated(option: str, trace_name: str, why: str) -> UsageError:
-    """What to raise where `option` needs dates, for the reason `why`, and the trace has none."""
+_NEED_DATES = {"--schedule": "events have dates", "--time-zone": "clocks change on dates"}
+
+
+def undated(option: str, trace_name: str) -> UsageError:
+    """What to raise where `option`, one of those that need dates, is given and the trace has none."""
     return UsageError(
-        f"{option}: {trace_name} counts seconds from some start, and {why}; "
+        f"{option}: {trace_name} counts seconds from some start, and {_NEED_DATES[option]}; "
         "give a trace with timestamps such as 2026-11-25T09:00:00Z"
     )
