@@ -14,6 +14,7 @@ from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError
 from autoscaler.kube.facts import OwnerKind, Target
 from autoscaler.kube.parse import MALFORMED
+from autoscaler.wording import replicas_text
 
 
 def apply(
@@ -80,7 +81,7 @@ def _apply(
             memory.forget(autoscaler)
         return outcome
     if autoscaler.spec.mode is Mode.SHADOW:
-        message = f"mode is Shadow: {target.key} would have {desired} replicas"
+        message = f"mode is Shadow: {target.key} would have {replicas_text(desired)}"
         return Outcome(Action.NONE, "Shadow", message, target.replicas, target.replicas)
     return order_replicas(kube, target, desired, now_s=now_s, entry=entry)
 

@@ -16,6 +16,7 @@ from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import Owner, OwnerKind, Target
 from autoscaler.kube.parse import Claim, parse_hpa, parse_scaled_object
 from autoscaler.kube.resources import MIN_FIELDS
+from autoscaler.wording import replicas_text
 
 # An HPA syncs every 15 s and KEDA polls every 30 s: after two minutes it isn't slow, something is in its way.
 _FOLLOWED_WITHIN_S = 120.0
@@ -118,7 +119,7 @@ def _in_place(target: Target, owner: Owner, plan: Plan, desired: int, *, now_s: 
         entry.reverts = 0
     floor = plan.note.written
     if target.replicas < floor and not entry.too_soon(now_s, _FOLLOWED_WITHIN_S):
-        message = f"{owner} has {MIN_FIELDS[owner.kind]} {floor}, {target.key} has {target.replicas} replicas"
+        message = f"{owner} has {MIN_FIELDS[owner.kind]} {floor}, {target.key} has {replicas_text(target.replicas)}"
         return Outcome(Action.WAITING, "FloorNotFollowed", f"{message}: {_in_the_way(target, owner)}", bound, bound)
     reason = "LimitedByMax" if plan.limited else "InPlace"
     message = f"{owner}: {MIN_FIELDS[owner.kind]} is {floor}{_limit(owner, plan, desired)}"

@@ -25,6 +25,7 @@ from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import TargetKey
 from autoscaler.kube.parse import MALFORMED
 from autoscaler.kube.resources import CAPACITY_BUFFER_VERSIONS, CAPACITY_BUFFERS, Resource
+from autoscaler.wording import replicas_text
 
 NOT_FOUND, FORBIDDEN, SHARED = "PlaceholdersNotFound", "PlaceholdersForbidden", "SharedPlaceholders"
 REVERTED = "PlaceholdersReverted"
@@ -116,7 +117,7 @@ def _set(
     before = standing.replicas
     entry.find_done({before})
     if before == placeholders:
-        return Outcome(Action.NONE, "InPlace", f"{name} has {before} replicas ordered", before, before)
+        return Outcome(Action.NONE, "InPlace", f"{name} has {replicas_text(before)} ordered", before, before)
     kept = _kept(autoscaler, before) if held else 0
     if kept is None or placeholders < kept == before:
         message = f"{name} keeps the replicas that are ordered, {_shown(before)}, while too little is known"

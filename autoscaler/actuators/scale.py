@@ -6,6 +6,7 @@ from autoscaler.actuators.outcome import WRITE_PERIOD_S, Action, Entry, Outcome
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import OwnerKind, Target
+from autoscaler.wording import replicas_text
 
 
 def order_replicas(kube: Kube, target: Target, desired: int, *, now_s: float, entry: Entry) -> Outcome:
@@ -14,9 +15,9 @@ def order_replicas(kube: Kube, target: Target, desired: int, *, now_s: float, en
         return refused
     before = target.replicas
     if desired == before:
-        return Outcome(Action.NONE, "InPlace", f"{target.key} has {before} replicas ordered", before, before)
+        return Outcome(Action.NONE, "InPlace", f"{target.key} has {replicas_text(before)} ordered", before, before)
     if desired < before and target.rolling:
-        message = f"{target.key} stays at {before} replicas until its rolling update is done"
+        message = f"{target.key} stays at {replicas_text(before)} until its rolling update is done"
         return Outcome(Action.WAITING, "RollingUpdate", message, before, before)
     if entry.too_soon(now_s):
         message = f"{target.key} was written less than {WRITE_PERIOD_S:g} s ago"

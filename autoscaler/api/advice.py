@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoscaler.api.scalars import format_duration
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
-from autoscaler.core.event import outside_surges
+from autoscaler.core.event import NEVER_OUTSIDE, outside_surges
 
 WEEK_S = 7 * 86_400.0
 # Some ten requests per query at start: Prometheus answers with 11,000 points at most.
@@ -34,8 +34,5 @@ def advice(autoscaler: PredictiveAutoscaler) -> tuple[str, ...]:
         )
     events = [event.to_event() for event in spec.schedule]
     if not outside_surges(events, round(_LOOKED_AT_S / _STEP_S), start_s=0.0, bin_s=_STEP_S).any():
-        found.append(
-            "schedule expects more at all times: of what demand is without its events nothing is known, and they change"
-            " nothing; atLeast needs no such demand"
-        )
+        found.append(f"schedule has events that expect more at all times: {NEVER_OUTSIDE}")
     return tuple(found)

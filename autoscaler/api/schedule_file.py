@@ -11,11 +11,9 @@ from pydantic import ValidationError
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.problems import problems_of
 from autoscaler.api.schedule import NAMES_DIFFER, Schedule
-from autoscaler.api.yaml_file import FILE_MIB_MAX, FileProblem
-from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
+from autoscaler.api.yaml_file import FILE_MIB_MAX, FileProblem, only_document
 from autoscaler.core.event import Event
 from autoscaler.errors import UsageError
-from autoscaler.read_limited import read_limited
 
 
 class _ScheduleFile(Model):
@@ -32,7 +30,7 @@ def read_schedule(path: Path) -> tuple[Event, ...]:
     Raises:
         UsageError: the file can't be read or anything in it is wrong; one line with the first problem and its place.
     """
-    document = _only_document(path)
+    document = only_document(path, "a schedule", mib=FILE_MIB_MAX)
     # A list stands for the mapping.
     above = ("schedule",) if isinstance(document.value, list) else ()
     stated = {"schedule": document.value} if above else document.value
@@ -46,16 +44,3 @@ def read_schedule(path: Path) -> tuple[Event, ...]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UsageError(f"{first}{more}") from error
     return tuple(event.to_event() for event in read.schedule)
-
-
-def _only_document(path: Path) -> Document:
-    content = read_limited(path, mib=FILE_MIB_MAX, beyond="; a schedule is a few lines")
-    documents = list(read_documents(content))
-    for document in documents:
-        mistakes = [document] if isinstance(document, Mistake) else document.mistakes
-        if mistakes:
-            raise UsageError(f"{path}:{mistakes[0].line}: {mistakes[0].message}")
-    if len(documents) != 1:
-        raise UsageError(f"{path}: must hold one YAML document with a schedule, holds {len(documents)}")
-    assert isinstance(documents[0], Document)
-    return documents[0]

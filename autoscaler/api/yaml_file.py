@@ -91,6 +91,22 @@ def load_autoscalers(path: Path) -> tuple[PredictiveAutoscaler, ...]:
     return tuple(each.autoscaler for each in found if isinstance(each, FileObject))
 
 
+def only_document(path: Path, what: str, *, mib: int) -> Document:
+    """The document of a file that holds one: `what`, such as 'a schedule'.
+
+    Raises:
+        UsageError: the file can't be read, is larger than `mib`, is no YAML, or holds another number of documents.
+    """
+    documents = list(yaml_nodes.read_documents(read_limited(path, mib=mib, beyond=f"; it holds {what}")))
+    for document in documents:
+        for mistake in [document] if isinstance(document, Mistake) else document.mistakes:
+            raise UsageError(str(FileProblem(path, mistake.line, Problem((), mistake.message))))
+    if len(documents) != 1:
+        raise UsageError(f"{path}: holds {len(documents)} YAML documents; it must hold one, {what}")
+    assert isinstance(documents[0], Document), "a mistake was just raised"
+    return documents[0]
+
+
 def yaml_files(path: Path) -> tuple[Path, ...]:
     """The file itself, or the YAML files directly in a folder, sorted; those that begin with a dot are left out.
 

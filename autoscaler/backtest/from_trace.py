@@ -11,10 +11,11 @@ import numpy as np
 from autoscaler.api.scalars import time_text
 from autoscaler.backtest.rhythm import Rhythm
 from autoscaler.backtest.setting import INTERVAL_S, Setting, WarmNodes
-from autoscaler.core.event import Event, outside_surges
+from autoscaler.core.event import NEVER_OUTSIDE, Event, outside_surges
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError, shown
 from autoscaler.traces.trace import Trace, undated
+from autoscaler.wording import replicas_text
 from forecasting.clock import UTC_ZONE
 from forecasting.series import FloatArray, linear_fill
 
@@ -87,7 +88,7 @@ def with_calendar(setting: Setting, schedule: tuple[Event, ...], time_zone: str,
     for event in schedule:
         if event.at_least > setting.replicas_max:
             raise UsageError(
-                f"--schedule: {event.name} asks for at least {event.at_least} replicas, more than --max-replicas "
+                f"--schedule: {event.name} asks for at least {replicas_text(event.at_least)}, more than --max-replicas "
                 f"{setting.replicas_max}; lower it or raise --max-replicas"
             )
     return replace(setting, schedule=schedule, time_zone=time_zone)
@@ -114,10 +115,7 @@ def remarks(setting: Setting, *, interval_given: bool) -> Iterator[str]:
                 f"to {time_text(stop_s)}; it changes nothing"
             )
     if not outside_surges(setting.schedule, len(setting), start_s=setting.start_s, bin_s=setting.bin_s).any():
-        yield (
-            f"--schedule: events that expect more cover all of {setting.trace_name}: of what demand is without them "
-            "nothing is known, and they change nothing; atLeast needs no such demand"
-        )
+        yield f"--schedule: events that expect more cover all of {setting.trace_name}: {NEVER_OUTSIDE}"
 
 
 def check_scenario(scenario: Scenario, name: str, duration_s: float) -> None:

@@ -17,15 +17,14 @@ from autoscaler.api.problems import Problem, problems_of
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween
 from autoscaler.api.schedule import NAMES_DIFFER, Schedule, TimeZone
 from autoscaler.api.v1alpha1 import Objective
-from autoscaler.api.yaml_file import FileProblem
-from autoscaler.api.yaml_nodes import Document, Mistake, read_documents
+from autoscaler.api.yaml_file import FileProblem, only_document
+from autoscaler.api.yaml_nodes import Document
 from autoscaler.backtest.from_trace import Scenario, equally_long, setting_of, with_calendar
 from autoscaler.backtest.from_trace import remarks as remarks_on
 from autoscaler.backtest.group import Group, Model
 from autoscaler.backtest.setting import Setting
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.errors import UsageError
-from autoscaler.read_limited import read_limited
+from autoscaler.errors import UsageError, shown
 from autoscaler.traces.read import read_trace
 
 _DAY_S = 86_400.0
@@ -67,12 +66,6 @@ class GroupFile(ApiModel):
     models: tuple[GroupModel, ...] = Field(min_length=1, max_length=1_000)
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            field="models",
-            holds=lambda group: len({model.name for model in group.models}) == len(group.models),
-            cel="",
-            message="must have each name once; give the second of two equal ones another name",
-        ),
         Rule(
             field="gpus",
             holds=lambda group: (
@@ -137,18 +130,16 @@ def remarks(group: Group) -> Iterator[str]:
 
 def _parsed(path: Path) -> tuple[GroupFile, Document]:
     """What the file says, and the document that knows its lines."""
-    documents = list(read_documents(read_limited(path, mib=1, beyond="; it holds one group of models")))
-    if len(documents) != 1:
-        raise UsageError(f"{path}: holds {len(documents)} documents; it must be one, with gpus and models")
-    document = documents[0]
-    mistakes = [document] if isinstance(document, Mistake) else list(document.mistakes)
-    if mistakes:
-        raise UsageError(f"{path}:{mistakes[0].line}: {mistakes[0].message}")
-    assert isinstance(document, Document), "a mistake was just raised"
+    document = only_document(path, "a group of models", mib=1)
     try:
         given = GroupFile.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _mistake(path, document, problems_of(error, GroupFile)[0]) from error
+    names = [model.name for model in given.models]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            again = f"{shown(name)} is the name of models[{names.index(name)}] already; give one of them another"
+            raise _mistake(path, document, Problem(("models", at, "name"), again))
     return given, document
 
 

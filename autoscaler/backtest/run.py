@@ -42,12 +42,10 @@ def run_backtest(
         members: the members of Headstart's forecast. UsageError on a name that is not in lead_members.MEMBERS.
         report: called with (bins done, bins in all) of Headstart's replay, which takes most of the time.
     """
-    unknown = [name for name in policies if name not in POLICIES]
-    if unknown:
-        raise UsageError(f"there is no policy {unknown[0]!r}: choose from {', '.join(POLICIES)}")
-    strangers = [name for name in members if name not in MEMBERS]
-    if strangers:
-        raise UsageError(f"the forecast has no member {strangers[0]!r}: choose from {', '.join(MEMBERS)}")
+    for policy in policies:
+        check_policy(policy)
+    for member in members:
+        check_member(member)
     seconds: dict[str, float] = {}
     results: list[PolicyResult] = []
     replayed: Replay | None = None
@@ -78,6 +76,18 @@ def run_backtest(
         forecast=None if replayed is None else replayed.forecast,
         seconds=seconds,
     )
+
+
+def check_policy(name: str) -> None:
+    """Raise UsageError on a name that isn't one of POLICIES."""
+    if name not in POLICIES:
+        raise UsageError(f"there is no policy {name!r}: choose from {', '.join(POLICIES)}")
+
+
+def check_member(name: str) -> None:
+    """Raise UsageError on a name that isn't one of lead_members.MEMBERS."""
+    if name not in MEMBERS:
+        raise UsageError(f"the forecast has no member {name!r}: choose from {', '.join(MEMBERS)}")
 
 
 def priced(result: BacktestResult, *, gpu_hour_price: float | None, gpus_per_replica: int) -> BacktestResult:

@@ -134,12 +134,16 @@ def _fail(message: str, exit_code: int) -> int:
 def _typing_mistake(error: typer.TyperException) -> str:
     """What was mistyped, led by the option's or the argument's name: '--late-budget: 0 is out of range; ...'."""
     if not isinstance(error, typer.BadParameter) or error.param is None:
-        context = getattr(error, "ctx", None)
-        typed = context.command_path if context else "headstart"
-        return f"{error.format_message().removesuffix('.')}; see {typed} --help"
+        return f"{error.format_message().removesuffix('.')}; {_help_of(error)}"
     is_option = error.param.param_type_name == "option"
     name = max(error.param.opts, key=len) if is_option else str(error.param.name).upper()
-    return f"{name}: {_wrong_value(error) or 'is missing; it must be given'}"
+    return f"{name}: {_wrong_value(error) or f'is missing; it must be given, {_help_of(error)}'}"
+
+
+def _help_of(error: typer.TyperException) -> str:
+    """'see headstart backtest --help', of the command that was typed."""
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path if context else 'headstart'} --help"
 
 
 def _wrong_value(error: typer.BadParameter) -> str:

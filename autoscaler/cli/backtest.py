@@ -181,9 +181,9 @@ def backtest(
 
 def _policies_against(names: list[str]) -> tuple[str, ...]:
     """The policies to compare with; none for 'none'. Raises UsageError where 'none' has company."""
-    if "none" not in names:
+    if options.NO_POLICY not in names:
         return tuple(names)
-    if set(names) != {"none"}:
+    if set(names) != {options.NO_POLICY}:
         raise UsageError("--against: 'none' leaves all others out; give either it or names of policies")
     return ()
 

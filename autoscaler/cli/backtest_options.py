@@ -11,6 +11,7 @@ from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity
 from autoscaler.cli.outs import parse_out, parse_png_out
 from autoscaler.cli.params import (
+    checked,
     number_parser,
     parse_duration_s,
     parse_load_latency,
@@ -26,6 +27,9 @@ DASH_TOLD = " - as one of these files is standard output; the table then goes to
 _CLUSTER = "Simulated cluster"
 _REQUESTS = "Per request, with --fidelity request"
 
+# Given to --against, it leaves all others out.
+NO_POLICY = "none"
+
 # Narrow enough that a burst within the usual limit of 10 s isn't averaged away in what policies plan on.
 DEFAULT_BIN_S = 10.0
 # Slower by far, and one request would last for years; faster, and it would take no time.
@@ -38,6 +42,22 @@ def _read_schedule(file: str) -> tuple[Event, ...]:
     return read_schedule(Path(file))
 
 
+def _parse_policy(name: str) -> str:
+    from autoscaler.backtest.run import check_policy
+
+    return checked(name, check_policy)
+
+
+def _parse_against(name: str) -> str:
+    return name if name == NO_POLICY else _parse_policy(name)
+
+
+def _parse_member(name: str) -> str:
+    from autoscaler.backtest.run import check_member
+
+    return checked(name, check_member)
+
+
 FidelityOption = Annotated[
     Fidelity,
     typer.Option(
@@ -48,6 +68,7 @@ MemberOption = Annotated[
     list[str] | None,
     typer.Option(
         "--member",
+        parser=_parse_member,
         metavar="NAME",
         help="A member of Headstart's forecast; repeat it. 'boosted' grows trees daily. Default: all others.",
         show_default=False,
@@ -127,11 +148,15 @@ UnitOption = Annotated[
         show_default=DEFAULT_UNIT,
     ),
 ]
-PolicyOption = Annotated[str, typer.Option("--policy", metavar="NAME", help="The policy whose plan --plan-out writes.")]
+PolicyOption = Annotated[
+    str,
+    typer.Option("--policy", parser=_parse_policy, metavar="NAME", help="The policy whose plan --plan-out writes."),
+]
 AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
         "--against",
+        parser=_parse_against,
         metavar="NAME",
         help="Compare with this policy; repeat it. 'none': with none but the optimum. Default: with all.",
         show_default=False,

@@ -72,8 +72,13 @@ def parse_time_zone(given: str) -> str:
     """The IANA name of a time zone."""
     from autoscaler.core.cron import check_time_zone
 
+    return checked(given, check_time_zone)
+
+
+def checked(given: str, check: Callable[[str], None]) -> str:
+    """`given`, where `check` raises no UsageError; else that as the option's."""
     try:
-        check_time_zone(given)
+        check(given)
     except UsageError as error:
         raise typer.BadParameter(str(error)) from None
     return given

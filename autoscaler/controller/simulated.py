@@ -20,6 +20,7 @@ from autoscaler.core.load_latency import LoadLatency
 from autoscaler.kube.facts import Pod, Target, TargetKey, Unavailable
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from autoscaler.traces.trace import Trace
+from autoscaler.wording import replicas_text
 
 # Loads drawn; with more orders the first are drawn again.
 _DRAWS = 4_096
@@ -153,7 +154,7 @@ class SimulatedWorld(NoCluster):
         """Order or release replicas, in whatever mode."""
         before = len(self._replicas)
         if desired == before:
-            return Outcome(Action.NONE, "Unchanged", f"{target.key} has {desired} replicas", before, desired)
+            return Outcome(Action.NONE, "Unchanged", f"{target.key} has {replicas_text(desired)}", before, desired)
         self._replicas.sort(key=lambda replica: (replica.ready_s > self._now_s, replica.ready_s))
         del self._replicas[desired:]
         while len(self._replicas) < desired:

@@ -18,6 +18,7 @@ from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.kube.facts import Target, TargetKey
+from autoscaler.wording import replicas_text
 
 _WRITERS = 8
 _Item = TypeVar("_Item")
@@ -191,7 +192,7 @@ def _scaled_by_others(
     if not fresh and target.replicas not in {decision.current, decision.desired}:
         # What was decided stood on other facts. Where it is in place already, the answer to our own write was lost, or
         # the leader before wrote it.
-        return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {target.replicas} replicas by now")
+        return Outcome(Action.WAITING, "DecidedAnew", f"{target.key} has {replicas_text(target.replicas)} by now")
     return None
 
 

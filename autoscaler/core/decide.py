@@ -17,7 +17,7 @@ from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.plan_kernels import IntArray, choose_replicas, queue_ahead, whole
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
-from autoscaler.core.schedule import Decisions, asking, coming, raised
+from autoscaler.core.schedule import Decisions, asking, expecting, raised
 from autoscaler.core.selection import with_risk_selected
 from autoscaler.core.spec import Part, Spec
 from autoscaler.core.state import State, drain_s, in_replicas
@@ -168,8 +168,7 @@ def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
     level = state.risk.level(state.needs[0])
     if not (state.needs[:, level] > in_replicas(spec, state.forecasts)[:, level]).any():
         return ()
-    events = coming(spec.schedule, _decision(spec, state))
-    return tuple(event.name for event in events if event.expect > 1.0)
+    return expecting(spec.schedule, _decision(spec, state))
 
 
 def _least(spec: Spec, outlook: Outlook, observation: Observation) -> tuple[int, tuple[str, ...]]:

@@ -16,6 +16,8 @@ from forecasting.series import FloatArray
 BoolArray = npt.NDArray[np.bool_]
 
 EXPECT_MAX = 100.0
+# Of events that expect more at all times, so that `outside_surges` is nowhere.
+NEVER_OUTSIDE = "of what demand is without them nothing is known, and they change nothing; atLeast needs no such demand"
 DURATION_MAX_S = 31.0 * DAY_S
 
 

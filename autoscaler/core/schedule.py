@@ -101,6 +101,17 @@ def coming(schedule: Sequence[Event], decisions: Decisions) -> tuple[Event, ...]
     return tuple(event for event in schedule if any(True for _ in event.windows(now_s, stop_s)))
 
 
+def expecting(schedule: Sequence[Event], decisions: Decisions) -> tuple[str, ...]:
+    """Names of the events whose multiple counts in `raised`, of one lead ahead or of the peak until then."""
+    last_bin = Decisions(decisions.first_s + decisions.reach_s - decisions.bin_s, decisions.bin_s, 0)
+    names: set[str] = set()
+    for counted in (decisions, last_bin):
+        events = [event for event in coming(schedule, counted) if event.expect > 1.0]
+        most = max((event.expect for event in events), default=1.0)
+        names.update(event.name for event in events if event.expect == most)
+    return tuple(event.name for event in schedule if event.name in names)
+
+
 def asking(schedule: Sequence[Event], decisions: Decisions) -> tuple[int, tuple[str, ...]]:
     """Replicas to have from the first decision on, as in `floored`, and the names of the events that ask for them."""
     events = coming(schedule, decisions)

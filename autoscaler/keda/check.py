@@ -19,6 +19,7 @@ from autoscaler.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from autoscaler.keda.metadata import HPA_TOLERANCE, read_metadata
 from autoscaler.keda.metric import hpa_wants
 from autoscaler.keda.scaled_object import ScaledObject, Trigger
+from autoscaler.wording import replicas_text
 
 # What KEDA's metrics server gives the operator for all of it: after that the HPA gets an error.
 DEADLINE_S = 3.0
@@ -206,7 +207,7 @@ def _hpa(scaled: ScaledObject, checked: Checked, replicas: int | None) -> str:
     bounds = f"of {max(scaled.replicas_min, 1)} to {scaled.replicas_max}"
     if replicas is not None:
         wants = scaled.clamped(_wants(scaled, checked, replicas))
-        return f"at {replicas} replicas the HPA wants {wants} {bounds} for it"
+        return f"at {replicas_text(replicas)} the HPA wants {wants} {bounds} for it"
     wanted = _wants(scaled, checked, 0)
     around = range(max(1, wanted // 2), 2 * wanted + 1)
     kept = [replicas for replicas in around if _wants(scaled, checked, replicas) == replicas] or [wanted]

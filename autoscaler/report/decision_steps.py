@@ -13,6 +13,7 @@ from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
 from autoscaler.report.words import count, duration, moment, share
 from autoscaler.telemetry.record import Done, Record
+from autoscaler.wording import replicas_text
 
 # Groups of loading replicas that are told one by one.
 _GROUPS_MAX = 4
@@ -305,11 +306,6 @@ def _or_unset(value: int | None) -> str:
 def _rate(per_s: float) -> str:
     """Work per second with about four digits: '12.48', '30,000'."""
     return f"{per_s:,.0f}" if abs(per_s) >= 1_000 else f"{per_s:.4g}"
-
-
-def replicas_text(replicas: int) -> str:
-    """'1 replica', '1,200 replicas'."""
-    return f"{count(replicas)} replica{'' if replicas == 1 else 's'}"
 
 
 def _seconds(seconds: float) -> str:

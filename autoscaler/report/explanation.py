@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from autoscaler.core.decide import choose
 from autoscaler.core.decision import Decision
 from autoscaler.core.gpu_budget import cut
-from autoscaler.report.decision_steps import ToldSteps, replicas_text
+from autoscaler.report.decision_steps import ToldSteps
 from autoscaler.report.words import count
 from autoscaler.telemetry.record import Record
+from autoscaler.wording import replicas_text
 
 # The same arithmetic on another processor may differ in the last of 16 digits.
 _SAME = 1e-9

@@ -68,8 +68,16 @@ def _against_static(result: BacktestResult, summary: Summary, own: PolicySummary
 
 
 def _against_budget(result: BacktestResult, own: PolicySummary) -> str:
-    """What the cheapest HPA within the asked budget costs, where Headstart was less late than asked; else nothing."""
+    """What the cheapest HPA within the asked budget costs, where Headstart was less late than asked, or that none of
+    both keeps it; else nothing.
+    """
     rival = summarise(result).policy(f"{RIVAL_FAMILY}-within-budget")
+    if rival is not None and not rival.within_budget and not own.within_budget:
+        return (
+            f" No HPA target that was tried keeps the asked {words.share(result.setting.late_budget)} either: the least"
+            f" late one leaves {words.late_share(rival.late_fraction, result.setting.late_budget)} late, with"
+            f" {words.hours(rival.gpu_hours)} GPU-hours."
+        )
     if rival is None or not rival.within_budget or rival.late_fraction <= own.late_fraction:
         return ""
     share = (rival.gpu_hours - own.gpu_hours) / rival.gpu_hours

@@ -27,7 +27,13 @@ def _told(event: Event, outlook: Outlook, decision: Decision, until_s: float) ->
     if event.at_least:
         more = "" if event.name in decision.scheduled else ", and as many are wanted without it"
         return f"{when} asks for {count(event.at_least)} ready{more}."
+    return f"{when} expects {event.expect:g} times what would come without it: {_for_it(event, outlook)}."
+
+
+def _for_it(event: Event, outlook: Outlook) -> str:
+    if event.name in outlook.scheduled:
+        return "more is ordered or kept for it"
+    if outlook.scheduled:
+        return f"the more that {' and '.join(outlook.scheduled)} expects counts"
     # The usual forecast may want as much, or nothing may be known of a time without the event.
-    raised = "more is" if event.name in outlook.scheduled else "nothing beyond the usual forecast is"
-    more = f"{raised} ordered or kept for it"
-    return f"{when} expects {event.expect:g} times what would come without it: {more}."
+    return "nothing beyond the usual forecast is ordered or kept for it"

@@ -39,7 +39,10 @@ def test_the_defaults_need_no_advice() -> None:
     [
         ({"mode": "Scale"}, "mode Scale sets the replicas of Deployment chat itself, and refuses to where"),
         ({"history": "167h"}, "history 167h is too short for a weekly season; 168h shows one, 336h shows it twice"),
-        ({"schedule": [surge("0 8 * * *", "14h"), surge("0 22 * * *", "10h")]}, "schedule expects more at all times"),
+        (
+            {"schedule": [surge("0 8 * * *", "14h"), surge("0 22 * * *", "10h")]},
+            "schedule has events that expect more at all times",
+        ),
         ({"interval": "5s"}, "history 336h at interval 5s is 241,920 values per query"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_list_and_a_mapping_read_alike(tmp_path):
         ("name: launch", "name: start-of-work", r":1: schedule: must have each name once"),
         ("- name: launch", "- name: Launch", r":6: schedule[1].name: must be text of the form"),
         ("  cron: 45", "  cron: [", r":3: column"),
-        ("- name: launch", "---\n- name: launch", r": must hold one YAML document with a schedule, holds 2"),
+        ("- name: launch", "---\n- name: launch", r": holds 2 YAML documents; it must hold one, a schedule"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path, old, new, said):

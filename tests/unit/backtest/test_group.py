@@ -162,7 +162,7 @@ def test_a_file_states_a_group_with_paths_relative_to_it(tmp_path):
         ("gpus: 7", "gpus: 0", ":1: gpus: must be at least 1, got 0"),
         ("gpus: 7", "gpus: 1", ":1: gpus: must hold the GPUs of every minReplicas together, got 1; raise it"),
         ("gpusPerReplica: 2, priority: 5, minReplicas: 1", "gpusPerReplica: 8", ":1: gpus: must hold a replica of"),
-        ("name: b", "name: a", ":2: models: must have each name once"),
+        ("name: b", "name: a", ":4: models[1].name: 'a' is the name of models[0] already; give one of them another"),
         ("priority", "prioritty", ":4: models[1].prioritty: is no field of models[1]; did you mean priority?"),
         ("capacity: 1", "capacity: '1'", ":3: models[0].capacity: must be a number, got '1'"),
         ("minReplicas: 1", "minReplicas: 3, maxReplicas: 2", ":4: models[1].minReplicas: must be at most maxReplicas"),

@@ -192,6 +192,19 @@ def test_with_json_standard_output_is_json_and_nothing_else(trace, outputs, tmp_
     assert printed["policies"]["headstart"] == kept["policies"]["headstart"]
 
 
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("--policy", "--policy: there is no policy 'hpaa': choose from headstart, hpa,"),
+        ("--against", "--against: there is no policy 'hpaa': choose from headstart, hpa,"),
+        ("--member", "--member: the forecast has no member 'hpaa': choose from regression,"),
+    ],
+)
+def test_a_name_that_is_none_is_told_with_its_option_before_anything_is_read(option, line, capsys):
+    assert run("no-such-trace.csv", *OPTIONS, option, "hpaa") == 2
+    assert capsys.readouterr().err.startswith(f"headstart: {line}")
+
+
 def test_the_table_and_the_sentence_are_printed(trace, capsys):
     assert run(trace, *OPTIONS, "--against", "hpa") == 0
     printed = capsys.readouterr().out

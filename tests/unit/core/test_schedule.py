@@ -15,7 +15,7 @@ from autoscaler.core.decision import Reason
 from autoscaler.core.event import Event
 from autoscaler.core.history import replayed
 from autoscaler.core.observation import Observation
-from autoscaler.core.schedule import Decisions, as_tried, coming, raised, without_surges
+from autoscaler.core.schedule import Decisions, as_tried, coming, expecting, raised, without_surges
 from autoscaler.core.state import State
 from autoscaler.errors import UsageError
 
@@ -121,6 +121,19 @@ def test_no_demand_ever_seen_still_has_the_replicas_asked_for(spec_of, run_of):
     assert run.observations[5].ready == 7
     assert Reason.NO_HISTORY in run.decisions[5].reasons
     assert run.decisions[2].scheduled == ("launch",)
+
+
+def test_of_surges_that_overlap_the_largest_is_named():
+    small, large = (Event(f"x{size:g}", 7_200.0, at_s=0.0, expect=size) for size in (2.0, 5.0))
+    soon = Event("soon", 600.0, at_s=600.0, expect=9.0)
+    asked = Event("asked", 600.0, at_s=0.0, at_least=3)
+    schedule = (small, large, soon, asked)
+    assert expecting(schedule, Decisions(0.0, 60.0, 3)) == ("x5",)
+    # A bin that a replica ordered now serves first is in it, and the hour before it is not.
+    assert expecting(schedule, Decisions(480.0, 60.0, 3)) == ("soon",)
+    # It counts for the peak; at the lead it is over.
+    assert expecting(schedule, Decisions(1_140.0, 60.0, 3)) == ("x5", "soon")
+    assert expecting((asked,), Decisions(0.0, 60.0, 3)) == ()
 
 
 def test_a_multiple_of_what_was_never_seen_is_none(spec_of, run_of):

@@ -52,6 +52,16 @@ def test_an_hpa_that_misses_the_budget_or_is_no_later_is_not_named_twice(tried, 
     assert "just keeps" not in sentence(with_budget_row(tried, 640.0, late_fraction))
 
 
+def test_where_no_hpa_keeps_a_missed_budget_either_it_is_said(tried):
+    missed = with_policy(tried, "headstart", replica_hours=800.0, late_fraction=0.03)
+    text = sentence(with_budget_row(missed, 2_000.0, 0.02))
+    assert " missed its budget on this trace: 3 % of requests " in text
+    assert text.endswith(
+        " No HPA target that was tried keeps the asked 1 % either: the least late one leaves 2 % late, with 2,000"
+        " GPU-hours."
+    )
+
+
 @pytest.mark.parametrize(("replica_hours", "compared"), [(600.0, "25 % fewer than"), (800.0, "as many as")])
 def test_a_static_fleet_that_does_as_well_without_hindsight_is_told_right_after_the_saving(
     tried, replica_hours, compared

@@ -45,6 +45,14 @@ def test_a_surge():
     assert told["schedule"].endswith(": nothing beyond the usual forecast is ordered or kept for it.")
 
 
+def test_of_surges_that_overlap_the_larger_one_counts():
+    fair = Event("fair", 3_600.0, at_s=MORNING_S, expect=2.0)
+    _, told = steps((SALE, fair), scheduled=("sale",))
+    assert told["schedule"].endswith(
+        "fair, 03:12:00 to 04:12:00, expects 2 times what would come without it: the more that sale expects counts."
+    )
+
+
 def test_no_event_near_and_none_at_all():
     later = Event("later", 60.0, at_s=MORNING_S + 300.0, at_least=12)
     assert steps((later,))[1]["schedule"] == "No event before 03:17:00."
