@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from forecasting.clock import Clock, Days
-from forecasting.kernel import kernel
+from forecasting.kernel import inner
 from forecasting.step_grid import IntArray
 
 
-@kernel()
+@inner
 def ahead_at(clock: Clock, time_s: float) -> float:
     """Seconds that the clock is ahead of UTC, by halving: 220 changes in a century."""
     low, high = 0, len(clock.changes_s)
@@ -20,7 +20,7 @@ def ahead_at(clock: Clock, time_s: float) -> float:
     return float(clock.ahead_s[low])
 
 
-@kernel()
+@inner
 def bins_back(days: Days, index: int, count: int) -> int:
     """Bins from the same time by the clock, `count` days before, to bin `index`; a change counts in whole bins."""
     back = count * days.day
@@ -31,14 +31,14 @@ def bins_back(days: Days, index: int, count: int) -> int:
     return back - round(moved_s / days.bin_s)
 
 
-@kernel()
+@inner
 def all_back(days: Days, index: int, back: IntArray) -> None:
     """Fill back, shape (k,), with `bins_back` of one day, two, ... k."""
     for i in range(len(back)):
         back[i] = bins_back(days, index, i + 1)
 
 
-@kernel()
+@inner
 def bin_by_clock(days: Days, index: int) -> int:
     """Bin `index` moved as clocks were since the first change, in whole bins: bins a day apart are at the same time.
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.lead_features import BoolArray, IntArray
 from forecasting.lead_kernels import row_before
 from forecasting.series import FloatArray
@@ -34,7 +34,7 @@ _JUDGED_MOST = 20.0
 _JUDGED_LEAST_SHARE = 0.1
 
 
-@kernel()
+@inner
 def bin_losses(said: FloatArray, targets: FloatArray, levels: FloatArray, losses: FloatArray) -> None:
     """Fill losses, shape (m, TARGETS), with the mean pinball loss of what the members and their average said of a bin.
 
@@ -89,7 +89,7 @@ def give_vote(weights: FloatArray, member: int) -> None:
             weights[m, k] = 1.0 if m == member else 0.0
 
 
-@kernel()
+@inner
 def both_targets(losses: FloatArray) -> float:
     """Sum of a member's losses, shape (TARGETS,)."""
     total = 0.0
@@ -98,7 +98,7 @@ def both_targets(losses: FloatArray) -> float:
     return total
 
 
-@kernel()
+@inner
 def judge(judged: FloatArray, ours: float, its: float, cutting: bool, floor: float, decay: float) -> None:
     """Decay what the vote goes by, and add the losses of one more bin.
 
@@ -119,13 +119,13 @@ def judge(judged: FloatArray, ours: float, its: float, cutting: bool, floor: flo
     judged[2] = decay * judged[2] + 1.0
 
 
-@kernel()
+@inner
 def has_vote(judged: FloatArray, had: bool) -> bool:
     """Whether the average is to be followed, see `judge`, if it was so far."""
     return bool(judged[0] <= (1.0 + (_VOTE_LOST_AT if had else _VOTE_REGAINED_AT)) * judged[1])
 
 
-@kernel()
+@inner
 def average_logs(said: FloatArray, weights: FloatArray, out: FloatArray) -> None:
     """Fill out, shape (TARGETS, q), with the weighted mean of the members' log quantiles."""
     for k in range(out.shape[0]):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.clock import DAY_S
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.lead_rhythm import hourly_changes, size_at_this_time
 from forecasting.lead_windows import max_between, mean_around, mean_before, median_of
 from forecasting.series import Float32Array, FloatArray
@@ -34,14 +34,14 @@ SEASONAL_FEATURES = frozenset((*range(10, 21), *range(22, 32)))
 _ROUNDING = 1e-6
 
 
-@kernel()
+@inner
 def change_width(window: int, lead: int, day: int, kept: int) -> int:
     """Bins whose changes count in one of CHANGE_WINDOWS: a lead, six of them, a day; never more than are kept."""
     width = max(3, lead) if window == 0 else 6 * max(2, lead) if window == 1 else day
     return int(min(width, kept - 1))
 
 
-@kernel()
+@inner
 def see_newest(log_demand: Float32Array, known: int, lead: int, day: int, kept: int, running: FloatArray) -> None:
     """Bring `running`, see LeadHistory, up to date with bin `known` - 1 of log_demand.
 
@@ -61,7 +61,7 @@ def see_newest(log_demand: Float32Array, known: int, lead: int, day: int, kept: 
             running[1 + window] -= (log_demand[gone] - log_demand[gone - 1]) ** 2
 
 
-@kernel()
+@inner
 def log_change(running: FloatArray, window: int, known: int, lead: int, day: int) -> float:
     """Log of the root mean square change from bin to bin over one of CHANGE_WINDOWS, of `known` bins."""
     changes = max(1, min(change_width(window, lead, day, known), known - 1))
@@ -69,7 +69,7 @@ def log_change(running: FloatArray, window: int, known: int, lead: int, day: int
     return math.log(0.01 + math.sqrt(max(0.0, running[1 + window]) / changes))
 
 
-@kernel()
+@inner
 def seasonal_ratios(log_demand: Float32Array, lead: int, back: IntArray, level: float, out: FloatArray) -> None:
     """Fill out[0:8] with what the same time on earlier days says of the target bin and of the peak until then.
 
@@ -109,7 +109,7 @@ def seasonal_ratios(log_demand: Float32Array, lead: int, back: IntArray, level: 
     out[7] = median_of(peaks, days)
 
 
-@kernel()
+@inner
 def seasonal_step(log_demand: Float32Array, back: IntArray) -> float:
     """How much the next bin's log demand usually differs from the last one's: the median over earlier days.
 
@@ -134,7 +134,7 @@ def targets_between(log_demand: Float32Array, width: int) -> tuple[float, float]
     return log_demand[known - 1], max_between(log_demand, known - width, known)
 
 
-@kernel()
+@inner
 def lead_features(
     log_demand: Float32Array,
     running: FloatArray,

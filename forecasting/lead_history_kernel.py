@@ -8,7 +8,7 @@ import numpy as np
 
 from forecasting.clock import Days
 from forecasting.clock_kernels import ahead_at, all_back
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.lead_features import (
     FEATURES,
     SEASON_DAYS,
@@ -27,7 +27,7 @@ _PEAK_HALF_LIFE_DAYS = 14.0
 HEADROOM_LOG = 0.25
 
 
-@kernel()
+@inner
 def smallest(values: Float32Array) -> float:
     """Least of `values`, shape (n,), n >= 1, without NaN: numpy's `min` takes 0.4 s to compile."""
     least = values[0]
@@ -36,7 +36,7 @@ def smallest(values: Float32Array) -> float:
     return float(least)
 
 
-@kernel()
+@inner
 def imputed(log_demand: Float32Array, back: IntArray, peak_log: float) -> float:
     """Log demand of a missing bin: the one before, moved as the same time on earlier days moved, see `seasonal_step`.
 
@@ -46,7 +46,7 @@ def imputed(log_demand: Float32Array, back: IntArray, peak_log: float) -> float:
     return float(min(max(moved, smallest(log_demand)), peak_log))
 
 
-@kernel()
+@inner
 def peak_after(peak_log: float, log_demand: float, day: int) -> float:
     """Largest log demand, slowly forgotten, after one more bin of a day that has so many."""
     return max(peak_log - math.log(2.0) / (_PEAK_HALF_LIFE_DAYS * day), log_demand)

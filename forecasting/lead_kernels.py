@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.lead_features import FEATURES, BoolArray, IntArray
 from forecasting.series import FloatArray
 from forecasting.tempered_residuals import blocks_of, count_residual, residual_quantiles
@@ -90,14 +90,14 @@ def latest_log_quantiles(predictions: FloatArray, records: FloatArray, levels: F
     return said
 
 
-@kernel()
+@inner
 def row_before(earlier: FloatArray, rows: FloatArray, index: int) -> FloatArray:
     """Row `index` of `rows`; a negative one counts back from the end of the `earlier` ones."""
     row: FloatArray = rows[index] if index >= 0 else earlier[len(earlier) + index]
     return row
 
 
-@kernel()
+@inner
 def learn_target(
     seen: FloatArray,
     prior: float,
@@ -146,7 +146,7 @@ def learn_target(
             moments[k, 1, i] = decay * moments[k, 1, i] + log_spread * seen[i]
 
 
-@kernel()
+@inner
 def solve_ridge(gram: FloatArray, moments: FloatArray, ridge: float, weights: FloatArray) -> None:
     """Fill weights, shape (TARGETS, 2, s), with the ridge solutions of all regressions; the last feature is 1.
 
@@ -177,7 +177,7 @@ def solve_ridge(gram: FloatArray, moments: FloatArray, ridge: float, weights: Fl
                 solved[i] = total / lower[i, i]
 
 
-@kernel()
+@inner
 def predict(seen: FloatArray, prior: float, level: float, bound: float, weights: FloatArray, out: FloatArray) -> None:
     """Fill out, shape (PREDICTION,): log level, then middle and spread per target relative to it, then the bound."""
     out[0] = level
@@ -192,7 +192,7 @@ def predict(seen: FloatArray, prior: float, level: float, bound: float, weights:
         out[2 + 2 * k] = bounded_spread(log_spread)
 
 
-@kernel()
+@inner
 def bound_at(level: float, bound: float) -> float:
     """Log demand that a quantile at this level may not exceed, from what those below 99.98 % may not."""
     if level <= _WITHIN_BOUND:

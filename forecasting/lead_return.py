@@ -15,7 +15,7 @@ import numpy as np
 
 from forecasting.clock import Days
 from forecasting.clock_kernels import bins_back
-from forecasting.kernel import kernel
+from forecasting.kernel import inner
 from forecasting.lead_features import SEASON_DAYS, demand_at
 from forecasting.lead_windows import mean_around, median_of
 from forecasting.series import Float32Array, FloatArray
@@ -31,7 +31,7 @@ _RETURNS = 0.5
 _ABOVE = math.log(1.1)
 
 
-@kernel()
+@inner
 def usual_at(log_demand: Float32Array, at: int, days: Days) -> float:
     """Log demand usual at bin `at`, from the known ones of the days before; NaN where they are too few.
 
@@ -52,7 +52,7 @@ def usual_at(log_demand: Float32Array, at: int, days: Days) -> float:
     return min(median_of(heights, count), week_before) if count >= _DAYS_MIN else math.nan
 
 
-@kernel()
+@inner
 def fallen_for(log_demand: Float32Array, days: Days) -> int:
     """Bins since demand fell abruptly below the usual, the newest among them; 0 where it didn't, or a day ago."""
     newest = len(log_demand) - 1
@@ -71,7 +71,7 @@ def fallen_for(log_demand: Float32Array, days: Days) -> int:
     return 0
 
 
-@kernel()
+@inner
 def raise_for_return(
     log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
 ) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner
 from forecasting.lead_windows import max_between, mean_before
 from forecasting.series import Float32Array, FloatArray
 from forecasting.step_grid import IntArray
@@ -25,7 +25,7 @@ _ORIGINS_PER_SIDE = 4
 _SIZE_FLOOR = 0.01
 
 
-@kernel()
+@inner
 def hourly_changes(log_demand: Float32Array, lead: int, hour: int, usual_log_size: float, out: FloatArray) -> None:
     """Fill out[0:3] with how demand changed over a lead from this minute of the last hours.
 
@@ -54,7 +54,7 @@ def hourly_changes(log_demand: Float32Array, lead: int, hour: int, usual_log_siz
     out[2] = total_rise / hours if known_enough else 0.0
 
 
-@kernel()
+@inner
 def size_at_this_time(log_demand: Float32Array, lead: int, back: IntArray, usual_log_size: float) -> float:
     """Mean log size of the change over a lead around this time of the last days; `usual_log_size` without one.
 

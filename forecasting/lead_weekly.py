@@ -10,7 +10,7 @@ import math
 
 from forecasting.clock import Days
 from forecasting.clock_kernels import bins_back
-from forecasting.kernel import kernel
+from forecasting.kernel import inner
 from forecasting.lead_features import KEPT_DAYS, demand_at
 from forecasting.lead_windows import max_between
 from forecasting.series import Float32Array, FloatArray
@@ -23,7 +23,7 @@ _LEVEL_MIN = 0.9
 _WEEKS = (7, 14)
 
 
-@kernel()
+@inner
 def above_day_before(log_demand: Float32Array, first: int, origin: int, top: float) -> float:
     """How far log demand `top` is above all bins from `first` to before `origin`; 0 where that isn't abrupt.
 
@@ -37,7 +37,7 @@ def above_day_before(log_demand: Float32Array, first: int, origin: int, top: flo
     return top - highest
 
 
-@kernel()
+@inner
 def weekly_height(log_demand: Float32Array, lead: int, days: Days, target: int) -> float:
     """Log demand that an abrupt rise at this time would come to, which came one week ago and two; -inf without.
 
@@ -67,7 +67,7 @@ def weekly_height(log_demand: Float32Array, lead: int, days: Days, target: int) 
     return min(max_between(log_demand, max(remembered, known - days.day), known) + rise, highest)
 
 
-@kernel()
+@inner
 def raise_for_week(
     log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
 ) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner
 from forecasting.series import RealArray
 
 
-@kernel()
+@inner
 def sum_between(values: RealArray, first: int, stop: int) -> float:
     """Sum of values[first:stop] as four sums, which a processor adds up at once: each add waits for the last one."""
     a = b = c = d = 0.0
@@ -21,14 +21,14 @@ def sum_between(values: RealArray, first: int, stop: int) -> float:
     return (a + b) + (c + d)
 
 
-@kernel()
+@inner
 def mean_before(values: RealArray, stop: int, width: int) -> float:
     """Mean of the `width` values before `stop`, fewer where the history is shorter."""
     first = max(0, stop - width)
     return sum_between(values, first, stop) / max(1, stop - first)
 
 
-@kernel()
+@inner
 def mean_around(values: RealArray, index: int, half: int) -> float:
     """Mean of the values from index - half to index + half that are known."""
     first = max(0, index - half)
@@ -36,7 +36,7 @@ def mean_around(values: RealArray, index: int, half: int) -> float:
     return sum_between(values, first, stop) / max(1, stop - first)
 
 
-@kernel()
+@inner
 def max_between(values: RealArray, first: int, stop: int) -> float:
     """Largest of values[first:stop], which must not be empty."""
     largest = values[first]
@@ -45,7 +45,7 @@ def max_between(values: RealArray, first: int, stop: int) -> float:
     return float(largest)
 
 
-@kernel()
+@inner
 def median_of(values: RealArray, count: int) -> float:
     """Median of the first `count` values, which are put in order; 0 where there are none."""
     if count == 0:

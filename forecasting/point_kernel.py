@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.lead_features import FEATURES, BoolArray
 from forecasting.lead_kernels import (
     HALF_LIFE_DAYS,
@@ -25,7 +25,7 @@ _SIZE_HALF_LIFE_DAYS = 0.25
 _PRIOR_RESIDUALS = 20.0
 
 
-@kernel()
+@inner
 def age_sizes(sizes: FloatArray, made: FloatArray, targets: FloatArray, decay: float) -> None:
     """Decay `sizes`, shape (TARGETS, 2), and add the residuals of a prediction whose targets came."""
     for k in range(TARGETS):
@@ -34,7 +34,7 @@ def age_sizes(sizes: FloatArray, made: FloatArray, targets: FloatArray, decay: f
         sizes[k, 1] = decay * sizes[k, 1] + 1.0
 
 
-@kernel()
+@inner
 def predict_around(
     ahead: FloatArray, features: FloatArray, bound: float, lead: int, floor: float, sizes: FloatArray, out: FloatArray
 ) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from forecasting.clock import Days
 from forecasting.clock_kernels import bin_by_clock
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.series import Float32Array, FloatArray
 from forecasting.step_grid import IntArray, at_grid
 
@@ -84,7 +84,7 @@ class State(NamedTuple):
     levels: FloatArray
 
 
-@kernel()
+@inner
 def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[float, float]:
     """(ratio, cycles seen) at `phase` in 0..1 of the season at `start`, linear between the middles of its slots."""
     position = phase * slots - 0.5
@@ -96,14 +96,14 @@ def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[floa
     return ratio, (1.0 - share) * state.cycles[first] + share * state.cycles[second]
 
 
-@kernel()
+@inner
 def phase_of(bin_index: int, period: int, days: Days) -> float:
     """Where in a season of `period` bins the middle of a bin is, in 0..1; seasons of whole days go by the clock."""
     at = bin_by_clock(days, bin_index) if period % days.day == 0 else bin_index
     return (at % period + 0.5) / period
 
 
-@kernel()
+@inner
 def season_trust(evidence: FloatArray, period: int) -> float:
     """How far a season is followed, 0..1: the share of its swing that came true in cycles it had not learned from."""
     weight = evidence[WEIGHT]
@@ -113,7 +113,7 @@ def season_trust(evidence: FloatArray, period: int) -> float:
     return float(min(max(trust, 0.0), 1.0))
 
 
-@kernel()
+@inner
 def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> float:
     """Demand over its level at `bin_index`, by the first `seasons` of the seasons.
 
@@ -132,7 +132,7 @@ def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> f
     return factor
 
 
-@kernel()
+@inner
 def current_levels(state: State) -> tuple[float, float]:
     """(fast, slow) level, work per second, each the decayed least squares of demand on factors; NaN before any.
 
@@ -216,7 +216,7 @@ def profile_walk(
             at_grid(forecast, grid, ahead[origin // every])
 
 
-@kernel()
+@inner
 def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatArray) -> None:
     known = not np.isnan(value)
     for i in range(2):
@@ -229,7 +229,7 @@ def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatA
             levels[i, 2] += 1.0
 
 
-@kernel()
+@inner
 def _learn_ratios(now: int, shape: Shape, state: State) -> None:
     """After bin `now`: learn, per season, the ratio of the bin in the middle of its window.
 
@@ -248,7 +248,7 @@ def _learn_ratios(now: int, shape: Shape, state: State) -> None:
                     _learn_ratio(state.ring[j % bins] / mean, now + 1 - seen + j, i, shape, state)
 
 
-@kernel()
+@inner
 def _learn_ratio(ratio: float, bin_index: int, season: int, shape: Shape, state: State) -> None:
     """Put the season to the test with one ratio, against what holds without it; then learn the ratio."""
     period, slots = shape.periods[season], shape.slots[season]

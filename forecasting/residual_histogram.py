@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.series import FloatArray
 
 CELLS = 480
@@ -39,7 +39,7 @@ def prior_histogram() -> FloatArray:
     return np.append(_PRIOR_RESIDUALS * np.diff(cumulative), 1.0)
 
 
-@kernel()
+@inner
 def add_residual(histogram: FloatArray, z: float, growth: float) -> int:
     """Count one standardised residual; `growth` > 1 is the weight of a residual over that of the one before.
 
@@ -56,7 +56,7 @@ def add_residual(histogram: FloatArray, z: float, growth: float) -> int:
     return -1
 
 
-@kernel()
+@inner
 def _sum_block(histogram: FloatArray, block: int, blocks: FloatArray) -> None:
     first = block * _BLOCK
     # Two sums, since an add waits for the last one.
@@ -70,14 +70,14 @@ def _sum_block(histogram: FloatArray, block: int, blocks: FloatArray) -> None:
     blocks[block, 1] = even_weighted + odd_weighted
 
 
-@kernel()
+@inner
 def fill_blocks(histogram: FloatArray, blocks: FloatArray) -> None:
     """Fill blocks, shape (BLOCKS, 2), with the weight, and the weight times z, of each block of cells."""
     for block in range(BLOCKS):
         _sum_block(histogram, block, blocks)
 
 
-@kernel()
+@inner
 def add_residual_in_blocks(histogram: FloatArray, blocks: FloatArray, z: float, growth: float) -> None:
     """`add_residual` that keeps `blocks` what `fill_blocks` would give, to the bit: it sums the changed block anew."""
     cell = add_residual(histogram, z, growth)
@@ -87,7 +87,7 @@ def add_residual_in_blocks(histogram: FloatArray, blocks: FloatArray, z: float, 
         fill_blocks(histogram, blocks)
 
 
-@kernel()
+@inner
 def quantiles_until(
     histogram: FloatArray, blocks: FloatArray, levels: FloatArray, highest: float, out: FloatArray
 ) -> int:
@@ -132,7 +132,7 @@ def empirical_quantiles(histogram: FloatArray, levels: FloatArray, out: FloatArr
     quantiles_until(histogram, blocks, levels, 1.0, out)
 
 
-@kernel()
+@inner
 def mean_excess_over(histogram: FloatArray, blocks: FloatArray, threshold: float) -> float:
     """Mean of what residuals exceed `threshold` by; 0 where none does."""
     position = (math.asinh(threshold) + _REACH) / _WIDTH

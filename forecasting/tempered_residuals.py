@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.residual_histogram import (
     BLOCKS,
     CELLS,
@@ -51,7 +51,7 @@ def prior_record() -> FloatArray:
     return np.append(prior_histogram(), [0.0, 0.0, 0.0, 1.0])
 
 
-@kernel()
+@inner
 def count_residual(record: FloatArray, blocks: FloatArray, residual: float, spread: float, growth: float) -> float:
     """Count one residual of a forecast with this spread; returns how far off the log spread was on the upper side.
 
@@ -77,20 +77,20 @@ def count_residual(record: FloatArray, blocks: FloatArray, residual: float, spre
     return step
 
 
-@kernel()
+@inner
 def tempered(record: FloatArray, spread: float) -> float:
     """The spread that counts where `spread` was said."""
     usual = _usual_log_spread(record, spread)
     return math.exp(usual + record[_POWER] * (math.log(spread) - usual))
 
 
-@kernel()
+@inner
 def _usual_log_spread(record: FloatArray, spread: float) -> float:
     """Mean log spread that was said so far; before any, that of `spread`."""
     return float(record[_USUAL]) if record[_COUNT] > 0.0 else math.log(spread)
 
 
-@kernel()
+@inner
 def _step(record: FloatArray, blocks: FloatArray, z: float) -> float:
     """Newton step of the log spread for a residual z: the score (z - threshold)+ / its mean - 1 over its derivative."""
     # A global array is read-only, which is a type of its own: 0.4 s to compile its user once more.
@@ -105,7 +105,7 @@ def _step(record: FloatArray, blocks: FloatArray, z: float) -> float:
     return float(min(score, _SCORE_MAX) / (1.0 + max(threshold, 0.0) / mean_excess))
 
 
-@kernel()
+@inner
 def residual_quantiles(
     record: FloatArray, blocks: FloatArray, levels: FloatArray, spread: float, out: FloatArray
 ) -> None:

@@ -20,7 +20,7 @@ from autoscaler.core.risk import LEVELS, Candidates
 from autoscaler.core.spec import Spec
 from forecasting.append_log import AppendLog
 from forecasting.clock import DAY_S
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.series import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -43,7 +43,7 @@ def servable(demand: float, replicas_max: int) -> float:
     return float(min(demand, _SERVABLE_FACTOR * max(1, replicas_max)))
 
 
-@kernel()
+@inner
 def _begin_bin(due: IntArray) -> int:
     """Move replicas on order, shape (lead,), one bin ahead; returns those that begin to serve."""
     if len(due) == 0:
