@@ -13,21 +13,13 @@ from typing import Self
 import numpy as np
 
 from forecasting.append_log import AppendLog
-from forecasting.kernel import kernel
 from forecasting.lead_bins import LeadBins
-from forecasting.lead_features import FEATURES, BoolArray
-from forecasting.lead_kernels import (
-    HALF_LIFE_DAYS,
-    PREDICTION,
-    TARGETS,
-    count_residuals,
-    latest_log_quantiles,
-    quantiles_from,
-    row_before,
-)
+from forecasting.lead_features import FEATURES
+from forecasting.lead_kernels import PREDICTION, TARGETS, latest_log_quantiles
+from forecasting.point_kernel import say_bins
 from forecasting.residual_histogram import CELLS
 from forecasting.series import FloatArray
-from forecasting.tempered_residuals import blocks_of, prior_record
+from forecasting.tempered_residuals import prior_record
 
 # The demand will be what it is now, times what it usually changes by: what every forecast must beat.
 LAST_VALUE = "last-value"
@@ -39,6 +31,8 @@ NAIVE_MEMBERS = (LAST_VALUE, CLIMATOLOGY)
 # the usual weight, a burst in the first hours is thought possible: 5 % less loss there than at 0.1.
 _SPREAD = 0.5
 _PRIOR_SHARE = 0.25
+# A prediction as kernels make it, but for its level and its bound.
+_PREDICTED = np.array([0.0, *[0.0, _SPREAD] * TARGETS, 0.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,71 +61,16 @@ class NaiveMember:
     def learn(self, bins: LeadBins, levels: FloatArray) -> tuple[Self, FloatArray]:
         """See LeadMember."""
         middle = float(bins.features[0, FEATURES]) if math.isnan(self.middle) else self.middle
-        middles = np.full(len(bins), middle)
-        if self.name == LAST_VALUE:
-            middles[:] = bins.log_demand[-len(bins) :]
-        records = self.records.copy()
         predictions = np.empty((len(bins), PREDICTION))
+        predictions[:] = _PREDICTED
+        predictions[:, 0] = bins.log_demand[-len(bins) :] if self.name == LAST_VALUE else middle
+        predictions[:, -1] = bins.bounds
+        records = self.records.copy()
         said = np.empty((len(bins), TARGETS, len(levels)))
-        ratio_bins(
-            middles,
-            bins.matured,
-            bins.targets,
-            bins.bounds,
-            bins.day,
-            bins.lead,
-            levels,
-            records,
-            self.predictions.rows,
-            predictions,
-            said,
-        )
+        earlier = self.predictions.rows
+        say_bins(bins.matured, bins.targets, bins.day, bins.lead, levels, records, earlier, predictions, said)
         return type(self)(self.name, middle, records, self.predictions.extend(predictions)), said
 
     def log_quantiles(self, levels: FloatArray) -> FloatArray:
         """See LeadMember."""
         return latest_log_quantiles(self.predictions.rows, self.records, levels)
-
-
-@kernel(nogil=True)
-def ratio_bins(
-    middles: FloatArray,
-    matured: BoolArray,
-    targets: FloatArray,
-    bounds: FloatArray,
-    day: int,
-    lead: int,
-    levels: FloatArray,
-    records: FloatArray,
-    earlier_predictions: FloatArray,
-    predictions: FloatArray,
-    said: FloatArray,
-) -> None:
-    """See n bins with given middles; writes `records`, `predictions` and `said`.
-
-    Args:
-        middles: log demand that is said after each bin, shape (n,).
-        matured: whether a bin is the target of an origin to learn from, shape (n,).
-        targets: what came of it, shape (n, TARGETS).
-        bounds: log demand that forecasts made after a bin may not exceed, see `bound_at`, shape (n,).
-        day: bins in a day.
-        lead: bins between the next bin and the target.
-        levels: increasing, shape (q,).
-        records: see NaiveMember.
-        earlier_predictions: what was said before, shape (p, PREDICTION).
-        predictions: receives what is said after each bin, shape (n, PREDICTION).
-        said: receives its log quantiles, shape (n, TARGETS, q).
-    """
-    growth = 2.0 ** (1.0 / (HALF_LIFE_DAYS * day))
-    blocks = blocks_of(records)
-    for n in range(len(middles)):
-        origin = n - lead - 1
-        if matured[n] and len(earlier_predictions) + origin >= 0:
-            made = row_before(earlier_predictions, predictions, origin)
-            count_residuals(made, targets[n], growth, records, blocks)
-        predictions[n, 0] = middles[n]
-        for k in range(TARGETS):
-            predictions[n, 1 + 2 * k] = 0.0
-            predictions[n, 2 + 2 * k] = _SPREAD
-        predictions[n, PREDICTION - 1] = bounds[n]
-        quantiles_from(predictions[n], records, blocks, levels, said[n])

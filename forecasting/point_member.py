@@ -12,7 +12,7 @@ from forecasting.append_log import AppendLog
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_history import REMEMBERED_DAYS
 from forecasting.lead_kernels import PREDICTION, TARGETS, latest_log_quantiles
-from forecasting.point_kernel import spread_bins
+from forecasting.point_kernel import predict_bins, say_bins
 from forecasting.protocol import FittedPoint, PointModel
 from forecasting.series import FloatArray
 from forecasting.tempered_residuals import prior_record
@@ -59,7 +59,8 @@ class PointMember:
         records, sizes = self.records.copy(), self.sizes.copy()
         predictions = np.empty((len(bins), PREDICTION))
         said = np.empty((len(bins), TARGETS, len(levels)))
-        spread_bins(
+        earlier = self.predictions.rows
+        predict_bins(
             ahead,
             bins.features,
             bins.matured,
@@ -68,13 +69,11 @@ class PointMember:
             bins.day,
             bins.lead,
             bins.floor,
-            levels,
-            records,
             sizes,
-            self.predictions.rows,
+            earlier,
             predictions,
-            said,
         )
+        say_bins(bins.matured, bins.targets, bins.day, bins.lead, levels, records, earlier, predictions, said)
         predicted = self.predictions.extend(predictions)
         return type(self)(self.model, fitted, fitted_bins, records, sizes, predicted), said
 

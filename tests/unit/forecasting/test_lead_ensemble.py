@@ -255,15 +255,14 @@ def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
                 monkeypatch.setattr(module, name, python)
     for name in ("tempered", "_usual_log_spread", "_step", "count_residual", "residual_quantiles", "blocks_of"):
         python = getattr(tempered_residuals, name).py_func
-        for module in (tempered_residuals, lead_kernels, point_kernel, lead_naive):
+        for module in (tempered_residuals, lead_kernels, point_kernel):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, python)
     functions = ("spread_prior", "bounded_spread", "row_before", "count_residuals", "learn_target")
     for name in (*functions, "solve_ridge", "predict", "bound_at", "quantiles_from"):
         monkeypatch.setattr(lead_kernels, name, getattr(lead_kernels, name).py_func)
-        for module in (point_kernel, lead_naive):
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, getattr(lead_kernels, name))
+        if hasattr(point_kernel, name):
+            monkeypatch.setattr(point_kernel, name, getattr(lead_kernels, name))
     for name in ("age_sizes", "predict_around"):
         monkeypatch.setattr(point_kernel, name, getattr(point_kernel, name).py_func)
     of_losses = ("bin_losses", "judge", "both_targets", "weights_of", "give_vote", "has_vote")
@@ -271,8 +270,9 @@ def test_kernels_equal_their_python_form(monkeypatch, arrays_of):
         python = lead_kernels.row_before if name == "row_before" else getattr(lead_average, name).py_func
         monkeypatch.setattr(lead_average, name, python)
     monkeypatch.setattr(lead_regression, "regress_bins", lead_kernels.regress_bins.py_func)
-    monkeypatch.setattr(point_member, "spread_bins", point_kernel.spread_bins.py_func)
-    monkeypatch.setattr(lead_naive, "ratio_bins", lead_naive.ratio_bins.py_func)
+    monkeypatch.setattr(point_member, "predict_bins", point_kernel.predict_bins.py_func)
+    for module in (point_member, lead_naive):
+        monkeypatch.setattr(module, "say_bins", point_kernel.say_bins.py_func)
     monkeypatch.setattr(lead_ensemble, "average_bins", lead_average.average_bins.py_func)
     for fast, slow in zip(compiled, arrays_of(_trained()), strict=True):
         np.testing.assert_allclose(fast, slow, rtol=1e-7, atol=1e-9)
