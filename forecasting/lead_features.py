@@ -55,10 +55,12 @@ def see_newest(log_demand: Float32Array, known: int, lead: int, day: int, kept: 
     if newest == 0:
         return
     for window in range(CHANGE_WINDOWS):
-        running[1 + window] += (log_demand[newest] - log_demand[newest - 1]) ** 2
+        change = log_demand[newest] - log_demand[newest - 1]
+        running[1 + window] += change * change
         gone = newest - change_width(window, lead, day, kept)
         if gone >= 1:
-            running[1 + window] -= (log_demand[gone] - log_demand[gone - 1]) ** 2
+            change = log_demand[gone] - log_demand[gone - 1]
+            running[1 + window] -= change * change
 
 
 @inner

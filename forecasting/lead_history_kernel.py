@@ -100,7 +100,7 @@ def see_bins(
     day = days.day
     back = np.empty(SEASON_DAYS, dtype=np.int64)
     for i in range(len(demand)):
-        missing[i] = np.isnan(demand[i])
+        missing[i] = math.isnan(demand[i])
         if missing[i]:
             all_back(days, known, back)
             log_demand[known] = imputed(log_demand[max(0, known - kept) : known], back, peak_log)

@@ -153,11 +153,12 @@ def solve_ridge(gram: FloatArray, moments: FloatArray, ridge: float, weights: Fl
     Cholesky by hand: 5 us for 29 features, half of what LAPACK takes, and 3 s less to compile.
     """
     size = len(gram)
-    lower = gram.copy()
+    lower = np.empty((size, size))
     for j in range(size):
-        lower[j, j] += ridge if j < size - 1 else _RIDGE_INTERCEPT
         for i in range(j, size):
-            total = lower[i, j]
+            total = gram[i, j]
+            if i == j:
+                total += ridge if j < size - 1 else _RIDGE_INTERCEPT
             for m in range(j):
                 total -= lower[i, m] * lower[j, m]
             # The ridge keeps pivots positive, if rounding does not undo it.
@@ -259,8 +260,8 @@ def regress_bins(
     solve_every = max(1, day // _SOLVES_PER_DAY)
     ridge = _RIDGE * math.sqrt(1.0 + lead)
     sees_change = False
-    for column in columns:
-        sees_change = sees_change or column == RECENT_CHANGE
+    for i in range(len(columns)):
+        sees_change = sees_change or columns[i] == RECENT_CHANGE
     seen = np.empty(len(columns))
     blocks = blocks_of(records)
     for n in range(len(features)):

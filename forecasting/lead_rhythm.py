@@ -65,8 +65,9 @@ def size_at_this_time(log_demand: Float32Array, lead: int, back: IntArray, usual
     reach = max(1, lead)
     total = 0.0
     count = 0
-    for ago in back:
-        for origin in range(known - ago - reach, known - ago + reach + 1, step):
+    for i in range(len(back)):
+        same = known - back[i]
+        for origin in range(same - reach, same + reach + 1, step):
             if origin < 1 or origin + lead >= known:
                 continue
             then = mean_before(log_demand, origin, max(1, lead // 4))

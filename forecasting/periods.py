@@ -132,13 +132,13 @@ def causal_season(detrended: FloatArray, slot: IntArray, slots: int, shorter: Fl
         slots: phases of the season.
         shorter: what is known without this season, shape (n,).
     """
-    total = np.zeros(slots)
-    cycles = np.zeros(slots)
-    season = np.empty(len(detrended))
+    total, cycles, season = np.empty(slots), np.empty(slots), np.empty(len(detrended))
+    for s in range(slots):
+        total[s] = cycles[s] = 0.0
     for b in range(len(detrended)):
         s = slot[b]
         season[b] = (total[s] + _PRIOR_CYCLES * shorter[b]) / (cycles[s] + _PRIOR_CYCLES)
-        if not np.isnan(detrended[b]):
+        if not math.isnan(detrended[b]):
             total[s] += detrended[b]
             cycles[s] += 1.0
     return season

@@ -7,6 +7,7 @@ because against a trailing mean every growing service would seem to peak in the 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -88,12 +89,13 @@ class State(NamedTuple):
 def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[float, float]:
     """(ratio, cycles seen) at `phase` in 0..1 of the season at `start`, linear between the middles of its slots."""
     position = phase * slots - 0.5
-    lower = int(np.floor(position))
+    lower = math.floor(position)
     share = position - lower
     first = start + lower % slots
     second = start + (lower + 1) % slots
-    ratio = (1.0 - share) * state.ratios[first] + share * state.ratios[second]
-    return ratio, (1.0 - share) * state.cycles[first] + share * state.cycles[second]
+    ratios, cycles = state.ratios, state.cycles
+    ratio = (1.0 - share) * ratios[first] + share * ratios[second]
+    return ratio, (1.0 - share) * cycles[first] + share * cycles[second]
 
 
 @inner
@@ -133,16 +135,16 @@ def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> f
 
 
 @inner
-def current_levels(state: State) -> tuple[float, float]:
+def current_levels(levels: FloatArray) -> tuple[float, float]:
     """(fast, slow) level, work per second, each the decayed least squares of demand on factors; NaN before any.
 
     The fast one is drawn to the slow one at low factors.
     """
-    fast_demand, fast_factors, fast_weight = state.levels[0]
-    slow_demand, slow_factors, _ = state.levels[1]
-    if slow_factors <= 0.0:
+    # Not unpacked from rows: that takes twice as long to compile.
+    fast_demand, fast_factors, fast_weight = levels[0, 0], levels[0, 1], levels[0, 2]
+    if levels[1, 1] <= 0.0:
         return np.nan, np.nan
-    slow = slow_demand / slow_factors
+    slow = levels[1, 0] / levels[1, 1]
     pull = _SLOW_SHARE * fast_weight * _LOW_FACTOR_SQUARED / (_LOW_FACTOR_SQUARED + fast_factors / fast_weight)
     return (fast_demand + pull * slow) / (fast_factors + pull), slow
 
@@ -154,27 +156,30 @@ def profile_filter(values: FloatArray, first_bin: int, shape: Shape, state: Stat
     A missing bin stands in the windows as the model's own forecast and teaches nothing. `trail` (n, 3) receives the
     factor at each bin, known before it, and the fast and slow level after it.
     """
-    seasons = len(shape.periods)
-    bins = len(state.ring)
-    trail[:] = np.nan
+    # Taken out of the tuples here: in a loop, each look-up of an array counts a reference.
+    periods = shape.periods
+    seen, ring, known, _, _, evidence, levels = state
+    seasons, bins = len(periods), len(ring)
     for t in range(len(values)):
-        missing = np.isnan(values[t])
-        if missing and state.seen[0] == 0:
+        at = seen[0]
+        row = trail[t]
+        missing = math.isnan(values[t])
+        if missing and at == 0:
+            row[0] = row[1] = row[2] = math.nan
             continue
         factor = season_factor(first_bin + t, seasons, shape, state)
-        filled = np.float32(min(current_levels(state)[0] * factor if missing else values[t], _LARGEST))
-        _move_levels(values[t], factor, shape.decays, state.levels)
-        at = state.seen[0]
+        filled = np.float32(min(current_levels(levels)[0] * factor if missing else values[t], _LARGEST))
+        _move_levels(values[t], factor, shape.decays, levels)
         for i in range(seasons):
             # What enters the sum is what will leave it, to the bit.
-            state.evidence[i, WINDOW_SUM] += filled
-            if at >= shape.periods[i]:
-                state.evidence[i, WINDOW_SUM] -= state.ring[(at - shape.periods[i]) % bins]
-        state.ring[at % bins] = filled
-        state.known[at % bins] = not missing
-        state.seen[0] += 1
-        trail[t, 0] = factor
-        trail[t, 1], trail[t, 2] = current_levels(state)
+            evidence[i, WINDOW_SUM] += filled
+            if at >= periods[i]:
+                evidence[i, WINDOW_SUM] -= ring[(at - periods[i]) % bins]
+        ring[at % bins] = filled
+        known[at % bins] = not missing
+        seen[0] = at + 1
+        row[0] = factor
+        row[1], row[2] = current_levels(levels)
         _learn_ratios(first_bin + t, shape, state)
 
 
@@ -185,7 +190,7 @@ def profile_forecast(steps: int, next_bin: int, reversion: float, shape: Shape, 
     `reversion` is the share of the distance between the levels that is left after a step.
     """
     forecast = np.empty(steps)
-    level, slow = current_levels(state)
+    level, slow = current_levels(state.levels)
     for h in range(steps):
         level = slow + reversion * (level - slow)
         forecast[h] = level * max(season_factor(next_bin + h, len(shape.periods), shape, state), 0.0)
@@ -218,7 +223,7 @@ def profile_walk(
 
 @inner
 def _move_levels(value: float, factor: float, decays: FloatArray, levels: FloatArray) -> None:
-    known = not np.isnan(value)
+    known = not math.isnan(value)
     for i in range(2):
         if known or levels[i, 2] > _MIN_LEVEL_WEIGHT:
             for j in range(3):
