@@ -173,7 +173,7 @@ class Boosted:
 
     def _is_due(self, bins: LeadBins, index: int) -> bool:
         """Whether trees should be grown at this bin: once a day, when there is enough to grow them on."""
-        if len(self.rows) < _FIRST_ROWS or bins.known_at(index) < _FIRST_DAYS * bins.day:
+        if len(self.rows) < _FIRST_ROWS or bins.known_after[index] < _FIRST_DAYS * bins.day:
             return False
         return self.trees is None or bins.first + index + 1 - self.grown_at >= bins.day
 

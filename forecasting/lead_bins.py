@@ -22,7 +22,7 @@ class LeadBins:
         floor: demand that doesn't matter.
         first: bins seen before these from the first known one on, missing ones included: years without an answer
             are no history that a fit could wait to double.
-        known: those of them that were not missing.
+        known_after: bins seen that were not missing, after each of these, shape (n,).
         log_demand: log(demand + floor) of the bins remembered and of these, gaps imputed, shape (m + n,).
         earlier_missing: which of the bins before these are imputed.
         missing: which of these are, shape (n,).
@@ -38,7 +38,7 @@ class LeadBins:
     days: Days
     floor: float
     first: int
-    known: int
+    known_after: IntArray
     log_demand: Float32Array
     earlier_missing: BitLog
     missing: BoolArray
@@ -80,13 +80,3 @@ class LeadBins:
         before = index - self.lead - 1
         row: FloatArray = self.features[before] if before >= 0 else self.earlier_features[before]
         return row
-
-    @property
-    def known_after(self) -> IntArray:
-        """Bins seen that were not missing, after each of these, shape (n,)."""
-        known: IntArray = self.known + np.cumsum(~self.missing)
-        return known
-
-    def known_at(self, index: int) -> int:
-        """Bins seen with bin `index` of these that were not missing."""
-        return self.known + index + 1 - int(np.count_nonzero(self.missing[: index + 1]))

@@ -20,7 +20,6 @@ from forecasting.append_log import AppendLog
 from forecasting.clock import UTC_ZONE
 from forecasting.errors import ModelError
 from forecasting.lead_average import average, average_bins, give_vote, weights_of
-from forecasting.lead_features import BoolArray
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
@@ -109,7 +108,7 @@ class LeadEnsemble:
             losses=np.zeros((len(models) + 1, TARGETS)),
             judged=np.zeros(3),
             trusted=True,
-            said=AppendLog.empty((len(models) + 1, TARGETS, int(_at_loss(loss_from).sum())), rows_max=lead + 2),
+            said=AppendLog.empty((len(models) + 1, TARGETS, len(LEAD_LEVELS[_at_loss(loss_from)])), rows_max=lead + 2),
             quantiles=np.full((TARGETS, len(LEAD_LEVELS)), np.nan),
         )
 
@@ -146,14 +145,15 @@ class LeadEnsemble:
             learned, said[:, i] = member.learn(bins, LEAD_LEVELS)
             members.append(learned)
         counted = _at_loss(self.loss_from)
-        at_loss = np.empty((len(bins), len(self.members) + 1, TARGETS, int(counted.sum())))
+        loss_levels = LEAD_LEVELS[counted]
+        at_loss = np.empty((len(bins), len(self.members) + 1, TARGETS, len(loss_levels)))
         at_loss[:, :-1] = said[..., counted]
         losses, judged = self.losses.copy(), self.judged.copy()
         trusted = average_bins(
             said,
             self.said.rows,
             at_loss,
-            LEAD_LEVELS[counted],
+            loss_levels,
             bins.matured,
             bins.targets,
             bins.known_after,
@@ -220,6 +220,6 @@ class LeadEnsemble:
         return demand
 
 
-def _at_loss(loss_from: float) -> BoolArray:
-    """Which of LEAD_LEVELS the loss is taken at, shape (len(LEAD_LEVELS),)."""
-    return (loss_from <= LEAD_LEVELS) & (LEAD_LEVELS <= _LOSS_TO)
+def _at_loss(loss_from: float) -> slice:
+    """Which of LEAD_LEVELS the loss is taken at."""
+    return slice(LEAD_LEVELS.searchsorted(loss_from), LEAD_LEVELS.searchsorted(_LOSS_TO, side="right"))

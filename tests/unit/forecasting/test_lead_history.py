@@ -227,11 +227,11 @@ def test_a_run_of_bins_starts_with_the_first_known_one_and_knows_what_was_before
     demand = np.r_[[math.nan] * 3, daily(40)]
     demand[20] = math.nan
     history, bins = history_of([]).extend(demand[:15])
-    assert (bins.first, bins.known, bins.days.start_s, len(bins)) == (0, 0, 3 * HOUR_S, 12)
+    assert (bins.first, bins.days.start_s, len(bins)) == (0, 3 * HOUR_S, 12)
     history, bins = history.extend(demand[15:])
-    assert (bins.first, bins.known, bins.days.start_s, len(bins)) == (12, 12, 3 * HOUR_S, 28)
+    assert (bins.first, bins.days.start_s, len(bins)) == (12, 3 * HOUR_S, 28)
     np.testing.assert_allclose(bins.demand(-12, 28), demand[3:], rtol=1e-6)
-    assert [bins.known_at(index) for index in (0, 4, 5, 6)] == [13, 17, 17, 18]
+    assert bins.known_after[[0, 4, 5, 6]].tolist() == [13, 17, 17, 18]
     assert (history.bins, history.bins_known, history.missing_at) == (43, 39, 20)
     fit_on = bins.until(20, 10)
     np.testing.assert_allclose(fit_on.values, demand[25:35], rtol=1e-6)
