@@ -192,7 +192,7 @@ def average_bins(
         if matured[n] and len(earlier_at_loss) + origin >= 0:
             bin_losses(row_before(earlier_at_loss, at_loss, origin), targets[n], loss_levels, fresh)
             for m in range(members + 1):
-                for k in range(len(fresh[m])):
+                for k in range(fresh.shape[1]):
                     losses[m, k] = decay * losses[m, k] + fresh[m, k]
             leads = known[n] / (lead + 1)
             ours, its = both_targets(fresh[members]), both_targets(fresh[last_value])

@@ -109,7 +109,8 @@ def advance(
     """
     lead = due.shape[1]
     for t in range(len(demand)):
-        if not math.isnan(needs[t, 0, _MEDIAN]):
+        at_lead, until_lead = needs[t, 0], needs[t, 1]
+        if not math.isnan(at_lead[_MEDIAN]):
             last = demand[t] if math.isnan(last_demand) else last_demand
             arrivals_rs = servable(demand[t], replicas_max) * bin_s
             counts = unscored == 0 and not missing[t]
@@ -117,19 +118,19 @@ def advance(
             if starting:
                 unscored = lead + FIRST_BINS
             for c in range(len(fixed_levels)):
-                level = fixed_levels[c]
+                level, ordered = fixed_levels[c], due[c]
                 if level < 0:
-                    level = priced_level(needs[t, 0], grid, late_prices[c])
+                    level = priced_level(at_lead, grid, late_prices[c])
                 if starting:
-                    ready[c] = math.ceil(min(max(needs[t, 1, level], replicas_min), replicas_max))
-                ready[c] += _begin_bin(due[c])
+                    ready[c] = math.ceil(min(max(until_lead[level], replicas_min), replicas_max))
+                ready[c] += _begin_bin(ordered)
                 current = ready[c]
-                for i in range(due.shape[1]):
-                    current += due[c, i]
-                ahead_rs, busy = queue_ahead(backlog_rs[c], ready[c], due[c], last, needs[t, 0, _MEDIAN], bin_s)
+                for i in range(lead):
+                    current += ordered[i]
+                ahead_rs, busy = queue_ahead(backlog_rs[c], ready[c], ordered, last, at_lead[_MEDIAN], bin_s)
                 wanted = choose_replicas(
-                    needs[t, 0, level],
-                    needs[t, 1, level],
+                    at_lead[level],
+                    until_lead[level],
                     grid[level],
                     last,
                     backlog_rs[c],
@@ -141,11 +142,11 @@ def advance(
                 )
                 wanted = min(max(wanted, replicas_min), replicas_max)
                 if wanted < current:
-                    ready[c] = release(current, wanted, ready[c], due[c])
+                    ready[c] = release(current, wanted, ready[c], ordered)
                 elif lead == 0:
                     ready[c] = wanted
                 else:
-                    due[c, -1] += wanted - current
+                    ordered[-1] += wanted - current
                 backlog_rs[c], late_rs = serve_bin(backlog_rs[c], arrivals_rs, ready[c], bin_s, max_wait_s)
                 if counts:
                     sums[c, _PAID] += wanted
