@@ -1,8 +1,8 @@
 """The lead ensemble: members weighted online by the pinball loss of what they said one lead ago.
 
-The loss halves in weight in 14 days, as all does that is learned, so that the weights follow a season that appears or a
-tenant that leaves. In five days they follow sooner, and 0.9 points less of the gap were closed over 44 real cases. Where
-the average of the members did 10 % worse than the last value lately, it has no vote: the last value is said.
+The loss halves in weight in 14 days, as all does that is learned: the weights follow a season that appears or a tenant
+that leaves. In five days they follow sooner, and closed 0.9 points less of the gap over 44 real cases. Where the mean
+of the members did 10 % worse than the last value lately, it has no vote: the last value is said.
 What fell abruptly may come back whatever they say, and what rose at this time in the last weeks may rise: see
 lead_raise.
 """

@@ -21,8 +21,8 @@ TARGETS = 2
 PREDICTION = 2 + 2 * TARGETS
 
 # Features are differences of logs, 0.1 to 1 in size; a residual's worth of shrinkage keeps a first day stable. With 3
-# the late budget was kept in 105 of 156 cases on 38 real traces, with 1 in 109. Origins closer than a lead share most of
-# what came, so that it grows with the lead's root: 0.3 % less loss over 17 traces.
+# the late budget was kept in 105 of 156 cases over 38 real traces, with 1 in 109. Origins closer than a lead share most
+# of what came, so that it grows with the lead's root: 0.3 % less loss over 17 traces.
 _RIDGE = 1.0
 _RIDGE_INTERCEPT = 0.01
 _PIVOT_MIN = 1e-9
