@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from numba import njit
 
 from forecasting.kernel import inner, kernel
 from forecasting.lead_ensemble import LeadEnsemble
@@ -29,7 +30,7 @@ def test_an_inner_kernel_answers_kernels_and_python_alike():
 
 
 def test_a_literal_is_compiled_as_any_integer():
-    @kernel()
+    @njit  # not kept: from the disk it would come compiled
     def both(value: int) -> float:
         return float(doubled(1) + doubled(value))
 
