@@ -65,9 +65,11 @@ def weights_of(losses: FloatArray) -> FloatArray:
     members, targets = losses.shape
     weights = np.empty(losses.shape)
     counted = np.empty(members)
+    for m in range(members):
+        counted[m] = 0.0
     for k in range(targets):
         for m in range(members):
-            counted[m] = losses[m, k] if k == 0 else counted[m] + losses[m, k]
+            counted[m] += losses[m, k]
         best = worst = counted[0]
         for m in range(1, members):
             best = min(best, counted[m])

@@ -159,12 +159,13 @@ class LeadHistory:
             targets,
             bounds,
         )
+        known_after = history.bins_known + np.cumsum(~missing)
         bins = LeadBins(
             lead=history.lead,
             days=days,
             floor=history.floor,
             first=history.log_demand.dropped + len(history.log_demand),
-            known_after=history.bins_known + np.cumsum(~missing),
+            known_after=known_after,
             log_demand=log_window,
             earlier_missing=history.missing,
             missing=missing,
@@ -178,7 +179,7 @@ class LeadHistory:
             history,
             next_start_s=next_start_s,
             bins=history.bins + len(values),
-            bins_known=history.bins_known + len(values) - int(np.count_nonzero(missing)),
+            bins_known=int(known_after[-1]) if len(known_after) else history.bins_known,
             missing_at=missing_at,
             log_demand=log_demand,
             missing=history.missing.extend(missing),

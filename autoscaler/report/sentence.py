@@ -34,7 +34,7 @@ def sentence(result: BacktestResult) -> str:
         return f"{_of_other(result, _first_shown(summary))} Headstart was not run."
     static = _against_static(result, summary, own)
     if summary.saving is not None:
-        return f"{_against_rival(result, own, summary.saving)}{static}{_against_budget(result, own)}"
+        return f"{_against_rival(result, own, summary.saving)}{static}{_against_budget(result, summary, own)}"
     return f"{_of_other(result, own)}{static} {_without_rival(result, summary, own)}".rstrip()
 
 
@@ -67,22 +67,17 @@ def _against_static(result: BacktestResult, summary: Summary, own: PolicySummary
     )
 
 
-def _against_budget(result: BacktestResult, own: PolicySummary) -> str:
+def _against_budget(result: BacktestResult, summary: Summary, own: PolicySummary) -> str:
     """What the cheapest HPA within the asked budget costs, where Headstart was less late than asked, or that none of
     both keeps it; else nothing.
     """
-    rival = summarise(result).policy(f"{RIVAL_FAMILY}-within-budget")
+    rival, asked = summary.policy(f"{RIVAL_FAMILY}-within-budget"), words.share(result.setting.late_budget)
     if rival is not None and not rival.within_budget and not own.within_budget:
-        return (
-            f" No HPA target that was tried keeps the asked {words.share(result.setting.late_budget)} either: the least"
-            f" late one leaves {words.late_share(rival.late_fraction, result.setting.late_budget)} late, with"
-            f" {words.hours(rival.gpu_hours)} GPU-hours."
-        )
+        return f" {_no_target_keeps(f'the asked {asked} either', result, rival.late_fraction, rival.gpu_hours)}"
     if rival is None or not rival.within_budget or rival.late_fraction <= own.late_fraction:
         return ""
     share = (rival.gpu_hours - own.gpu_hours) / rival.gpu_hours
     compared = "as many" if abs(share) < _SAME_COST else f"{100 * abs(share):.2g} % {'fewer' if share > 0 else 'more'}"
-    asked = words.share(result.setting.late_budget)
     return (
         f" Against the cheapest HPA in hindsight that just keeps the asked {asked} it is {compared} "
         f"({words.hours(rival.gpu_hours)} GPU-hours)."
@@ -125,11 +120,7 @@ def _without_rival(result: BacktestResult, summary: Summary, own: PolicySummary)
     budget = result.setting.late_budget
     if was_tuned(result) and not math.isnan(own.late_fraction):
         late, replica_hours = min(rival_targets(result))
-        cost = words.hours(replica_hours * result.gpus_per_replica)
-        return (
-            f"No HPA target that was tried keeps this lateness: the least late one leaves "
-            f"{words.late_share(late, budget)} late, with {cost} GPU-hours."
-        )
+        return _no_target_keeps("this lateness", result, late, replica_hours * result.gpus_per_replica)
     default = summary.policy(RIVAL_FAMILY)
     if default is None:
         return ""
@@ -137,6 +128,15 @@ def _without_rival(result: BacktestResult, summary: Summary, own: PolicySummary)
     if math.isnan(default.late_fraction):
         return f"{used}."
     return f"{used}, with {words.late_share(default.late_fraction, budget)} late."
+
+
+def _no_target_keeps(what: str, result: BacktestResult, late_fraction: float, gpu_hours: float) -> str:
+    """That none of the HPA's keeps `what`, and what the least late one comes to."""
+    late = words.late_share(late_fraction, result.setting.late_budget)
+    return (
+        f"No HPA target that was tried keeps {what}: the least late one leaves {late} late, with "
+        f"{words.hours(gpu_hours)} GPU-hours."
+    )
 
 
 def _late(result: BacktestResult, row: PolicySummary, verb: str) -> str:
