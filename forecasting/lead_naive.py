@@ -27,10 +27,12 @@ LAST_VALUE = "last-value"
 CLIMATOLOGY = "climatology"
 NAIVE_MEMBERS = (LAST_VALUE, CLIMATOLOGY)
 
-# Spread of the log ratio that is believed before any came; quantiles don't depend on it later. At 0.5, and a quarter of
-# the usual weight, a burst in the first hours is thought possible: 5 % less loss there than at 0.1.
+# Spread of the log ratio that is believed before any came; quantiles don't depend on it later. At 0.5 a burst in the
+# first hours is thought possible: 5 % less loss there than at 0.1. It counts like one residual, a twentieth of the
+# usual prior: like five, 95 % of a steady first hour was 1.3 times all that came, and 1,086 starts (177 windows of an
+# hour to four days, the later half scored) cost 1.2 % more, with as many budgets kept: 834.
 _SPREAD = 0.5
-_PRIOR_SHARE = 0.25
+_PRIOR_SHARE = 0.05
 # A prediction as kernels make it, but for its level and its bound.
 _PREDICTED = np.array([0.0, *[0.0, _SPREAD] * TARGETS, 0.0])
 
