@@ -4,6 +4,9 @@ A forecast that has seen a night knows nothing of the morning. What reacts is no
 largest demand of the last five minutes at 80 % of what a replica sustains, as a target of 80 % with the default
 stabilization of scaling down asks for. And once anything came one replica at least, as an HPA's default minimum has it:
 of a request every half an hour 19 % was late, the HPA's 0 %.
+
+For a day, not for so many loads: let go after 25 where the self-backtest kept the budget, 1,086 starts cost 1.6 % less
+(7 to 9 % on a calm service), and 20 of them missed a budget and were later than the HPA, where 6 do.
 """
 
 from __future__ import annotations
