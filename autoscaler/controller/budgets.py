@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autoscaler.actuators.note import standing_floors
+from autoscaler.actuators.outcome import Outcome
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload
@@ -30,6 +31,10 @@ class _Held:
 
     ordered: int
     leaving: int
+
+    def after(self, outcome: Outcome | None) -> _Held:
+        """With what was, or may have been, ordered since: where the target can't be read from then on, it is there."""
+        return replace(self, ordered=max(self.ordered, _written(outcome)))
 
 
 class Budgets:
@@ -50,7 +55,7 @@ class Budgets:
         Between bins nothing is released, so what was decided early and comes to nothing is left out.
         """
         self._wishes = {key: wish for key, wish in self._wishes.items() if key in workloads}
-        self._held = {key: held for key, held in self._held.items() if key in workloads}
+        self._held = {key: held.after(workloads[key].outcome) for key, held in self._held.items() if key in workloads}
         self._meant = {key: meant for key, meant in self._meant.items() if key in workloads}
         divided = dict(made)
         fresh = {key for key, several in made.items() if several and several[-1].newest}
@@ -129,8 +134,7 @@ class Budgets:
         """As far as it can be known; where the target can't be read, as it was."""
         target = workload.target
         if isinstance(target, Target):
-            written = (workload.outcome.after, workload.outcome.maybe) if workload.outcome is not None else ()
-            ordered = max(target.replicas, *(replicas or 0 for replicas in written), *standing_floors(target.owners), 0)
+            ordered = max(target.replicas, _written(workload.outcome), *standing_floors(target.owners))
             pods = [pod for pod in target.pods if not pod.failed]
             deleting = sum(pod.deleting for pod in pods)
             return _Held(ordered, deleting + max(0, len(pods) - deleting - ordered))
@@ -141,6 +145,11 @@ class Budgets:
         status = workload.status
         known = status.current_replicas if status is not None else None
         return _Held(workload.spec.replicas_min if known is None else known, 0)
+
+
+def _written(outcome: Outcome | None) -> int:
+    """Replicas that our last write ordered, or may have."""
+    return 0 if outcome is None else max(outcome.after or 0, outcome.maybe or 0)
 
 
 def _members(workloads: Iterable[Workload]) -> dict[str, list[Workload]]:

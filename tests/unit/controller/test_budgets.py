@@ -200,9 +200,11 @@ def test_minimums_above_the_budget_are_cut_by_priority_and_said(world_of):
     assert workloads["a"].budget_problem[0] == "MinimumsAboveGpuBudget"
 
 
-def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of):
+# In some of these bins it was just given more: what is ordered and not seen yet is taken too.
+@pytest.mark.parametrize("bins", range(66, 74))
+def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of, bins):
     run = Run([world_of("a", wave(4, 0.0)), world_of("b", wave(4, 0.0))], {"shared": 9})
-    for _ in range(70):
+    for _ in range(bins):
         run.tick()
     held, _ = run.world.replicas("a")
     assert held > 0
