@@ -376,6 +376,27 @@ def test_orders_whose_answer_was_lost_take_their_gpus(world_of):
     assert most > 1
 
 
+def test_an_order_whose_answer_was_lost_takes_its_gpus_while_its_target_is_not_heard_of(surge):
+    # Nothing is decided in the tick after the order, for its demand is lost too: by then the answer is another one.
+    lost_s = RISES_S["a"] + TICK_S
+    run = surge(9, lambda name, at_s: np.where((name == "a") & (at_s > lost_s), np.nan, rates_at(name, at_s)))
+    apply = run.world.apply
+
+    def lose_the_cluster(autoscaler, seen, desired, *, now_s):
+        if autoscaler.metadata.name != "a" or desired <= 1 or now_s < RISES_S["a"]:
+            return apply(autoscaler, seen, desired, now_s=now_s)
+        run.world.worlds["a"].apply(autoscaler, seen, desired, now_s=now_s)
+        run.world.hidden = {"a"}
+        return Outcome(Action.WAITING, "Unanswered", "no answer", maybe=desired)
+
+    run.world.apply = lose_the_cluster
+    for quarter in range(4 * 64):
+        tick_within(run, quarter)
+        assert run.world.replicas("a")[0] + run.world.replicas("b")[1] <= 9
+    assert run.world.hidden
+    assert run.world.replicas("a")[0] > 1
+
+
 class Lines(list):
     """A writer that keeps lines."""
 
