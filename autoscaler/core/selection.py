@@ -18,5 +18,5 @@ def with_risk_selected(spec: Spec, state: State) -> State:
     results = state.trials.results
     if results is None or Part.BUDGET_CONTROLLER in spec.without:
         return state
-    cautious = state.bins_known * spec.bin_s < DAY_S
-    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, cautious=cautious))
+    days = state.trials.bins_scored * spec.bin_s / DAY_S
+    return replace(state, risk=cheapest_within(results, spec.objective.late_budget, days=days))

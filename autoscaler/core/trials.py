@@ -282,9 +282,19 @@ class Trials:
     @property
     def results(self) -> FloatArray | None:
         """Mean replicas and late share per candidate, shape (c, 2), over the last weeks; None before any score."""
-        total = self.days.rows.sum(axis=0) + np.concatenate([self.sums.ravel(), self.scored])
+        total = self._total
         bins, arrived_rs = total[-2:]
         if bins == 0:
             return None
         results: FloatArray = total[:-2].reshape(-1, 2) / [bins, max(arrived_rs, _ROUNDING)]
         return results
+
+    @property
+    def bins_scored(self) -> int:
+        """How many bins the results are of."""
+        return int(self._total[-2])
+
+    @property
+    def _total(self) -> FloatArray:
+        total: FloatArray = self.days.rows.sum(axis=0) + np.concatenate([self.sums.ravel(), self.scored])
+        return total

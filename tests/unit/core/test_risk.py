@@ -21,8 +21,9 @@ def results_with(**rows):
     return results
 
 
-def taken(results, late_budget=0.01, **kwargs):
-    chosen = cheapest_within(results, late_budget, **kwargs)
+def taken(results, late_budget=0.01, days=1e9):
+    """The index of the candidate that is taken, by default after results beyond doubt."""
+    chosen = cheapest_within(results, late_budget, days=days)
     index = np.flatnonzero((chosen.fixed_level == CANDIDATES.levels) & (chosen.late_price == CANDIDATES.prices))
     assert chosen.late_share == results[index[0], 1]
     return int(index[0])
@@ -54,23 +55,49 @@ def test_where_none_keeps_the_budget_the_least_late_is_taken():
     assert taken(results_with(_3=(9.0, 0.3), _7=(8.0, 0.5), _9=(5.0, 0.6))) == 3
 
 
-def test_among_the_equally_late_the_cheaper_is_taken():
-    assert taken(results_with(_3=(9.0, 0.3), _7=(8.0, 0.301))) == 7
-
-
 def test_a_larger_budget_never_costs_more():
     rng = np.random.default_rng(0)
     results = np.column_stack([rng.uniform(5, 10, len(CANDIDATES)), rng.uniform(0, 0.1, len(CANDIDATES))])
-    costs = [results[taken(results, budget), 0] for budget in (0.001, 0.003, 0.01, 0.03, 0.1)]
-    assert costs == sorted(costs, reverse=True)
+    for days in (0.1, 7.0, 28.0):
+        costs = [results[taken(results, budget, days), 0] for budget in (0.001, 0.003, 0.01, 0.03, 0.1)]
+        assert costs == sorted(costs, reverse=True)
 
 
-def test_before_a_day_is_known_only_cautious_ones_are_taken():
-    bold = results_with(_0=(1.0, 0.0), _17=(2.0, 0.0), _6=(8.0, 0.0), _22=(9.0, 0.0))
-    assert taken(bold) == 0
-    assert taken(bold, cautious=True) == 6
-    assert LEVELS[CANDIDATES.levels[4]] == 0.95
-    assert CANDIDATES.cautious.tolist() == [*[False] * 4, *[True] * 13, *[False] * 4, *[True] * 8]
+def by_level(late):
+    """The more cautious the dearer, prices dearest, and late by `late(level)`."""
+    levels = LEVELS[CANDIDATES.levels]
+    fixed = CANDIDATES.levels >= 0
+    replicas = np.where(fixed, 10.0 + np.arange(len(CANDIDATES)), 100.0)
+    return np.column_stack([replicas, np.where(fixed, late(levels), 1.0)])
+
+
+def level_taken(results, late_budget, days):
+    return LEVELS[CANDIDATES.levels[taken(results, late_budget, days)]]
+
+
+@pytest.mark.parametrize(("late_budget", "level"), [(0.05, 0.97), (0.01, 0.995), (0.001, 0.9995)])
+def test_an_hour_without_late_work_is_no_reason_to_doubt_what_a_quantile_promises(late_budget, level):
+    assert level_taken(by_level(np.zeros_like), late_budget, days=1 / 24) == level
+
+
+def test_four_weeks_without_late_work_are_one():
+    assert level_taken(by_level(np.zeros_like), 0.01, days=28.0) == 0.98
+
+
+@pytest.mark.parametrize("days", [0.1, 1.0, 28.0])
+def test_an_early_burst_that_none_could_avoid_makes_none_more_cautious(days):
+    level = level_taken(by_level(np.zeros_like), 0.01, 0.1)
+    assert level_taken(by_level(lambda levels: np.full_like(levels, 0.3)), 0.01, days) == level
+
+
+def test_late_work_that_others_avoided_is_a_reason():
+    late = by_level(lambda levels: np.where(levels < 0.998, 0.05, 0.0))
+    assert level_taken(late, 0.01, days=1.0) == 0.998
+
+
+def test_what_candidates_promise_is_what_exceeds_their_quantile_or_what_a_price_is_worth():
+    assert CANDIDATES.nominal_late[:3] == pytest.approx([0.2, 0.15, 0.1])
+    assert CANDIDATES.nominal_late[[17, -1]] == pytest.approx([1 / 5, 1 / 20_000])
 
 
 needs_at_lead = st.lists(st.floats(0.0, 1e6), min_size=len(LEVELS), max_size=len(LEVELS)).map(

@@ -16,7 +16,7 @@ from autoscaler.core.unseen import Unseen, short_gap_bins
 
 NAN = math.nan
 LEAD = 3
-STEADY, QUIET = [10.0] * 300, [2.0] * 40
+STEADY, QUIET = [10.0] * 300, [7.0] * 40
 
 
 def plainly(missing, lead_bins):
