@@ -79,8 +79,7 @@ def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
     """Steps 1, 2, 5 and 6: the state with the bin that just ended, its forecast and the risk to take."""
     state = see_demand(spec, state, observation)
     state = replace(state, needs=_forecast_needs(spec, state))
-    due = is_due(state.bins, observation.now_s, spec.bin_s, state.lead_bins)
-    return with_risk_selected(spec, state) if due else state
+    return with_risk_selected(spec, state) if is_due(state.bins, observation.now_s, spec.bin_s) else state
 
 
 def outlook_of(spec: Spec, state: State) -> Outlook:

@@ -38,7 +38,7 @@ def replayed(spec: Spec, *, start_s: float, demand_rps: Mapping[str, FloatArray]
     bins = len(next(iter(demand_rps.values())))
     day = max(1, round(DAY_S / spec.bin_s))
     # Risk depends on the trials alone and they not on it, so that only the last selection counts.
-    selected = next((i for i in range(bins, 0, -1) if _is_selected(spec, state, start_s, i)), 0)
+    selected = next((i for i in range(bins, 0, -1) if is_due(i, start_s + i * spec.bin_s, spec.bin_s)), 0)
     stops = sorted({*range(day, bins, day), selected, bins} - {0})
     first = 0
     for stop in stops:
@@ -47,10 +47,6 @@ def replayed(spec: Spec, *, start_s: float, demand_rps: Mapping[str, FloatArray]
             state = with_risk_selected(spec, state)
         first = stop
     return state
-
-
-def _is_selected(spec: Spec, state: State, start_s: float, bins: int) -> bool:
-    return is_due(bins, start_s + bins * spec.bin_s, spec.bin_s, state.lead_bins)
 
 
 def _with_bins(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -> State:

@@ -26,13 +26,11 @@ LOW, MEDIAN = 0, 1
 _LOWEST = 4
 _LOWEST_PRICE, _HIGHEST_PRICE, _PRICES = 5.0, 20_000.0, 12
 
-# Before the first replay: 99 %.
+# Where nobody chooses: 99 %.
 _DEFAULT_LEVEL = 12
 
 SELECTIONS_PER_DAY = 4
-# Before a day is over, replays come every half hour, or ten loads.
-_FIRST_LOADS = 10
-_FIRST_S = 1_800.0
+_SELECTIONS_ON_THE_FIRST_DAY = 24
 # The replay's lateness is an estimate from few bursts: it counts together with this many days in which each candidate
 # was late as its quantile says. Of results alone, and a margin of 0.7, in 1,956 starts 77 % kept the budget, and 79 %
 # do, for 8 % less; of 831 cases with days of history 77 and 79 %, for 5 % less. Three days cost 2 to 3 % more and keep
@@ -82,16 +80,14 @@ CANDIDATES = _candidates()
 _NOMINAL_LATE = CANDIDATES.nominal_late
 
 
-def is_due(bins: int, now_s: float, bin_s: float, lead_bins: int) -> bool:
+def is_due(bins: int, now_s: float, bin_s: float) -> bool:
     """Whether the risk is chosen anew in the bin that starts now, after so many bins of history.
 
-    After the first day it is at fixed times of the clock: two controllers that started apart agree.
+    At fixed times of the clock, so that two controllers that started apart agree.
     """
     day_bins = max(1, round(DAY_S / bin_s))
-    if bins >= day_bins:
-        return round(now_s / bin_s) % max(1, day_bins // SELECTIONS_PER_DAY) == 0
-    first_bins = max(_FIRST_LOADS * lead_bins, math.ceil(_FIRST_S / bin_s))
-    return bins > 0 and bins % first_bins == 0
+    per_day = SELECTIONS_PER_DAY if bins >= day_bins else _SELECTIONS_ON_THE_FIRST_DAY
+    return bins > 0 and round(now_s / bin_s) % max(1, day_bins // per_day) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +109,12 @@ class Risk:
         if self.fixed_level >= 0:
             return self.fixed_level
         return int(priced_level(needs_at_lead, LEVELS, self.late_price))
+
+
+def promised(late_budget: float) -> Risk:
+    """Before any replay: the lowest level that promises to stay within the margin; the highest where none does."""
+    level = int(np.searchsorted(LEVELS, 1.0 - _BUDGET_MARGIN * late_budget))
+    return Risk(min(max(level, _LOWEST), len(LEVELS) - 1))
 
 
 def cheapest_within(results: FloatArray, late_budget: float, *, days: float) -> Risk:

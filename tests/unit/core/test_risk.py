@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.plan_kernels import whole
-from autoscaler.core.risk import CANDIDATES, LEVELS, LOW, MEDIAN, Risk, cheapest_within
+from autoscaler.core.risk import CANDIDATES, LEVELS, LOW, MEDIAN, Risk, cheapest_within, is_due, promised
 
 
 def results_with(**rows):
@@ -78,6 +78,28 @@ def level_taken(results, late_budget, days):
 @pytest.mark.parametrize(("late_budget", "level"), [(0.05, 0.97), (0.01, 0.995), (0.001, 0.9995)])
 def test_an_hour_without_late_work_is_no_reason_to_doubt_what_a_quantile_promises(late_budget, level):
     assert level_taken(by_level(np.zeros_like), late_budget, days=1 / 24) == level
+    assert LEVELS[promised(late_budget).fixed_level] == level
+
+
+@pytest.mark.parametrize(("late_budget", "level"), [(0.9, 0.8), (0.1, 0.95), (1e-5, 0.9999)])
+def test_before_any_result_the_lowest_level_is_taken_that_promises_enough_of_those_there_are(late_budget, level):
+    risk = promised(late_budget)
+    assert LEVELS[risk.fixed_level] == level
+    assert math.isnan(risk.late_share)
+
+
+@pytest.mark.parametrize(
+    ("bin_s", "hours", "per_day"), [(60.0, 1, 24), (60.0, 24, 4), (3_600.0, 1, 24), (600.0, 30, 4)]
+)
+def test_the_risk_is_chosen_each_hour_of_the_first_day_and_then_four_times_a_day(bin_s, hours, per_day):
+    bins = round(hours * 3_600 / bin_s)
+    starts_s = np.arange(0.0, 86_400.0, bin_s)
+    due_s = [start_s for start_s in starts_s if is_due(bins, start_s, bin_s)]
+    assert due_s == np.arange(0.0, 86_400.0, 86_400.0 / per_day).tolist()
+
+
+def test_before_the_first_bin_nothing_is_chosen():
+    assert not is_due(0, 0.0, 60.0)
 
 
 def test_four_weeks_without_late_work_are_one():
