@@ -120,14 +120,14 @@ class ToldSteps:
         late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)
         waits = f"waited longer than {duration(self._spec.objective.max_wait_s)}"
         if math.isnan(late):
-            return f"The history is too short to choose the risk from it: a cautious one, for a budget of {budget}."
+            return f"The history is too short to choose the risk from it: this one promises less than {budget}."
         priced, price = "", self._outlook.late_price
         if price > 0.0:
             priced = f" One replica more would save less than 1/{price:,.0f} of its work from being late."
         if late > self._spec.objective.late_budget:
             return (
-                f"Nothing that the self-backtest tried kept the budget of {budget}: at this risk {share(late)} "
-                f"of the work would have {waits}, about the least.{priced}"
+                f"In the self-backtest {share(late)} of the work would have {waits} at this risk, above the {budget} "
+                f"allowed: no risk would have avoided it, or it is too short to tell.{priced}"
             )
         within = f"{share(late)} of the work would have {waits}"
         return f"In the self-backtest {within} at this risk, of {budget} allowed.{priced}"

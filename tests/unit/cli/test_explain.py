@@ -152,7 +152,8 @@ def test_a_backlog_beyond_the_maximum():
     assert steps["backlog"].endswith("within 60 s, as far as twice the replicas that demand itself needs can.")
     assert steps["need"] == "6.2 and 12.3 to work the queue off, so 19 replicas at 03:16:00."
     assert steps["bounds"] == "19 are more than the maximum: 9 replicas. Work may be late."
-    assert steps["risk"].startswith("Nothing that the self-backtest tried kept the budget of 1 %: at this risk 3 %")
+    assert steps["risk"].startswith("In the self-backtest 3 % of the work would have waited longer than 10 s at this ")
+    assert "risk, above the 1 % allowed: no risk would have avoided it" in steps["risk"]
     assert steps["written"] == "Nothing; Conflict, Stale: somebody else wrote it; the next tick tries again."
 
 
