@@ -10,9 +10,9 @@ from typing import Self
 import numpy as np
 
 from autoscaler.core.belief import Lately
-from autoscaler.core.risk import CANDIDATES, LEVELS, Risk, promised
+from autoscaler.core.risk import CANDIDATES, LEVELS, Risk
 from autoscaler.core.schedule import expects_more
-from autoscaler.core.spec import Part, Spec
+from autoscaler.core.spec import Spec
 from autoscaler.core.trials import Trials
 from autoscaler.core.unseen import Unseen, are_usual
 from forecasting.lead_ensemble import LeadEnsemble
@@ -96,7 +96,7 @@ class State:
             forecasts=forecasts,
             needs=np.full((TARGETS, len(LEVELS)), np.nan),
             trials=Trials.start(len(CANDIDATES), lead_bins=lead_bins),
-            risk=Risk() if Part.BUDGET_CONTROLLER in spec.without else promised(spec.objective.late_budget),
+            risk=Risk(),
             backlog_rs=0.0,
             serving=None,
             bins=0,

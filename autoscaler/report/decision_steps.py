@@ -120,7 +120,7 @@ class ToldSteps:
         late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)
         waits = f"waited longer than {duration(self._spec.objective.max_wait_s)}"
         if math.isnan(late):
-            return f"The history is too short to choose the risk from it: this one promises less than {budget}."
+            return f"The history is too short to choose the risk from it: a cautious one, for a budget of {budget}."
         priced, price = "", self._outlook.late_price
         if price > 0.0:
             priced = f" One replica more would save less than 1/{price:,.0f} of its work from being late."

@@ -17,7 +17,7 @@ CodeArray = npt.NDArray[np.int16]
 
 MEANINGS: Mapping[Reason, str] = {
     Reason.NO_HISTORY: "No demand has been seen yet, so there is no forecast: the replicas stay, or one is ordered.",
-    Reason.SHORT_HISTORY: "The history is too short to choose the risk from it: one that promises the budget is used.",
+    Reason.SHORT_HISTORY: "The history is still too short to choose the risk from it, so a cautious one is used.",
     Reason.COLD_START: "Less than a day is known: at least as many replicas as an HPA at 80 % would have.",
     Reason.NOT_TRUSTED: "The forecast was clearly worse than the last value lately, so that one decides in its place.",
     Reason.DEMAND_MISSING: "The demand of the last bin is unknown, so nothing is released.",

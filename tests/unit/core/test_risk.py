@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.plan_kernels import whole
-from autoscaler.core.risk import CANDIDATES, LEVELS, LOW, MEDIAN, Risk, cheapest_within, is_due, promised
+from autoscaler.core.risk import CANDIDATES, LEVELS, LOW, MEDIAN, Risk, cheapest_within, is_due
 
 
 def results_with(**rows):
@@ -78,14 +78,6 @@ def level_taken(results, late_budget, days):
 @pytest.mark.parametrize(("late_budget", "level"), [(0.05, 0.97), (0.01, 0.995), (0.001, 0.9995)])
 def test_an_hour_without_late_work_is_no_reason_to_doubt_what_a_quantile_promises(late_budget, level):
     assert level_taken(by_level(np.zeros_like), late_budget, days=1 / 24) == level
-    assert LEVELS[promised(late_budget).fixed_level] == level
-
-
-@pytest.mark.parametrize(("late_budget", "level"), [(0.9, 0.8), (0.1, 0.95), (1e-5, 0.9999)])
-def test_before_any_result_the_lowest_level_is_taken_that_promises_enough_of_those_there_are(late_budget, level):
-    risk = promised(late_budget)
-    assert LEVELS[risk.fixed_level] == level
-    assert math.isnan(risk.late_share)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +90,11 @@ def test_the_risk_is_chosen_each_hour_of_the_first_day_and_then_four_times_a_day
     assert due_s == np.arange(0.0, 86_400.0, 86_400.0 / per_day).tolist()
 
 
-def test_before_the_first_bin_nothing_is_chosen():
-    assert not is_due(0, 0.0, 60.0)
+@pytest.mark.parametrize(
+    ("bin_s", "bins", "due"), [(60.0, 0, False), (60.0, 59, False), (60.0, 60, True), (7_200.0, 0, False)]
+)
+def test_before_an_hour_is_known_nothing_is_chosen(bin_s, bins, due):
+    assert is_due(bins, 0.0, bin_s) == due
 
 
 def test_four_weeks_without_late_work_are_one():
