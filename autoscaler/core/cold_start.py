@@ -5,8 +5,8 @@ largest demand of the last five minutes at 80 % of what a replica sustains, as a
 stabilization of scaling down asks for. And once anything came one replica at least, as an HPA's default minimum has it:
 of a request every half an hour 19 % was late, the HPA's 0 %.
 
-For a day: let go after an hour, 1,956 starts cost 0.7 % less, 0.5 % of them more missed their budget, and ten instead of
-eight were later than the HPA as well.
+For a day: let go after an hour, 1,956 starts cost 0.7 % less, 0.5 % of them more missed their budget, and ten instead
+of eight were later than the HPA as well.
 """
 
 from __future__ import annotations
