@@ -113,13 +113,14 @@ def _table(jobs: list[pd.DataFrame]) -> str:
     """Costs over the optimum's, the share that keeps the budget, and the cases beyond it and the HPA, as Markdown."""
     lines = pd.concat(jobs, keys=range(len(jobs)), names=["job", "row"]).reset_index("job")
     by_case = lines.set_index(["job", "late_budget", "plan"]).unstack("plan")
-    budget = by_case.index.get_level_values("late_budget").to_numpy()[:, None]
     late = by_case["late"]
-    kept = late.le(pd.DataFrame(np.repeat(budget, 2, axis=1), late.index, late.columns))
-    table = pd.DataFrame({"x optimum": np.exp(np.log(by_case["cost"]).mean()), "kept": 100 * kept.mean()})
+    budget = late.index.get_level_values("late_budget").to_numpy()
+    limit = pd.DataFrame(dict.fromkeys(late.columns, budget), late.index)
+    kept = late.le(limit)
+    table = pd.DataFrame({"x optimum": np.exp(np.log(by_case["cost"]).mean()), "kept": _percent(kept.mean())})
     for asked in options.DEFAULT_BUDGETS:
-        table[f"kept, {100 * asked:g} %"] = 100 * kept.xs(asked, level="late_budget").mean()
-    table["at most twice as late"] = 100 * (late.to_numpy() <= 2 * budget).mean(axis=0)
+        table[f"kept, {100 * asked:g} %"] = _percent(kept.xs(asked, level="late_budget").mean())
+    table["at most twice as late"] = _percent(late.le(2 * limit).mean())
     worse = (~kept[OURS] & (late[OURS] > late[HPA])).sum()
     return "\n\n".join(
         [
@@ -127,6 +128,10 @@ def _table(jobs: list[pd.DataFrame]) -> str:
             markdown_table(table.loc[[OURS, HPA]], "plan"),
         ]
     )
+
+
+def _percent(shares: pd.Series) -> pd.Series:
+    return shares.map(lambda share: f"{100 * share:.0f} %")
 
 
 if __name__ == "__main__":
