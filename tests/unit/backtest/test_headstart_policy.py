@@ -86,7 +86,7 @@ def test_a_perfectly_regular_demand_is_met_on_the_bin_for_little_more_than_the_o
     # One bin later the same plan is late, so it is not off by one; and two bins earlier: where demand falls, what the
     # last bin needed stays for one.
     for shift in (1, -2):
-        assert simulate(setting, np.roll(outcome.desired, shift)).late_fraction > 0.05
+        assert simulate(setting, np.roll(outcome.desired, shift)).late_fraction > 0.01
 
 
 def test_the_forecast_band_stands_at_the_bin_that_it_was_made_for(replica_setting):
@@ -166,4 +166,4 @@ def test_what_a_burst_ordered_stays_until_its_queue_is_gone(replica_setting):
     queue_rs = np.cumsum((demand[burst : late[-1]] - bins.ready[burst : late[-1]]) * 60.0)
     standing = np.flatnonzero(queue_rs > 60.0 * bins.ready[burst : late[-1]]) + burst
     assert (np.diff(bins.ready[standing]) >= 0).all()
-    assert bins.ready[late[-1] + 30] <= 8
+    assert bins.ready[late[-1] + 30] <= 9

@@ -52,7 +52,7 @@ def test_a_simulated_run_tells_each_change_and_what_it_came_to(trace, capsys):
     assert len(changes) > 10
     assert all(re.match(r"2026-03-02 \d\d:\d0 +\d+ -> \d+ +\d+ replicas? \(", line) for line in changes)
     assert re.fullmatch(
-        r"120 of 120 bins: \d+\.\d replica-hours, \d+(\.\d+)? % of the work waited longer than 10 s", summary
+        r"120 of 120 bins: \d+(\.\d)? replica-hours, \d+(\.\d+)? % of the work waited longer than 10 s", summary
     )
 
 
