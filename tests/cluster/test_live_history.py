@@ -20,7 +20,7 @@ from autoscaler.telemetry.record import Record
 pytestmark = pytest.mark.usefixtures("predictive_autoscalers")
 
 BIN_S = 2
-HISTORY_S = 3_600
+HISTORY_S = 7_200
 # What is needed at times; the moment of the start is a quiet one.
 USUAL, QUIET = 9.0, 2.0
 QUIET_S = 60
@@ -35,7 +35,7 @@ def test_a_controller_that_starts_without_prometheus_waits_for_its_history(
     prometheus.backfill({"demand": demand}, start_s=start_s, step_s=BIN_S)
     exporter.set("demand", QUIET)
     live.create_deployment("chat", replicas=12)
-    live.create_autoscaler(predictive_autoscaler("chat", target="chat", query="sum(demand)", history="1h"))
+    live.create_autoscaler(predictive_autoscaler("chat", target="chat", query="sum(demand)", history="2h"))
 
     controller = headstart("one", prometheus_url=prometheus.url)
     # Ready all the same: what serves the workload now is left alone, and the probe isn't about Prometheus.
