@@ -18,21 +18,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from question import default_question
 from scores import markdown_table
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from autoscaler.backtest import tune
 from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.optimum import plan_optimum
-from autoscaler.backtest.benchmark.cases import Job, Question, plan_cases
+from autoscaler.backtest.benchmark.cases import Job, plan_cases
 from autoscaler.backtest.benchmark.find import trace_paths
 from autoscaler.backtest.benchmark.gap import RIVALS, best_reactive, bound_hours, gap_closed
-from autoscaler.backtest.benchmark.variants import VARIANTS
 from autoscaler.backtest.cluster import simulate
 from autoscaler.backtest.headstart import replay_headstart, spec_of
 from autoscaler.backtest.setting import Setting
 from autoscaler.cli import benchmark_options as options
-from autoscaler.cli.params import parse_load_latency
 from autoscaler.core.risk import CANDIDATES, LEVELS
 from autoscaler.core.state import State, drain_s
 from autoscaler.core.trials import FIRST_BINS, advance
@@ -79,16 +78,9 @@ def main() -> None:
 
 def _jobs(folder: Path) -> list[Job]:
     """The benchmark's, without those that score before a day is known."""
-    question = Question(
-        loads=[parse_load_latency(load) for load in options.DEFAULT_LOADS],
-        late_budgets=options.DEFAULT_BUDGETS,
-        seeds=[0],
-        max_wait_s=10.0,
-        mean_replicas=20.0,
-        score_from=0.5,
-        variants=VARIANTS[:1],
-    )
-    jobs = plan_cases([read_trace(path) for path in trace_paths([folder])], question).jobs
+    jobs = plan_cases(
+        [read_trace(path) for path in trace_paths([folder])], default_question(options.DEFAULT_LOADS)
+    ).jobs
     return [job for job in jobs if job.cases[0].setting.score_from_bin * job.cases[0].setting.bin_s >= DAY_S]
 
 
@@ -226,7 +218,7 @@ def _table(lines: pd.DataFrame) -> str:
     plans = list(lines["plan"].unique())
     by_case = lines.set_index(["trace", "load", "late_budget", "plan"]).unstack("plan")
     gaps = by_case["gap"].astype(float).dropna()[plans]
-    pooled = gaps.groupby("late_budget").mean().T[list(options.DEFAULT_BUDGETS)]
+    pooled = gaps.groupby("late_budget").mean().T.reindex(columns=list(options.DEFAULT_BUDGETS))
     pooled = pooled.rename(columns=lambda budget: f"{100 * budget:g} %")
     pooled.insert(0, "all", gaps.mean())
     pooled["x best reactive"] = np.exp(np.log(by_case["cost_over_rival"].loc[gaps.index]).mean())

@@ -14,18 +14,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from question import default_question
 from scores import markdown_table
 
 from autoscaler.backtest.baselines.families import FAMILIES
 from autoscaler.backtest.baselines.optimum import plan_optimum
-from autoscaler.backtest.benchmark.cases import Job, Question, plan_cases
+from autoscaler.backtest.benchmark.cases import Job, plan_cases
 from autoscaler.backtest.benchmark.find import trace_paths
 from autoscaler.backtest.benchmark.gap import bound_hours
-from autoscaler.backtest.benchmark.variants import VARIANTS
 from autoscaler.backtest.cluster import simulate
 from autoscaler.backtest.headstart import replay_headstart
 from autoscaler.cli import benchmark_options as options
-from autoscaler.cli.params import parse_load_latency
 from autoscaler.traces.read import read_trace
 from autoscaler.traces.trace import Trace
 from forecasting.clock import DAY_S
@@ -54,7 +53,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=-1, help="processes; -1 is one per core")
     parser.add_argument("--seed", type=int, default=1, help="of the windows")
     given = parser.parse_args()
-    jobs = [job for window in _windows(given.traces, given.seed) for job in _jobs(window)]
+    jobs = [
+        job
+        for window in _windows(given.traces, given.seed)
+        for job in plan_cases([window], default_question(_LOADS)).jobs
+    ]
     found = Parallel(n_jobs=given.jobs)(delayed(_lines)(job) for job in jobs)
     print(_table([pd.DataFrame(lines) for lines in found if lines]))  # noqa: T201
 
@@ -80,19 +83,6 @@ def _windows(folder: Path, seed: int) -> Iterator[Trace]:
 def _window(trace: Trace, first: int, bins: int) -> Trace:
     demand = {unit: values[first : first + bins] for unit, values in trace.demand.items()}
     return replace(trace, start_s=trace.start_s + first * trace.bin_s, demand=demand)
-
-
-def _jobs(window: Trace) -> tuple[Job, ...]:
-    question = Question(
-        loads=[parse_load_latency(load) for load in _LOADS],
-        late_budgets=options.DEFAULT_BUDGETS,
-        seeds=[0],
-        max_wait_s=10.0,
-        mean_replicas=20.0,
-        score_from=0.5,
-        variants=VARIANTS[:1],
-    )
-    return plan_cases([window], question).jobs
 
 
 def _lines(job: Job) -> list[Line]:
