@@ -25,6 +25,7 @@ from autoscaler.backtest.benchmark.gap import bound_hours
 from autoscaler.backtest.cluster import simulate
 from autoscaler.backtest.headstart import replay_headstart
 from autoscaler.cli import benchmark_options as options
+from autoscaler.report.words import share
 from autoscaler.traces.read import read_trace
 from autoscaler.traces.trace import Trace
 from forecasting.clock import DAY_S
@@ -107,10 +108,10 @@ def _table(jobs: list[pd.DataFrame]) -> str:
     budget = late.index.get_level_values("late_budget").to_numpy()
     limit = pd.DataFrame(dict.fromkeys(late.columns, budget), late.index)
     kept = late.le(limit)
-    table = pd.DataFrame({"x optimum": np.exp(np.log(by_case["cost"]).mean()), "kept": _percent(kept.mean())})
+    table = pd.DataFrame({"x optimum": np.exp(np.log(by_case["cost"]).mean()), "kept": kept.mean().map(share)})
     for asked in options.DEFAULT_BUDGETS:
-        table[f"kept, {100 * asked:g} %"] = _percent(kept.xs(asked, level="late_budget").mean())
-    table["at most twice as late"] = _percent(late.le(2 * limit).mean())
+        table[f"kept, {100 * asked:g} %"] = kept.xs(asked, level="late_budget").mean().map(share)
+    table["at most twice as late"] = late.le(2 * limit).mean().map(share)
     worse = (~kept[OURS] & (late[OURS] > late[HPA])).sum()
     return "\n\n".join(
         [
@@ -118,10 +119,6 @@ def _table(jobs: list[pd.DataFrame]) -> str:
             markdown_table(table.loc[[OURS, HPA]], "plan"),
         ]
     )
-
-
-def _percent(shares: pd.Series) -> pd.Series:
-    return shares.map(lambda share: f"{100 * share:.0f} %")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ SettingFactory = Callable[..., Setting]
 def replica_setting() -> SettingFactory:
     """Makes a setting from demand in replicas per bin: what a policy sees, and, filled, what arrives."""
 
-    def make(demand, *, bin_s=60.0, load_s=0.0, load=None, score_from_bin=0, max_wait_s=10.0, **others) -> Setting:
+    def make(
+        demand, *, bin_s=60.0, load_s=0.0, load=None, score_from_bin=0, max_wait_s=10.0, late_budget=0.01, **others
+    ):
         demand = np.asarray(demand, dtype=np.float64)
         known = ~np.isnan(demand)
         filled = np.interp(np.arange(len(demand)), np.flatnonzero(known), demand[known])
@@ -36,7 +38,7 @@ def replica_setting() -> SettingFactory:
             arrivals_rs=filled * bin_s,
             load_latency=load or LoadLatency.constant(load_s),
             max_wait_s=max_wait_s,
-            late_budget=0.01,
+            late_budget=late_budget,
             score_from_bin=score_from_bin,
             **others,
         )

@@ -79,14 +79,14 @@ def test_it_does_not_look_at_the_arrivals_that_fill_missing_demand(replica_setti
 
 
 def test_a_perfectly_regular_demand_is_met_on_the_bin_for_little_more_than_the_optimum(replica_setting):
-    setting = replica_setting(regular_demand(10), bin_s=600.0, load_s=1800.0, score_from_bin=7 * DAY)
+    setting = replica_setting(regular_demand(10), bin_s=600.0, load_s=1800.0, score_from_bin=7 * DAY, late_budget=0.05)
     outcome = replay_headstart(setting).outcome
     assert outcome.late_fraction < 0.002
     assert outcome.replica_hours < 1.1 * simulate(setting, plan_optimum(setting)).replica_hours
     # One bin later the same plan is late, so it is not off by one; and two bins earlier: where demand falls, what the
     # last bin needed stays for one.
     for shift in (1, -2):
-        assert simulate(setting, np.roll(outcome.desired, shift)).late_fraction > 0.01
+        assert simulate(setting, np.roll(outcome.desired, shift)).late_fraction > 0.05
 
 
 def test_the_forecast_band_stands_at_the_bin_that_it_was_made_for(replica_setting):
@@ -158,7 +158,7 @@ def test_what_a_burst_ordered_stays_until_its_queue_is_gone(replica_setting):
     demand = np.full(2 * minutes, 5.0)
     burst = minutes + 300
     demand[burst : burst + 10] = 50.0
-    setting = replica_setting(demand, load_s=600.0)
+    setting = replica_setting(demand, load_s=600.0, late_budget=0.05)
     bins = bins_of(setting, replay_headstart(setting).outcome)
     late = np.flatnonzero(bins.late_rs[minutes:] > 0.0) + minutes
     # Ten bins of the burst, one load after it began the first replicas for it; then its queue lasts for as long again.
@@ -166,4 +166,4 @@ def test_what_a_burst_ordered_stays_until_its_queue_is_gone(replica_setting):
     queue_rs = np.cumsum((demand[burst : late[-1]] - bins.ready[burst : late[-1]]) * 60.0)
     standing = np.flatnonzero(queue_rs > 60.0 * bins.ready[burst : late[-1]]) + burst
     assert (np.diff(bins.ready[standing]) >= 0).all()
-    assert bins.ready[late[-1] + 30] <= 9
+    assert bins.ready[late[-1] + 30] <= 8

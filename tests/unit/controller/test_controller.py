@@ -217,10 +217,10 @@ def test_after_an_outage_nothing_is_released_for_a_load_since_a_queue_may_have_g
     [(2, 2, False), (3, 3, True), (4, 5, True)],
     ids=["a load long", "longer with its last bin", "known for a bin between"],
 )
-def test_an_outage_that_ends_as_two_bins_are_caught_up_with_is_as_long(start_run, failed, unknown, held):
+def test_an_outage_that_ends_as_two_bins_are_caught_up_with_is_as_long(start_run, object_of, failed, unknown, held):
     demand = np.full(400, 10.0)
-    demand[300:], demand[299 + unknown] = 7.0, np.nan
-    run = start_run(demand)
+    demand[300:], demand[299 + unknown] = 2.0, np.nan
+    run = start_run(demand, object_of(objective={"lateBudget": "10%"}))
     run.tick(300)
     break_it(run, Failure.UNREACHABLE)
     run.tick(failed)
@@ -290,14 +290,14 @@ def test_a_process_that_wakes_in_an_outage_forgets_its_floor_since_another_one_m
 
 def test_an_edited_interval_leaves_the_time_for_which_nothing_is_released(start_run, object_of):
     demand = np.full(400, 10.0)
-    demand[316:] = 7.0
-    run = start_run(demand)
+    demand[316:] = 2.0
+    run = start_run(demand, object_of(objective={"lateBudget": "10%"}))
     run.tick(300)
     break_it(run, Failure.UNREACHABLE)
     run.tick(20)
     mend_it(run)
     run.tick(1)
-    run.world.given = object_of(interval="60s")
+    run.world.given = object_of(interval="60s", objective={"lateBudget": "10%"})
     run.tick(3)
     assert set(run.replicas[-4:]) == {run.replicas[299]}
     run.tick(1)

@@ -60,11 +60,13 @@ class Run:
         return [decision.desired for decision in self.decisions]
 
 
-def make_spec(*, bin_s: float = 600.0, load_s: float = 1800.0, capacity_rps=None, max_wait_s=10.0, **others) -> Spec:
+def make_spec(
+    *, bin_s: float = 600.0, load_s: float = 1800.0, capacity_rps=None, max_wait_s=10.0, late_budget=0.01, **others
+) -> Spec:
     return Spec(
         bin_s=bin_s,
         capacity_rps=capacity_rps or {"requests": 1.0},
-        objective=Objective(max_wait_s=max_wait_s, late_budget=0.01),
+        objective=Objective(max_wait_s=max_wait_s, late_budget=late_budget),
         load_latency=LoadLatency.constant(load_s),
         **others,
     )

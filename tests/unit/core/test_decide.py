@@ -270,9 +270,9 @@ def test_released_replicas_leave_when_the_peak_is_over(spec_of, run_of):
 
 
 def test_after_hours_without_demand_no_replica_is_left(spec_of, run_of):
-    run = run_of(spec_of(), [*daily(2), *[0.0] * 48])
+    run = run_of(spec_of(late_budget=0.2), [*daily(2), *[0.0] * 48])
     assert min(run.desired[-48:]) == 0
-    assert max(run.desired[-24:]) <= 1
+    assert max(run.desired[-30:]) <= 1
 
 
 def test_with_a_minimum_as_many_stay(spec_of, run_of):

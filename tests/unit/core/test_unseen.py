@@ -16,7 +16,7 @@ from autoscaler.core.unseen import Unseen, short_gap_bins
 
 NAN = math.nan
 LEAD = 3
-STEADY, QUIET = [10.0] * 300, [7.0] * 40
+STEADY, QUIET = [10.0] * 300, [2.0] * 40
 
 
 def plainly(missing, lead_bins):
@@ -60,7 +60,7 @@ def held_after(run, before):
 
 @pytest.mark.parametrize("gap_bins", [LEAD, LEAD + 1, 20])
 def test_after_a_gap_longer_than_a_load_nothing_is_released_for_one(spec_of, run_of, gap_bins):
-    run = run_of(spec_of(), [*STEADY, *[NAN] * gap_bins, *QUIET])
+    run = run_of(spec_of(late_budget=0.1), [*STEADY, *[NAN] * gap_bins, *QUIET])
     told = held_after(run, len(STEADY) + gap_bins + 1)
     stood = run.decisions[len(STEADY) + gap_bins].desired
     if gap_bins <= LEAD:
@@ -91,7 +91,7 @@ def test_bins_of_another_width_cover_the_same_times():
 
 
 def test_a_queue_that_is_measured_is_seen(spec_of, run_of):
-    run = run_of(spec_of(), [*STEADY, *[NAN] * 20, *QUIET], queue_rs=0.0)
+    run = run_of(spec_of(late_budget=0.1), [*STEADY, *[NAN] * 20, *QUIET], queue_rs=0.0)
     assert not any(Reason.QUEUE_UNKNOWN in decision.reasons for decision in run.decisions)
     assert run.decisions[len(STEADY) + 21].desired < run.decisions[len(STEADY) + 20].desired
 
