@@ -1,8 +1,9 @@
 """Headstart with nodes kept warm in the backtest: replicas and placeholders by the production code.
 
 Every replica needs a node's room of its own, and every room costs what a replica costs from its order until nobody
-wants it. A replica takes the room that is ready first of those that placeholders hold; what finds none waits for a node
-of its own. What goes again leaves its room, when it has drained, to the placeholders as far as they are wanted.
+wants it. A replica takes the room that is ready first of those that placeholders hold; what finds none, or none that is
+ready before a new node would be, waits for a node of its own. What goes again leaves its room, when it has drained, to
+the placeholders as far as they are wanted.
 """
 
 from __future__ import annotations
@@ -157,15 +158,21 @@ class WarmCluster:
             return self._nodes.provisioning.remaining_s(self._now_s - one.room.ordered_s) + self._median_load_s
         return self._nodes.load.remaining_s(self._now_s - one.load_from_s)
 
+    @property
+    def _new_room(self) -> _Room:
+        """The room of the next node to be ordered, if that is now."""
+        return _Room(self._now_s, self._now_s + float(self._nodes_s[self._rooms % DRAWS]), self._now_s)
+
     def _order_room(self) -> _Room:
-        ready_s = self._now_s + float(self._nodes_s[self._rooms % DRAWS])
+        room = self._new_room
         self._rooms += 1
-        return _Room(self._now_s, ready_s, self._now_s)
+        return room
 
     def _load_one(self, order: int) -> None:
         """Prepare an order: it loads in the room that is ready first."""
         first = min(self._free, key=lambda room: room.ready_s, default=None)
-        if first is None:
+        if first is None or first.ready_s > self._new_room.ready_s:
+            # A room may be draining for hours.
             first = self._order_room()
         else:
             self._free.remove(first)

@@ -86,6 +86,13 @@ def test_a_draining_replica_is_paid_for_once_and_its_room_is_free_after_it(repli
     assert paid == [1, 1, 1, 1, 1, 2, 1, 1, 1]
 
 
+def test_a_room_that_drains_for_longer_than_a_node_takes_is_not_waited_for(replica_setting):
+    setting = warm_setting(replica_setting, np.ones(60), drain_s=2400.0)
+    ready, _ = run(setting, *[(2, 0)] * 30, *[(1, 1)] * 3, *[(2, 1)] * 27)
+    # Its place in the simulation lay 40 bins ahead, beyond the end: the process died.
+    assert ready == [0] * 3 + [2] * 27 + [1] * 6 + [2] * 24
+
+
 @given(seed=st.integers(0, 300))
 def test_without_placeholders_it_is_the_cluster_whose_loads_are_node_and_load(seed, replica_setting):
     rng = np.random.default_rng(seed)
