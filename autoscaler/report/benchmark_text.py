@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
 
 from autoscaler.backtest.benchmark.run_job import Finished
@@ -179,7 +180,7 @@ def groups(results: Sequence[Finished]) -> list[tuple[str, list[Finished]]]:
 def markdown(results: Sequence[Finished], *, command: str) -> str:
     """The benchmark as Markdown: what README tells of it."""
     parts = [
-        headline(results),
+        _markdown_text(headline(results)),
         f"    {command}",
         _table(POLICY_HEADS, map(policy_cells, pool(results))),
         LEGEND,
@@ -215,4 +216,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    return text.replace("|", "&#124;").replace("*", "&#42;")
+    return _markdown_text(text).replace("|", "&#124;")
+
+
+def _markdown_text(text: str) -> str:
+    """Plain text, such as a trace's name, as Markdown that shows it."""
+    return escape(text, quote=False).replace("*", "&#42;")

@@ -41,6 +41,7 @@ def setting_facts(setting: Setting) -> dict[str, Value | dict[str, float | None]
         "replicas_max": int(setting.replicas_max),
         "start_failure_share": finite(setting.start_failure_share),
         "drain_s": finite(setting.drain_s),
+        "interval_s": finite(setting.interval_s),
         "time_zone": setting.time_zone,
         "schedule": ", ".join(event.name for event in setting.schedule) or None,
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from autoscaler.backtest.baselines.metric import replicas_for
+from autoscaler.backtest.cluster import whole_bins
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.backtest.setting import Setting
 from autoscaler.report import words
 from autoscaler.report.reasons import headstart_reasons
 from autoscaler.report.summary import OPTIMUM, PolicySummary, summarise, work_name
+
+_OPTIMUM_TOLD = "it is nearly the cheapest plan that is never late. A policy that may be late can cost less."
 
 
 def how_to_read(result: BacktestResult) -> list[str]:
@@ -92,10 +95,8 @@ def _fluid(result: BacktestResult) -> list[str]:
         )
     optimum = _optimum(result)
     if optimum is not None:
-        late = " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
-        texts.append(
-            f"'optimum' knows the whole trace: {_optimum_told(setting)}{late if optimum.late_fraction > 0 else ''}"
-        )
+        late = _why_late(setting) if optimum.late_fraction > 0 else ""
+        texts.append(f"'optimum' knows the whole trace: {_OPTIMUM_TOLD}{late}")
     return texts
 
 
@@ -119,21 +120,18 @@ def _per_request(result: BacktestResult) -> list[str]:
         )
     if _optimum(result) is not None:
         texts.append(
-            f"'optimum' knows the whole trace: in the model in bins {_optimum_told(result.setting)} Single "
+            f"'optimum' knows the whole trace: in the model in bins {_OPTIMUM_TOLD} Single "
             "requests may still be late under it."
         )
     return texts
 
 
-def _optimum_told(setting: Setting) -> str:
-    """What the optimum is the cheapest of, and what can cost less all the same."""
-    if setting.bin_s < setting.max_wait_s:
-        return "it is nearly the cheapest plan that is never late. A policy that may be late can cost less."
-    # With waits of 10 s, a Knative target that was never late cost 0.82 of it in bins of 10 s, 0.96 in bins of 60 s.
-    return (
-        "it is the cheapest plan that serves all work within its bin. A policy that lets work wait for the next, or "
-        "that may be late, can cost less."
-    )
+def _why_late(setting: Setting) -> str:
+    """Why work is late even under the optimum."""
+    first_serves = whole_bins(setting.load_latency.quantile_s(0.5), setting.bin_s)
+    if setting.score_from_bin < first_serves:
+        return " Here even it is late: work that is counted came before the first replica could have loaded."
+    return " Here even it is late: too few replicas are allowed, or some take longer to load than it planned with."
 
 
 def _optimum(result: BacktestResult) -> PolicySummary | None:

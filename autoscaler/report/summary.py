@@ -38,7 +38,7 @@ class PolicySummary:
         late_bins: bins with late work.
         starts_per_day: replicas ordered a day, each of which loads the model.
         within_budget: whether the late share is at most the budget (true where nothing arrived).
-        mean_utilisation: served work over ready replicas' time; NaN where none was ever ready.
+        mean_utilisation: served work over ready replicas' time; 0 where none was ever ready.
         cost_over_optimum: replica-hours over the optimum's: 1.0 is the optimum itself; None without one.
         requests: what single requests met; None in the fluid fidelity.
     """
@@ -184,8 +184,7 @@ def _policy(result: BacktestResult, row: PolicyResult, optimum: Outcome | None) 
 
 def _starts_per_day(setting: Setting, outcome: Outcome) -> float:
     """Replicas ordered in the scored bins, over their days."""
-    since = max(0, setting.score_from_bin - 1)
-    more = np.diff(outcome.desired[since:]).clip(min=0)
+    more = np.diff(outcome.desired, prepend=0)[setting.score_from_bin :].clip(min=0)
     return float(more.sum()) * _DAY_S / ((len(setting) - setting.score_from_bin) * setting.bin_s)
 
 

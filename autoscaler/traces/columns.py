@@ -24,7 +24,7 @@ IntArray = npt.NDArray[np.int64]
 
 NS_PER_S = 1_000_000_000
 # Text that means a missing number, in lower case and without blanks around.
-MISSING = frozenset({"", "nan", "null"})
+MISSING = frozenset({"", "nan", "+nan", "-nan", "null"})
 # Whole nanoseconds in 64 bits reach to the year 2262; beyond, numbers are surely milliseconds or finer.
 SECONDS_LIMIT = 9e9
 # As much per bin comes from no service, but from a counter that broke: 1e200 ended in warnings of numpy and infinite
@@ -36,7 +36,9 @@ NUMBER_ALLOWED = f"allowed are numbers from 0 to {NUMBER_MAX:g}, or nothing wher
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?|\d\d(?!\.))(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
 
 
 class Clock(Enum):

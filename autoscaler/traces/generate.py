@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from autoscaler.errors import UsageError
+from autoscaler.traces.columns import NUMBER_MAX
 from autoscaler.traces.recipe import Bursts, Day, Recipe, Shift, Tokens
 from autoscaler.traces.trace import Trace
 from forecasting.clock import clock_of
@@ -24,6 +26,9 @@ def generate(recipe: Recipe, seed: int | None = None) -> Trace:
 
     Returns:
         A trace with the unit requests, and with prompt_tokens and output_tokens where the recipe has tokens.
+
+    Raises:
+        UsageError: the trace couldn't be read: a count would be above NUMBER_MAX, or outages leave no bin.
     """
     random = np.random.RandomState(recipe.seed if seed is None else seed)
     # Each part draws from a stream of its own: leaving out the bursts leaves the noise as it was.
@@ -35,7 +40,11 @@ def generate(recipe: Recipe, seed: int | None = None) -> Trace:
     if recipe.tokens is not None:
         demand |= _tokens(recipe.tokens, requests, tokens)
     lost = _lost(recipe)
-    for values in demand.values():
+    if lost.all():
+        raise UsageError(f"{recipe.name}: 'outages' leave no bin that is known; shorten them")
+    for unit, values in demand.items():
+        if not values.max() <= NUMBER_MAX:
+            raise UsageError(f"{recipe.name}: a bin would have {values.max():.3g} {unit}; allowed are {NUMBER_MAX:g}")
         values[lost] = np.nan
     return Trace(recipe.name, recipe.start.timestamp(), float(recipe.bin_s), demand, dated=True)
 
@@ -121,7 +130,8 @@ def _counts(mean: FloatArray, overdispersion: float, random: np.random.RandomSta
     mean = np.round(mean, 6)
     if overdispersion > 0:
         mean = np.round(mean * random.gamma(1 / overdispersion, overdispersion, len(mean)), 6)
-    return random.poisson(mean).astype(np.float64)
+    # Beyond, numpy draws nothing; it is refused.
+    return mean if mean.max() > NUMBER_MAX else random.poisson(mean).astype(np.float64)
 
 
 def _tokens(tokens: Tokens, requests: FloatArray, random: np.random.RandomState) -> dict[str, FloatArray]:

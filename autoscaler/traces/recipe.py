@@ -32,8 +32,8 @@ class Peak:
 
     hour: Annotated[float, Field(ge=0, lt=24)]
     """Where it is highest."""
-    width_h: Positive
-    """Hours from the top to where it has fallen to 37 %."""
+    width_h: Annotated[float, Field(ge=1 / 60)]
+    """Hours from the top to where it has fallen to 37 %; a minute at least, since the day's mean is one of minutes."""
     height: Positive = 1.0
     """Against the other peaks of the day."""
     flatness: Annotated[float, Field(ge=0.5, le=20)] = 1.0

@@ -1,17 +1,19 @@
-"""The clairvoyant optimum: the cheapest plan that serves every bin's work within the bin, with the trace known.
+"""The clairvoyant optimum: the cheapest of three plans that are never late, with the trace known.
 
-Exact for a constant load. Replica level k is busy in the bins that need k replicas or more. Between two busy bins it
-is either kept, or released and ordered again so that it is ready in time: a gap is bridged when that costs no more
-than the load, plus the drain where one is paid. Levels are nested, so the sum of the levels is a plan in which the
-cluster's rules give each level what it was planned. With random loads or failing starts, the median load is planned
-for, and some work comes late.
+The first serves every bin's work within the bin, and is exact among such plans for a constant load. Replica level k is
+busy in the bins that need k replicas or more. Between two busy bins it is either kept, or released and ordered again so
+that it is ready in time: a gap is bridged when that costs no more than the load, plus the drain where one is paid.
+Levels are nested, so the sum of the levels is a plan in which the cluster's rules give each level what it was planned.
+
+The second lets work wait for as long as isn't late, see `patient_optimum`; the third is a static fleet. In bins of
+1 to 30 minutes and with waits of 10 s, the second cost 0.5 to 5 % less than the first on eleven of fourteen traces, and
+2 to 8 % more on three of spikes out of calm; in bins of 10 s, of three hours, it cost 20 to 43 % less.
+
+With random loads or failing starts, the median load is planned for, and some work comes late; so it does where too few
+replicas are allowed. It is the first plan then, or the cheaper of the others in bins narrower than the longest wait.
 
 Work that arrives before the first load can be done waits for everybody. Replicas enough to work it off before the
 first scored bin are added, or within one load where the scoring begins sooner.
-
-In bins narrower than the longest wait that is not late, work may wait for several bins, and a plan that serves it
-within the bin is far from the cheapest: a static fleet cost 0.65 of it. There `patient_optimum` says which replicas are
-ready, or a static fleet where that is cheaper.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from numba import njit
 
 from autoscaler.backtest.baselines.metric import clamp, whole_replicas
 from autoscaler.backtest.baselines.patient_optimum import patient_path, smallest_static
-from autoscaler.backtest.cluster import whole_bins
+from autoscaler.backtest.cluster import simulate, whole_bins
 from autoscaler.backtest.setting import IntArray, Setting
 from forecasting.series import FloatArray
 
@@ -33,10 +35,19 @@ LONG_AGO = -(2**40)
 def plan_optimum(setting: Setting) -> IntArray:
     """Replicas at the start of each bin, shape (n,). Hindsight."""
     load_bins = whole_bins(setting.load_latency.quantile_s(0.5), setting.bin_s)
-    if setting.bin_s < setting.max_wait_s and load_bins < len(setting):
-        plans = [_held(setting, busy, load_bins) for busy in _patient(setting, load_bins)]
-        return min(plans, key=lambda plan: _paid_bins(setting, plan))
-    return _held(setting, np.minimum(_need(setting, load_bins), setting.replicas_max), load_bins)
+    at_once = _held(setting, np.minimum(_need(setting, load_bins), setting.replicas_max), load_bins)
+    if setting.max_wait_s == 0 or load_bins >= len(setting):
+        return at_once
+    waiting = [_held(setting, busy, load_bins) for busy in _patient(setting, load_bins)]
+    if _is_late(setting, at_once):
+        plans = waiting if setting.bin_s < setting.max_wait_s else [at_once]
+    else:
+        plans = [at_once, *(plan for plan in waiting if not _is_late(setting, plan))]
+    return min(plans, key=lambda plan: _paid_bins(setting, plan))
+
+
+def _is_late(setting: Setting, plan: IntArray) -> bool:
+    return simulate(setting, plan).late_fraction > 0.0
 
 
 def _held(setting: Setting, busy: IntArray, load_bins: int) -> IntArray:

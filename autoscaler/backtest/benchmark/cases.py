@@ -120,7 +120,9 @@ def plan_cases(traces: Sequence[Trace], question: Question) -> Plan:
             )
             setting = setting_of(trace, scenario)
             drawn = len(set(load.quantiles_s)) > 1
-            jobs += [_job(setting, labels, seed, question) for seed in (question.seeds if drawn else [None])]
+            jobs += [
+                _job(setting, labels, seed, question) for seed in (dict.fromkeys(question.seeds) if drawn else [None])
+            ]
     if not jobs:
         raise UsageError("no case is left: every trace is shorter than every load; give longer traces")
     return Plan(tuple(jobs), tuple(left_out))

@@ -17,7 +17,7 @@ from autoscaler.backtest.setting import Setting
 _ROOT = Path(__file__).resolve().parents[3]
 # What computes a result. The command line, the controller and the reports don't: a change there keeps the results.
 _SOURCES = ("autoscaler/backtest", "autoscaler/core", "forecasting")
-_PACKAGES = ("headstart-gpu", "numpy", "numba", "scikit-learn")
+_PACKAGES = ("headstart-gpu", "numpy", "numba", "scipy", "scikit-learn")
 
 
 def case_digest(setting: Setting, variants: Sequence[Variant]) -> str:

@@ -8,11 +8,12 @@ the clairvoyant optimum, and `gap_closed` the share of it that the run saved:
 
 1 is the optimum, 0 the rival, and below 0 the run is dearer. A case has no gap, and is counted apart, where no target
 is ever so seldom late, or where the rival costs less than 1 % more than the optimum, so that the quotient would be
-noise: at loose budgets a rival that lets work be late may be cheaper than the optimum, which is never late.
+noise: at loose budgets a rival that lets work be late may be cheaper than the optimum.
 
-In bins at least as wide as the longest wait that is not late, the optimum is the cheapest plan that serves every bin's
-work within the bin. In narrower ones seconds may wait for seconds, and in its place stands a proven bound that no plan
-without late work is below; the plan in hindsight costs 0.1 to 3.3 % more there, on three public hours of seconds.
+In bins at least as wide as the longest wait that is not late, the optimum is the cheapest plan found, see
+`baselines.optimum`; with loads drawn at random, or too few replicas, some work is late under it too. In narrower bins,
+where most work may wait for several, a proven bound stands in its place that no plan without late work is below; the
+plan in hindsight costs 0.1 to 3.3 % more there, on three public hours of seconds.
 
 A static fleet of the best size in hindsight is always seldom late enough. It is no autoscaler, so it is told beside:
 `gap_closed_with_static` counts it among the rivals, and hardly a case is without it.
@@ -89,9 +90,7 @@ def best_static(setting: Setting, late_fraction_max: float) -> Rival | None:
 def bound_hours(setting: Setting, optimum: Outcome) -> float:
     """Replica-hours of the optimum, down to which a gap is measured.
 
-    In bins narrower than `max_wait_s`, what no plan without late work is below. In wider ones, those of `optimum`,
-    under which no work waits into the next bin: a plan that lets it may cost up to 0.5 to 5 % less, by the same bound
-    on four public traces.
+    In bins narrower than `max_wait_s`, what no plan without late work is below; in wider ones, those of `optimum`.
     """
     return optimum.replica_hours if setting.bin_s >= setting.max_wait_s else least_replica_hours(setting)
 

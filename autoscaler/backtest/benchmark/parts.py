@@ -41,13 +41,14 @@ def read_part(out: Path, case: Case) -> tuple[Row, ...] | None:
     path = part_path(out, case)
     try:
         # Not pq.read_table: it takes a folder apart by the names in it.
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
-    except (OSError, pa.ArrowException):
+            rows = table.to_pylist()
+    except (OSError, ValueError, pa.ArrowException):
         return None
     if not table.num_rows or not table.schema.equals(_row_schema()):
         return None
-    return tuple(Row(**{**row, "weights": dict(row["weights"])}) for row in table.to_pylist())
+    return tuple(Row(**{**row, "weights": dict(row["weights"])}) for row in rows)
 
 
 def write_results(path: Path, results: Sequence[Finished]) -> None:
@@ -113,4 +114,4 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pylist(rows, schema=schema)
-    write_aside(path, lambda aside: pq.write_table(table, aside))
+    write_aside(path, lambda aside: pq.write_table(table, aside, write_page_checksum=True))

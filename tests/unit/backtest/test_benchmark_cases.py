@@ -53,9 +53,11 @@ def test_a_seed_counts_only_where_loads_are_drawn():
 
 
 def test_what_is_asked_twice_is_run_once():
-    question = make_question(loads=[LoadLatency.constant(30.0)] * 2, late_budgets=[0.01, 0.01], seeds=[1, 1])
+    question = make_question(
+        loads=[*[LoadLatency.constant(30.0)] * 2, DIFFUSION], late_budgets=[0.01, 0.01], seeds=[1, 1]
+    )
     plan = plan_cases([make_trace(bin_s=10.0)], question)
-    assert [case.loads for case in plan.cases] == [("30s",)]
+    assert [case.loads for case in plan.cases] == [("30s",), ("stable-diffusion",)]
 
 
 def test_the_capacity_makes_the_mean_replicas_with_gaps_filled():

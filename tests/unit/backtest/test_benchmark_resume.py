@@ -49,6 +49,18 @@ def run(plan, out, reported, *, stop_after=None):
     return run_rest(plan, kept_rows(plan, out), out, workers=1, backend="loky", report=report)
 
 
+def test_a_part_with_any_byte_damaged_is_run_again_or_read_as_it_was(tmp_path):
+    parts.make_folder(tmp_path)
+    finished = make_results()[0]
+    parts.write_part(tmp_path, finished)
+    path = parts.part_path(tmp_path, finished.case)
+    whole = path.read_bytes()
+    # Text that was no UTF-8 any more ended the benchmark, and other figures were believed.
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        assert parts.read_part(tmp_path, finished.case) in (None, finished.rows), at
+
+
 def test_an_interrupted_benchmark_goes_on_with_the_cases_that_it_has_not_finished(tmp_path):
     plan, reported = make_plan(), []
     with pytest.raises(KeyboardInterrupt):

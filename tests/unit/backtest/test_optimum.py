@@ -1,4 +1,4 @@
-"""The clairvoyant optimum: exact against every plan there is, on small traces."""
+"""The clairvoyant optimum: exact against every plan there is, on small traces where no work may wait."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_gap_as_long_as_a_load_is_bridged_and_a_longer_one_is_not(replica_sett
 def test_levels_together_leave_no_bin_short_on_a_long_random_trace(load_s, replica_setting):
     rng = np.random.default_rng(1)
     demand = np.maximum(0.0, 40 * np.sin(np.arange(4000) / 90) + rng.normal(0, 6, 4000))
-    setting = replica_setting(demand, load_s=load_s, score_from_bin=1000)
+    setting = replica_setting(demand, load_s=load_s, score_from_bin=1000, max_wait_s=0.0)
     found = simulate(setting, plan_optimum(setting))
     assert found.late_bins == 0
     assert (bins_of(setting, found).ready[1000:] >= demand[1000:]).all()
@@ -81,6 +81,29 @@ def test_rounding_above_a_whole_number_needs_no_further_replica(replica_setting)
     assert simulate(replica_setting(demand), plan_optimum(replica_setting(demand))).late_bins == 0
     strict = replica_setting(demand, max_wait_s=0.0)
     assert simulate(strict, plan_optimum(strict)).late_bins == 0
+
+
+@pytest.mark.parametrize("bin_s", [5.0, 10.0, 20.0])
+def test_work_waits_for_as_long_as_is_not_late_whatever_the_width_of_bins(bin_s, replica_setting):
+    # More than one replica's work in every second bin: one does it, and what waits for the next does so for 2 to 8 s.
+    setting = replica_setting([0.0, 1.4] * 50, bin_s=bin_s, load_s=4 * bin_s, max_wait_s=10.0, score_from_bin=10)
+    found = simulate(setting, plan_optimum(setting))
+    assert found.late_fraction == 0.0
+    assert plan_optimum(setting)[10:].tolist() == [1] * 90
+
+
+def test_where_waiting_is_dearer_work_is_served_within_its_bin(replica_setting):
+    # Fleets of 33 and more go in steps of 1/32 where work waits: 130 are 132 then.
+    demand = np.zeros(400)
+    demand[::40] = 130.0
+    setting = replica_setting(demand, load_s=60.0, score_from_bin=100, max_wait_s=1e-3)
+    strict = replica_setting(demand, load_s=60.0, score_from_bin=100, max_wait_s=0.0)
+    np.testing.assert_array_equal(plan_optimum(setting), plan_optimum(strict))
+
+
+def test_where_the_allowed_replicas_are_too_few_work_is_served_as_soon_as_they_can(replica_setting):
+    setting = replica_setting([0, 0, 5, 9, 0, 0, 3, 0], load_s=60.0, replicas_max=6)
+    assert plan_optimum(setting).tolist() == [0, 5, 6, 6, 0, 3, 3, 0]
 
 
 def test_bounds_hold(replica_setting):

@@ -183,6 +183,7 @@ def test_names_are_text_on_the_page_and_in_the_table():
     assert "<i>" not in page
     text = markdown(results, command="headstart benchmark x")
     assert "a&#124;b" in text
+    assert "<b>" not in text
 
 
 def test_every_row_of_a_markdown_table_has_as_many_cells():

@@ -133,11 +133,14 @@ def test_the_picture_can_do_without_policies(result, tmp_path, names):
 def test_the_optimum_is_told_as_what_it_is(result):
     page = html_page(with_policy(result, "optimum", late_fraction=0.0))
     assert "from that HPA down to the never-late optimum" in page
-    assert "A policy that lets work wait for the next, or that may be late, can cost less." in page
+    assert "it is nearly the cheapest plan that is never late. A policy that may be late can cost less." in page
     assert "Here even it is late" not in page
 
 
 def test_an_optimum_that_had_to_be_late_is_not_called_never_late(result):
     page = html_page(with_policy(result, "optimum", late_fraction=0.02))
     assert "never-late" not in page
-    assert "Here even it is late" in page
+    assert "Here even it is late: too few replicas are allowed, or some take longer to load" in page
+    early = replace(result, setting=replace(result.setting, score_from_bin=0))
+    page = html_page(with_policy(early, "optimum", late_fraction=0.02))
+    assert "Here even it is late: work that is counted came before the first replica could have loaded." in page

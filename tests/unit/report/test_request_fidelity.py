@@ -92,15 +92,11 @@ def test_bins_wider_than_the_limit_are_told_of_unless_requests_were_counted(flui
     assert max(len(line) for line in printed(policy_table(fluid)).splitlines()) <= 100
 
 
-def test_in_bins_narrower_than_the_limit_the_optimum_is_nearly_the_cheapest(fluid, result):
+def test_the_optimum_is_told_as_nearly_the_cheapest(fluid, result):
     for told in (fluid, result):
-        bin_s = told.setting.bin_s
-        for max_wait_s, what in (
-            (bin_s, "it is the cheapest plan that serves all work within its bin. A policy that lets work wait"),
-            (2 * bin_s, "it is nearly the cheapest plan that is never late. A policy that may be late"),
-        ):
-            texts = how_to_read(replace(told, setting=replace(told.setting, max_wait_s=max_wait_s)))
-            assert any(text.startswith("'optimum' knows the whole trace: ") and what in text for text in texts)
+        what = "it is nearly the cheapest plan that is never late. A policy that may be late can cost less."
+        texts = how_to_read(told)
+        assert any(text.startswith("'optimum' knows the whole trace: ") and what in text for text in texts)
 
 
 def test_json_holds_waits_and_speeds_and_an_infinite_wait_is_null(result):

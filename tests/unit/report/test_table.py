@@ -150,3 +150,8 @@ def test_starts_are_the_replicas_ordered_in_the_scored_days(result):
     starts = to_json(ordered)["policies"]["hpa"]["starts_per_day"]
     assert starts == pytest.approx((3 + 5) / days)
     assert to_json(result)["policies"]["static"]["starts_per_day"] == 0
+    # What is ordered in the first bin is counted where that is scored.
+    whole = replace(result, setting=replace(result.setting, score_from_bin=0))
+    days = len(desired) * result.setting.bin_s / 86_400
+    static = next(row for row in result.policies if row.name == "static").outcome.desired
+    assert to_json(whole)["policies"]["static"]["starts_per_day"] == pytest.approx(static[0] / days)

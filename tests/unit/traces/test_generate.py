@@ -140,6 +140,11 @@ GOOD = 'name = "a"\nseed = 1\nstart = 2025-03-03T00:00:00Z\ndays = 2\nbin_s = 30
             GOOD + "[[day.peaks]]\nhour = 1\nwidth_h = 1\n[[day.peaks]]\nhour = 25\nwidth_h = 1\n",
             "'day.peaks[1].hour' = 25",
         ),
+        (
+            # No minute of the day saw anything of such a peak, and its mean was 0.
+            GOOD + "[day]\nlow = 0\n[[day.peaks]]\nhour = 1\nwidth_h = 0.0001\n",
+            "'day.peaks[0].width_h' = 0.0001: input should be greater than or equal to 0.0166",
+        ),
         (GOOD + "[bursts]\nsize = nan\n", "'bursts.size' = NaN: input should be a finite number"),
         (GOOD + "[bursts]\nsizes = 1\n", "'bursts.sizes' is unknown"),
         (GOOD + "week = [1, 1]\n", "'week' = [1, 1]: must have seven factors"),
@@ -158,6 +163,21 @@ def test_a_bad_recipe_gets_one_line_with_its_key(tmp_path: Path, content: str, p
     assert part in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ({"base_rps": 1e17}, "a: a bin would have 3e+19 requests; allowed are 1e+15"),
+        ({"base_rps": 1e10, "tokens": Tokens(prompt_mean=1e4, output_mean=1.0)}, "prompt_tokens; allowed are 1e+15"),
+        ({"outages": (Outage(day=0, hours=300),)}, "a: 'outages' leave no bin that is known; shorten them"),
+    ],
+)
+def test_a_trace_that_could_not_be_read_again_is_refused(changed: dict[str, object], part: str) -> None:
+    recipe = Recipe("a", seed=1, start=datetime(2025, 3, 3, tzinfo=UTC), days=2, bin_s=300, **{"base_rps": 3} | changed)
+    with pytest.raises(UsageError) as caught:
+        generate(recipe)
+    assert part in str(caught.value)
 
 
 def test_a_recipe_that_cannot_be_read(tmp_path: Path) -> None:

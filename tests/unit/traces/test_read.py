@@ -40,6 +40,7 @@ def test_seconds_and_counts(tmp_path: Path) -> None:
         ["2025-03-01T00:00:00Z", "2025-03-01T00:05:00Z"],
         ["2025-03-01 00:00:00", "2025-03-01 00:05:00"],
         ["2025-03-01T00:00", "2025-03-01T00:05"],
+        ["2025-03-01T00", "2025-03-01T00:05"],
         ["2025-03-01T02:00:00+02:00", "2025-02-28T19:05:00-05:00"],
         ["2025-03-01T02:00:00+0200", "2025-02-28T19:05:00-0500"],
         ["2025-03-01", "2025-03-01T00:05:00"],
@@ -64,7 +65,7 @@ def test_tenths_of_a_second_are_regular_although_floats_are_not(tmp_path: Path) 
     assert (trace.bin_s, len(trace)) == (0.1, 1000)
 
 
-@pytest.mark.parametrize("missing", ["", "NaN", "nan", "null", "NULL", "Nan", " ", '""', " nan "])
+@pytest.mark.parametrize("missing", ["", "NaN", "nan", "null", "NULL", "Nan", " ", '""', " nan ", "-nan"])
 def test_missing_is_nan_and_not_zero(tmp_path: Path, missing: str) -> None:
     trace = trace_of(tmp_path, f"timestamp,requests\n0,0\n60,{missing}\n120,2\n")
     np.testing.assert_array_equal(trace.demand["requests"], [0, NAN, 2])
@@ -157,7 +158,28 @@ def test_parquet_rows_are_counted_across_batches(tmp_path: Path, monkeypatch: py
 
 
 CELLS = st.sampled_from(
-    ["", "nan", "0", "1", "2.5", "1e3", ".5", "5.", "+7", "-1", "-0", "inf", "0x5", "1_0", "x", " 4 ", "1e999", "1,5"]
+    [
+        "",
+        "nan",
+        "-nan",
+        "+NaN",
+        "0",
+        "1",
+        "2.5",
+        "1e3",
+        ".5",
+        "5.",
+        "+7",
+        "-1",
+        "-0",
+        "inf",
+        "0x5",
+        "1_0",
+        "x",
+        " 4 ",
+        "1e999",
+        "1,5",
+    ]
 )
 TIMES = st.sampled_from(
     [
@@ -176,6 +198,7 @@ TIMES = st.sampled_from(
         ),
         *("2025-03-01T00:05:00.1234567", "2025-03-01T00:05:00Z", "2025-03-01T00:05:00+01:00"),
         *("2025-03-01T00:05:00-0130", "2025-03-01T00:05:00.5"),
+        *("2025-03-01T01", "2025-03-01 01Z", "2025-03-01T01.5", "2025-03-01T01+01:00"),
     ]
 )
 
