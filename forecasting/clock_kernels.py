@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forecasting.clock import Clock, Days
+from forecasting.clock import DAY_S, Clock, Days
 from forecasting.kernel import inner
 from forecasting.step_grid import IntArray
 
@@ -22,8 +22,11 @@ def ahead_at(clock: Clock, time_s: float) -> float:
 
 @inner
 def bins_back(days: Days, index: int, count: int) -> int:
-    """Bins from the same time by the clock, `count` days before, to bin `index`; a change counts in whole bins."""
-    back = count * days.day
+    """Bins from the same time by the clock, `count` days before, to bin `index`; a change counts in whole bins.
+
+    Of days in seconds: in bins of 25 minutes two weeks of whole bins a day are 140 minutes off.
+    """
+    back = max(count, round(count * DAY_S / days.bin_s))
     if len(days.clock.changes_s) == 0:
         return back
     time_s = days.start_s + index * days.bin_s

@@ -14,7 +14,7 @@ import numpy as np
 
 from forecasting.append_log import AppendLog
 from forecasting.bit_log import BitLog
-from forecasting.clock import UTC_ZONE, Clock, Days, clock_of, days_of
+from forecasting.clock import DAY_S, UTC_ZONE, Clock, Days, clock_of, days_of
 from forecasting.errors import ModelError, SeriesError
 from forecasting.lead_bins import LeadBins
 from forecasting.lead_features import FEATURES, KEPT_DAYS, RUNNING, SEASON_DAYS, demand_at, demand_of, targets_between
@@ -87,7 +87,7 @@ class LeadHistory:
             raise ModelError(f"lead must not be negative, floor and bin_s positive: got {lead}, {floor}, {bin_s}")
         clock = clock_of(time_zone)
         day = days_of(clock, start_s=start_s, bin_s=bin_s).day
-        remembered = max(KEPT_DAYS * day, _looked_at(lead, day))
+        remembered = max(KEPT_DAYS * day, _looked_at(lead, bin_s))
         return cls(
             lead=lead,
             bin_s=bin_s,
@@ -145,7 +145,7 @@ class LeadHistory:
             history.lead,
             days,
             history.floor,
-            _looked_at(history.lead, days.day),
+            _looked_at(history.lead, days.bin_s),
             history.bins,
             len(history.features),
             history.missing_at,
@@ -229,6 +229,7 @@ class LeadHistory:
         return Origin(age, row[:FEATURES], float(row[FEATURES]), targets)
 
 
-def _looked_at(lead: int, day: int) -> int:
+def _looked_at(lead: int, bin_s: float) -> int:
     """Bins that the features of an origin look back on, at most."""
-    return SEASON_DAYS * day + lead + max(2, lead // 4 + 1)
+    season = max(SEASON_DAYS, math.ceil(SEASON_DAYS * DAY_S / bin_s))
+    return season + lead + max(2, lead // 4 + 1)

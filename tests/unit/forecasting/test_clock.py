@@ -48,6 +48,19 @@ def test_a_zone_whose_clocks_never_change_looks_back_whole_days(zone, ahead_h):
     assert bin_by_clock(days, 5) == 5
 
 
+@pytest.mark.parametrize("bin_s", [420.0, 1_500.0, 3_000.0, 997.0])
+def test_bins_that_do_not_divide_a_day_look_back_to_the_nearest_one_of_the_same_time(bin_s):
+    days = days_of(clock_of("UTC"), start_s=0.0, bin_s=bin_s)
+    # A rounded day times fourteen was 140 minutes off in bins of 25.
+    off_s = [bins_back(days, 10_000, count) * bin_s - count * DAY_S for count in range(1, 15)]
+    assert max(map(abs, off_s)) <= bin_s / 2
+
+
+def test_of_bins_longer_than_a_day_each_one_back_is_another():
+    days = days_of(clock_of("UTC"), start_s=0.0, bin_s=1e5)
+    assert [bins_back(days, 100, count) for count in (1, 2, 7)] == [1, 2, 7]
+
+
 def test_clocks_that_go_back_for_ramadan_come_forward_again():
     changes_s = clock_of("Africa/Casablanca").changes_s
     in_2026 = changes_s[(changes_s > seconds("2026-01-01")) & (changes_s < seconds("2027-01-01"))]

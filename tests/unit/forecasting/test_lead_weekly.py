@@ -53,6 +53,17 @@ def test_what_came_in_both_weeks_is_a_rise(values, rises):
     assert math.isfinite(weekly_height(logs(values)[:ORDER], LEAD, DAYS, 0)) is rises
 
 
+@pytest.mark.parametrize("bin_s", [420.0, 1_500.0])
+def test_a_weekly_job_is_found_in_bins_that_do_not_divide_a_day(bin_s):
+    start_s = np.arange(int(22 * 86_400 / bin_s)) * bin_s
+    busy = (start_s % (7 * 86_400) >= 14 * 3_600) & (start_s % (7 * 86_400) < 18 * 3_600)
+    values = np.where(busy, 60.0, 5.0) * np.random.default_rng(0).lognormal(0.0, 0.05, len(start_s))
+    first = int(np.flatnonzero(busy & (start_s > 20 * 86_400))[0])
+    history = Series.of(values[: first - 1], bin_s=bin_s)
+    quantiles = LeadEnsemble.start(lead=1, bin_s=bin_s, floor=0.5).fit(history).quantiles
+    assert quantiles[0, LEAD_LEVELS.searchsorted(0.99)] > 50.0
+
+
 def test_it_is_the_smaller_of_both_on_top_of_the_last_day_and_needs_both_weeks():
     values = weeks(16)
     values[8 * DAY + BATCH : 8 * DAY + BATCH + LONG] = 20.0
