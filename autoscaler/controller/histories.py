@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from autoscaler.controller.core_spec import Plan, forecasts_alike
 from autoscaler.controller.isolation import each, note_defect
-from autoscaler.controller.rebuild import Job, Rebuilt, job_for
+from autoscaler.controller.rebuild import Job, Rebuilt, brought_up_to, job_for
 from autoscaler.controller.rebuilder import Rebuilder
 from autoscaler.controller.step import wants_rebuild
 from autoscaler.controller.tell import Teller
@@ -73,6 +73,7 @@ class Histories:
             # Where there is a past, known or not, there may be a queue of it.
             workload.note_absence()
         workload.history_edited = failed and workload.history_edited
+        rebuilt = brought_up_to(workload, rebuilt)
         workload.go_on_with(rebuilt.job.spec, rebuilt.state, rebuilt.ahead)
         # Bounds and objective are those of now, whatever they were when the job began.
         wants_rebuild(workload)

@@ -6,12 +6,12 @@ import logging
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from autoscaler.controller.workload import ObjectKey, Workload
-from autoscaler.core.history import replayed
+from autoscaler.core.history import lengthened, replayed
 from autoscaler.core.node_head_start import Ahead
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State
@@ -46,9 +46,9 @@ class Job:
 
     def is_for(self, workload: Workload) -> bool:
         """Whether it is for this very object, and asks what the object asks now: edits come while a job is done."""
-        queries = workload.queries
-        asked = {unit: (each.query, each.endpoint, each.headers) for unit, each in self.requests.items()}
-        asks = {unit: (query, queries.endpoint, queries.headers) for unit, query in queries.demand.items()}
+        queries, bins = workload.queries, _bins_asked(workload, self.spec.bin_s)
+        asked = {unit: (each.query, each.endpoint, each.headers, each.points) for unit, each in self.requests.items()}
+        asks = {unit: (query, queries.endpoint, queries.headers, bins) for unit, query in queries.demand.items()}
         return self.uid == workload.autoscaler.metadata.uid and asked == asks
 
     def failed(self, failure: SourceError) -> Rebuilt:
@@ -93,13 +93,18 @@ def job_for(workload: Workload, spec: Spec, now_s: float, *, ahead: Spec | None 
     """The history of a workload up to, and without, the bin that ended last: that one is the next decision's."""
     bin_s = spec.bin_s
     last_s = math.floor(now_s / bin_s) * bin_s - bin_s
-    bins = max(1, math.floor(workload.autoscaler.spec.history / bin_s)) + _spread_bins(workload.key, bin_s)
+    bins = _bins_asked(workload, bin_s)
     requests = {
         unit: workload.queries.request(query, start_s=last_s - (bins - 1) * bin_s, stop_s=last_s, step_s=bin_s)
         for unit, query in workload.queries.demand.items()
     }
     remembered = _remembered(workload, requests, now_s)
     return Job(workload.key, workload.autoscaler.metadata.uid, spec, requests, ahead, remembered)
+
+
+def _bins_asked(workload: Workload, bin_s: float) -> int:
+    """How far back is asked."""
+    return max(1, math.floor(workload.autoscaler.spec.history / bin_s)) + _spread_bins(workload.key, bin_s)
 
 
 def _remembered(workload: Workload, requests: Mapping[str, RangeRequest], now_s: float) -> dict[str, FloatArray]:
@@ -114,12 +119,44 @@ def _remembered(workload: Workload, requests: Mapping[str, RangeRequest], now_s:
         demand_rps = demand_of(history.log_demand.rows, history.missing.rows, history.floor)
         # Both end at even bins: the state's with the bin before the next decision's, the request's at its last point.
         later = round((history.next_start_s - request.stop_s) / request.step_s)
-        demand_rps = demand_rps[: len(demand_rps) - later] if later > 0 else np.append(demand_rps, [np.nan] * -later)
+        kept = demand_rps[: max(0, len(demand_rps) - max(0, later))]
+        demand_rps = np.append(kept, [np.nan] * max(0, -later))
         values = np.full(request.points, np.nan)
         count = min(len(demand_rps), request.points)
         values[request.points - count :] = demand_rps[len(demand_rps) - count :]
         known[unit] = values
     return known
+
+
+def brought_up_to(workload: Workload, rebuilt: Rebuilt) -> Rebuilt:
+    """With the bins that were decided on since its history was asked for, as far as the workload knows them.
+
+    Decided on again, they would move the queue on again too: 9 of 20 replicas were released while what they had to
+    work off was still queued.
+    """
+    spec, before = rebuilt.job.spec, workload.state
+    next_s = rebuilt.state.next_start_s
+    if before is None or before.next_start_s is None or next_s is None or spec.bin_s != workload.spec.bin_s:
+        return rebuilt
+    bins = round((before.next_start_s - next_s) / spec.bin_s)
+    if bins <= 0 or not rebuilt.demand_rps:
+        return rebuilt
+    newer_rps = {unit: _newest_rps(before, unit, bins) for unit in rebuilt.demand_rps}
+    demand_rps = {unit: np.append(values, newer_rps[unit]) for unit, values in rebuilt.demand_rps.items()}
+    ahead = rebuilt.ahead
+    if ahead is not None:
+        ahead = replace(ahead, state=lengthened(ahead.spec, ahead.state, newer_rps))
+    return replace(rebuilt, state=lengthened(spec, rebuilt.state, newer_rps), demand_rps=demand_rps, ahead=ahead)
+
+
+def _newest_rps(state: State, unit: str, bins: int) -> FloatArray:
+    """Demand of the newest bins that a state knows, work per second, shape (bins,); NaN where it doesn't."""
+    values = np.full(bins, np.nan)
+    if unit in state.forecasts:
+        history = state.forecasts[unit].history
+        known = demand_of(history.log_demand.rows[-bins:], history.missing.rows[-bins:], history.floor)
+        values[bins - len(known) :] = known
+    return values
 
 
 def _spread_bins(key: ObjectKey, bin_s: float) -> int:

@@ -35,10 +35,18 @@ def replayed(spec: Spec, *, start_s: float, demand_rps: Mapping[str, FloatArray]
         A state whose queue is empty: what was ready in those bins isn't known.
     """
     state = replace(State.start(spec, start_s=start_s), next_start_s=start_s + spec.bin_s)
+    return lengthened(spec, state, demand_rps)
+
+
+def lengthened(spec: Spec, state: State, demand_rps: Mapping[str, FloatArray]) -> State:
+    """A state of `replayed` at the end of a longer history, by these bins: the very one of the whole."""
+    assert state.next_start_s is not None, "a replayed state knows its time"
+    start_s = state.next_start_s - spec.bin_s
     bins = len(next(iter(demand_rps.values())))
     day = max(1, round(DAY_S / spec.bin_s))
     # Risk depends on the trials alone and they not on it, so that only the last selection counts.
-    selected = next((i for i in range(bins, 0, -1) if is_due(i, start_s + i * spec.bin_s, spec.bin_s)), 0)
+    due = (i for i in range(bins, 0, -1) if is_due(state.bins + i, start_s + i * spec.bin_s, spec.bin_s))
+    selected = next(due, 0)
     stops = sorted({*range(day, bins, day), selected, bins} - {0})
     first = 0
     for stop in stops:

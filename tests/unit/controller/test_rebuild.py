@@ -8,9 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from autoscaler.controller.rebuild import job_for, rebuild
+from autoscaler.controller.rebuild import brought_up_to, job_for, rebuild
 from autoscaler.controller.rebuilder import ThreadedRebuilder
 from autoscaler.controller.workload import new_workload
+from autoscaler.core.history import replayed
 from autoscaler.sources.presets import resolve
 from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 
@@ -124,9 +125,68 @@ def test_a_job_knows_the_object_that_it_was_made_for(make_workload, object_of):
     assert not job.is_for(make_workload(demand=[{"query": "sum(arrivals)", "capacity": 1.0}]))
     assert not job.is_for(make_workload(demand=[{"unit": "tokens", "query": "requests", "capacity": 1.0}]))
     assert not job.is_for(make_workload(prometheus={"serverAddress": "http://other:9090"}))
+    assert not job.is_for(make_workload(history="480h"))
     metadata = object_of().metadata.model_copy(update={"uid": "2"})
     made_anew = object_of().model_copy(update={"metadata": metadata})
     assert not job.is_for(new_workload(made_anew, workload.queries))
+
+
+def test_what_is_remembered_of_a_clock_that_was_set_back_is_of_the_bins_asked_for(make_workload):
+    workload = make_workload(interval="1s")
+    spec = workload.spec
+    state = replayed(spec, start_s=1_000.0, demand_rps={"requests": np.array([11.0, 22.0, 33.0])})
+    workload.go_on_with(spec, state)
+    for now_s, known in ((1_003.5, 2), (1_002.5, 1), (1_001.5, 0), (1_000.5, 0), (999.5, 0)):
+        values = job_for(workload, spec, now_s).remembered["requests"]
+        assert np.count_nonzero(~np.isnan(values)) == known
+
+
+class Late:
+    """Answers what was known when it was asked, some rounds later, as threads do."""
+
+    def __init__(self, source, rounds):
+        self.source, self.rounds, self.waiting = source, rounds, []
+
+    def submit(self, jobs):
+        self.waiting.append([self.rounds, rebuild(self.source, jobs)])
+
+    def finished(self):
+        for each in self.waiting:
+            each[0] -= 1
+        done = [rebuilt for rounds, jobs in self.waiting if rounds < 0 for rebuilt in jobs]
+        self.waiting = [each for each in self.waiting if each[0] >= 0]
+        return done
+
+
+@pytest.mark.parametrize("rounds", [0, 2, 8])
+def test_a_queue_is_worked_off_once_however_late_a_history_joins(rounds, start_run, object_of):
+    demand = 10.0 * np.random.default_rng(0).uniform(0.98, 1.02, 800)
+    demand[700:704] = 40.0  # leaves a queue for 14 bins
+    given = {"maxReplicas": 20, "objective": {"lateBudget": "10%", "maxWait": "10s"}}
+    run = start_run(demand, object_of(**given))
+    run.tick(706)
+    run.controller._histories._rebuilder = Late(run.world, rounds)
+    run.world.given = object_of(**given, loadLatency={"prior": f"{4 * BIN_S:g}s", "learn": False})
+    for _ in range(14):
+        run.tick()
+        queued = run.world._backlog_rs
+        # Bins that were decided on again moved it on again: 9 replicas went with 16 bins' work of one still queued.
+        assert run.workload.state.backlog_rs == pytest.approx(queued, abs=0.05 * BIN_S)
+    assert run.workload.state.lead_bins == 4
+
+
+def test_bins_decided_on_meanwhile_join_a_late_history_and_what_is_recorded_of_it(make_workload):
+    workload = make_workload()
+    job = job_for(workload, workload.spec, NOW_S)
+    (rebuilt,) = rebuild(Canned(requests=[3.0]), [job])
+    before = replayed(workload.spec, start_s=998 * BIN_S, demand_rps={"requests": np.array([3.0, 7.0, np.nan, 9.0])})
+    workload.go_on_with(workload.spec, before)
+    longer = brought_up_to(workload, rebuilt)
+    assert longer.state.next_start_s == before.next_start_s
+    np.testing.assert_allclose(longer.demand_rps["requests"][-4:], [3.0, 7.0, np.nan, 9.0], rtol=1e-6)
+    whole = replayed(workload.spec, start_s=longer.start_s, demand_rps=longer.demand_rps)
+    np.testing.assert_array_equal(longer.state.needs, whole.needs)
+    assert brought_up_to(make_workload(), rebuilt) is rebuilt
 
 
 def wait_for(rebuilder, count):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoscaler.core.decide import look_ahead
-from autoscaler.core.history import replayed
+from autoscaler.core.history import lengthened, replayed
 from autoscaler.core.observation import Observation
 from autoscaler.core.spec import Part
 from autoscaler.core.state import State
@@ -103,6 +103,15 @@ def test_days_without_an_answer_do_not_make_less_caution_enough(days, spec_of):
     after = replayed(spec, start_s=0.0, demand_rps={"requests": longer})
     assert after.risk == before.risk
     assert_equal(after, one_by_one(spec, 0.0, {"requests": longer}))
+
+
+@pytest.mark.parametrize("cut", [3, 100, 144 * 4, 144 * 7 + 70])
+def test_a_state_that_is_lengthened_is_that_of_the_whole_history(cut, spec_of):
+    spec = spec_of()
+    demand = demand_of(144 * 8, seed=3)
+    begun = replayed(spec, start_s=600.0, demand_rps={"requests": demand[:cut]})
+    whole = lengthened(spec, begun, {"requests": demand[cut:]})
+    assert_equal(whole, replayed(spec, start_s=600.0, demand_rps={"requests": demand}))
 
 
 def test_nothing_known_leaves_a_state_that_holds(spec_of):
