@@ -96,5 +96,5 @@ def _kind_and_text(response: requests.Response) -> tuple[str, str]:
     try:
         answer = response.json()
         return str(answer.get("errorType", "")), one_line(str(answer.get("error", "")))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "", one_line(response.text)

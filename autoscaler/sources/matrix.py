@@ -16,6 +16,8 @@ def labels_of(series: Any) -> dict[str, str]:
     labels = series.get("metric") if isinstance(series, dict) else None
     if not isinstance(labels, dict):
         raise SourceError(Failure.BAD_ANSWER, "a series without labels; is this address a Prometheus API?")
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise SourceError(Failure.BAD_ANSWER, "a label that is no text; is this address a Prometheus API?")
     return labels
 
 
@@ -39,7 +41,7 @@ def values_on(grid: Grid, series: Any) -> FloatArray:
         times_ms = np.rint(np.array([pair[0] for pair in pairs], dtype=np.float64) * 1000)
         # Text to numbers: 'NaN', '+Inf' and '1e-05' are what Prometheus writes, and what numpy reads.
         numbers = np.array([pair[1] for pair in pairs], dtype=np.float64)
-    except (TypeError, ValueError, IndexError, KeyError) as error:
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:
         raise SourceError(Failure.BAD_ANSWER, f"a value that is no number: {error}") from error
     if numbers.ndim != 1 or times_ms.ndim != 1:
         raise SourceError(Failure.BAD_ANSWER, "a value that is no number")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -11,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, one_line
 from autoscaler.sources.batch import Endpoint, Job, Values, plan, single
 from autoscaler.sources.batch_sizes import BatchSizes
 from autoscaler.sources.chunks import Grid
@@ -21,6 +22,8 @@ from autoscaler.sources.failures import short
 from autoscaler.sources.matrix import labels_of, values_on
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from forecasting.series import FloatArray
+
+log = logging.getLogger(__name__)
 
 Result = RangeAnswer | SourceError
 Results = dict[RangeRequest, Result]
@@ -179,6 +182,11 @@ def _ask(server: Server, job: Job, deadline: float, circuit: Circuit) -> Results
                     answers[values][first : first + grid.points] = found
     except SourceError as error:
         return dict.fromkeys(job.requests, error)
+    except Exception as problem:
+        # What nobody thought of spoils this query: raised, it would take the tick from all objects.
+        log.error("the answer to %s", short(job.query), exc_info=problem)
+        said = f"the answer to {short(job.query)} can't be used: {type(problem).__name__}: {problem}"
+        return dict.fromkeys(job.requests, SourceError(Failure.BAD_ANSWER, one_line(said)))
     return {
         request: RangeAnswer(answers[values], tuple(warnings))
         for values, requests in job.members.items()

@@ -195,8 +195,6 @@ class _Reader:
             raise _UnreadError
 
     def _chain(self, term: Callable[[int], bool], depth: int) -> None:
-        if depth > _DEPTH_MAX:
-            raise _UnreadError
         any_series = term(depth)
         while self._peek() in _OPERATORS:
             self.parts.append(f" {self._take_any()} ")
@@ -205,6 +203,8 @@ class _Reader:
             raise _UnreadError
 
     def _in_parentheses(self, inside: Callable[[int], None], depth: int, *, number_follows: bool = False) -> None:
+        if depth > _DEPTH_MAX:
+            raise _UnreadError
         self._take("(")
         inside(depth + 1)
         if number_follows:

@@ -123,7 +123,7 @@ class Wire:
         except PrometheusApiClientException:
             assert self._response is not None
             raise refused(self._response, self._shown, query) from None
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             if self._response is None:
                 # Nothing was sent: requests' errors about an address are ValueErrors too.
                 raise unanswered(error, self._shown, self._connection.timeout_s) from error

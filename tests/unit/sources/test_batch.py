@@ -93,6 +93,7 @@ def test_what_is_understood_is_asked_as_one(query: str, batch: str) -> None:
         'sum(m{pod="a"}',
         'sum(m{pod="a"}))',
         "sum(" + "(" * 30 + 'm{pod="a"}' + ")" * 30 + ")",
+        "sum(" + "rate(" * 500 + 'm{pod="a"}' + ")" * 500 + ")",
         "1 + 1",
         "",
     ],
@@ -251,6 +252,17 @@ def test_a_partial_batch_is_not_asked_again(server: FakePrometheus, source: Prom
     requests = [request(f'sum(m{{pod="{pod}"}})') for pod in "abc"]
     assert all(np.isnan(answer.values).all() and answer.warnings for answer in source.fetch(requests).values())
     assert len(server.asked) == 1
+
+
+def test_labels_that_are_no_text_spoil_their_own_batch_only(server: FakePrometheus, source: PrometheusSource) -> None:
+    other = FakePrometheus()
+    other.answer = lambda asked: matrix([{"metric": {"pod": ["a"]}, "values": [[asked.times[0], "1"]]}])
+    server.series = [({"__name__": "m", "pod": "a"}, constant(1))]
+    bad = [request(f'sum(m{{pod="{pod}"}})', endpoint=other.url) for pod in "ab"]
+    answers = source.fetch([*bad, good := request('sum(m{pod="a"})')])
+    assert answers[good].values.tolist() == [1, 1, 1]
+    assert [answers[one].failure for one in bad] == [Failure.BAD_ANSWER] * 2
+    other.close()
 
 
 def test_a_query_too_heavy_for_the_server_ends_up_alone(server: FakePrometheus, source: PrometheusSource) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fake_prometheus import Asked, FakePrometheus, constant, error, matrix
 
+from autoscaler.sources.chunks import Grid
 from autoscaler.sources.connection import Connection
 from autoscaler.sources.prometheus import PrometheusSource
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
@@ -37,6 +38,10 @@ def failure_of(source: PrometheusSource, asked: RangeRequest) -> SourceError:
 
 def series(values: list[list[object]], **labels: str) -> dict[str, object]:
     return {"metric": labels, "values": values}
+
+
+def one_pair(at: str, value: str) -> tuple[int, bytes]:
+    return 200, f'{{"data":{{"result":[{{"metric":{{}},"values":[[{at},{value}]]}}]}}}}'.encode()
 
 
 def test_values_come_on_the_grid_of_the_request(server: FakePrometheus, source: PrometheusSource) -> None:
@@ -166,6 +171,15 @@ def test_a_failing_chunk_fails_the_request(server: FakePrometheus, source: Prome
         ((200, b'{"data":{"result":[{"metric":{},"values":[[1,"x"]]}]}}'), Failure.BAD_ANSWER, "no number"),
         ((200, b'{"data":{"result":[{"metric":{},"values":[1]}]}}'), Failure.BAD_ANSWER, "no number"),
         ((200, b'{"data":{"result":[{"metric":{},"histograms":[]}]}}'), Failure.BAD_QUERY, "histogram_count"),
+        ((200, b'{"data":' + b"[" * 100_000), Failure.BAD_ANSWER, "is not Prometheus' JSON"),
+        ((500, b"[" * 100_000), Failure.SERVER_ERROR, "HTTP 500: [[["),
+        (one_pair("1", "9" * 400), Failure.BAD_ANSWER, "a value that is no number: int too large"),
+        (one_pair("9" * 400, '"1"'), Failure.BAD_ANSWER, "a value that is no number: int too large"),
+        (
+            (200, b'{"data":{"result":[{"metric":{"pod":["a"]},"values":[]}]}}'),
+            Failure.BAD_ANSWER,
+            "a label that is no",
+        ),
     ],
 )
 def test_what_a_server_can_say_instead_is_one_line(
@@ -184,6 +198,26 @@ def test_one_bad_query_does_not_spoil_the_others(server: FakePrometheus, source:
     found = source.fetch([good, bad, backwards, good])
     assert isinstance(found[good], RangeAnswer)
     assert [found[wrong].failure for wrong in (bad, backwards)] == [Failure.BAD_QUERY] * 2
+
+
+def test_an_answer_that_nobody_thought_of_spoils_its_own_query_only(
+    server: FakePrometheus, source: PrometheusSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def values_on(_grid: Grid, one: dict[str, object]) -> np.ndarray:
+        if one["metric"]:
+            raise RuntimeError("a defect\nof ours")
+        return np.ones(5)
+
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        return matrix([series([], **({"pod": "a"} if asked.params["query"] == "sum(down{})" else {}))])
+
+    monkeypatch.setattr("autoscaler.sources.prometheus.values_on", values_on)
+    server.answer = answer
+    found = source.fetch([good := request(), bad := request("sum(down{})")])
+    assert isinstance(found[good], RangeAnswer)
+    assert found[bad].failure is Failure.BAD_ANSWER
+    assert str(found[bad]) == "the answer to 'sum(down{})' can't be used: RuntimeError: a defect of ours"
+    assert "the answer to 'sum(down{})'" in caplog.text
 
 
 def test_a_dead_server_is_tried_by_each_thread_at_most_once(server: FakePrometheus) -> None:
