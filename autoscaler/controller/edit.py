@@ -24,5 +24,7 @@ def take_edit(workload: Workload, autoscaler: PredictiveAutoscaler, queries: Res
     workload.edited = workload.edited or edited
     workload.history_missing = workload.history_missing or asks_another
     workload.history_edited = workload.history_edited or asks_another
+    if asks_another:
+        workload.histories_in_part = 0
     workload.queries, workload.outcome, workload.retry_s = queries, None, -math.inf
     workload.autoscaler = autoscaler

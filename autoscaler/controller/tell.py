@@ -10,7 +10,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.rebuild import Rebuilt
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
-from autoscaler.errors import HeadstartError
+from autoscaler.errors import HeadstartError, one_line
 from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import compact, to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
@@ -99,6 +99,13 @@ class Teller:
         self._metrics.prometheus_failed(str(failure.failure))
         # The others are the server's: one line for all objects that miss it.
         self._log.warning(f"{key}: {failure}" if failure.failure in _OF_THE_QUERY else str(failure))
+
+    def history_in_part(self, key: ObjectKey, warned: str) -> None:
+        """Log that Prometheus left parts of a history out."""
+        self._log.warning(
+            f"{key}: Prometheus left parts of its history out: {one_line(warned)}; they are asked for again, and until"
+            " they come seasons that only they show aren't forecast"
+        )
 
     def api_failed(self, reason: str) -> None:
         """Count one write that failed."""

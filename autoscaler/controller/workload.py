@@ -72,7 +72,9 @@ class Workload:
         problem: why the object, as edited last, can't be served; '' where it can.
         defects: step of the tick -> what went wrong in it by a defect of Headstart.
         rebuilding: whether a history is on its way.
-        history_missing: whether the last one failed or was empty and is to be asked for again, not before `retry_s`.
+        history_missing: whether the last one failed, was empty or came in part, and is to be asked for again, not
+            before `retry_s`.
+        histories_in_part: how many came in part, one after the other.
         edited: whether the object was edited since the last decision, in more than its mode.
         history_edited: whether what is asked, where, or how far back was edited since the state's history was read.
         loads, capacities, lateness: what was learned, of bins that end up to `taught_s`.
@@ -103,6 +105,7 @@ class Workload:
     defects: dict[str, str] = field(default_factory=dict)
     rebuilding: bool = False
     history_missing: bool = False
+    histories_in_part: int = 0
     edited: bool = False
     history_edited: bool = False
     retry_s: float = -math.inf

@@ -11,6 +11,7 @@ from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.controller import controller as controller_module
 from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.controller.workload import Workload
+from autoscaler.core.learned_load import LoadTimes
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.sources.ranges import Failure, RangeAnswer
 
@@ -825,3 +826,98 @@ def test_another_query_begins_with_its_own_past_alone(start_run, wavy, object_of
     run.tick(2)
     assert known_bins(run) == 11
     assert not run.workload.history_edited
+
+
+# A history that comes in part.
+
+PARTIAL = "store-gateway unavailable"
+
+
+def leave_out(run, until_bin):
+    """What Thanos answers without its store: bins up to `until_bin` are missing and warned of. Gives what was asked."""
+    answer, asked = run.world._answer, []
+
+    def in_part(request):
+        values = answer(request).values.copy()
+        ends = request.start_s + BIN_S * np.arange(request.points)
+        left_out = ends <= run.left_out_until * BIN_S
+        values[left_out] = np.nan
+        if request.points > 1:
+            asked.append(run.clock.now_s())
+        return RangeAnswer(values, (PARTIAL,) if left_out.any() else ())
+
+    run.left_out_until, run.world._answer = until_bin, in_part
+    return asked
+
+
+def start_late(start_run, demand, bins):
+    """A process that begins with so many bins behind it."""
+    run = start_run(demand)
+    for k in range(bins):
+        run.world.begin(k * BIN_S)
+    run.next_bin, run.clock._jumped_s = bins, bins * BIN_S
+    return run
+
+
+def told_of_parts(run):
+    return [line for line in run.logged if PARTIAL in line]
+
+
+def test_parts_of_a_history_that_were_left_out_are_asked_for_again(start_run, wavy):
+    run = start_late(start_run, wavy, 300)
+    asked = leave_out(run, 290)
+    run.tick(1)
+    assert known_bins(run) == 10
+    assert run.workload.history_missing
+    run.left_out_until = -np.inf
+    run.tick(2)
+    assert known_bins(run) == 302
+    assert not run.workload.history_missing
+    run.tick(20)
+    assert len(asked) == 2
+    (told,) = told_of_parts(run)
+    assert "llm/chat: Prometheus left parts of its history out: store-gateway unavailable; they are asked" in told
+
+
+def test_a_server_that_always_warns_of_old_bins_is_decided_on_and_asked_ever_less_often(start_run, wavy):
+    run = start_late(start_run, wavy, 200)
+    asked = leave_out(run, 150)
+    run.tick(150)
+    assert run.workload.histories_in_part == len(asked)
+    assert np.diff(asked).tolist() == [BIN_S * min(k, 24) for k in range(1, len(asked))]
+    assert len(asked) < 20  # in 25 hours
+    assert len(told_of_parts(run)) == 1
+    assert known_bins(run) == 199
+    assert not run.workload.history_unknown
+    assert ready(run).reason == "Deciding"
+
+
+def test_a_part_that_is_missing_holds_up_no_longer_lead(start_run, wavy):
+    run = start_late(start_run, wavy, 200)
+    asked = leave_out(run, 150)
+    run.tick(30)
+    in_part = len(asked)
+    run.workload.retry_s = run.clock.now_s() + 3 * 3_600.0
+    run.workload.loads = LoadTimes.restored([3_000.0] * 20, (), ())
+    run.tick(1)
+    assert run.workload.state.lead_bins > 4
+    assert len(asked) == in_part + 1
+
+
+def test_another_query_whose_history_comes_in_part_is_told_too(start_run, wavy, object_of):
+    run = start_late(start_run, wavy, 200)
+    leave_out(run, 150)
+    run.tick(5)
+    run.world._units["other"] = "requests"
+    run.world.given = object_of(demand=[{"query": "other", "capacity": 1.0}])
+    run.tick(2)
+    assert len(told_of_parts(run)) == 2
+
+
+def test_after_a_history_without_any_bin_but_a_warning_there_may_be_a_queue(start_run, wavy):
+    run = start_late(start_run, wavy, 200)
+    leave_out(run, 200)
+    run.controller._pull = lambda _: {}
+    run.tick(1)
+    assert run.workload.queue_unseen
+    assert run.workload.retry_s == run.clock.now_s() + 600.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,26 @@ def test_a_history_without_a_known_bin_is_no_failure(make_workload):
     rebuilt = one(make_workload(), requests=[np.nan])
     assert rebuilt.failure is None
     assert (rebuilt.state.bins, rebuilt.state.next_start_s) == (0, None)
+
+
+def test_a_warning_counts_where_bins_are_missing_that_nobody_remembers(make_workload):
+    workload = make_workload(history="600m")
+    points = next(iter(job_for(workload, workload.spec, NOW_S).requests.values())).points
+
+    class Warning(Canned):
+        def _answer(self, request):
+            return replace(super()._answer(request), warnings=("store down", "another"))
+
+    def warned(values, **remembered):
+        job = replace(job_for(workload, workload.spec, NOW_S), remembered=remembered)
+        (rebuilt,) = rebuild(Warning(requests=values), [job])
+        return rebuilt.warned
+
+    in_part = [np.nan] * 5 + [1.0] * (points - 5)
+    assert warned(in_part) == warned([np.nan]) == "store down; another"
+    assert warned([1.0]) == ""
+    assert warned(in_part, requests=np.ones(points)) == ""
+    assert one(workload, requests=in_part).warned == ""
 
 
 def test_what_cannot_be_used_fails_one_object_and_no_other(make_workload, caplog):
