@@ -15,6 +15,9 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 # An editor, or cp, empties a file before it fills it. Read in between, the objects that aren't there yet would pass for
 # objects that are gone, and their floors be put back.
 _SETTLES_S = 1.0
+# What can't be read, or used, is tried again so often: a network file system comes back, and permissions are corrected,
+# without a change of the file. A thousand objects are 0.8 s of YAML: each second they would slow all ticks down.
+_RETRY_S = 30.0
 
 
 class ConfigFiles:
@@ -41,7 +44,7 @@ class ConfigFiles:
         self._namespace = namespace
         self._monotonic_s = monotonic_s
         self._stamp = self._stamped()
-        # In one piece, for two threads ask.
+        # What was seen last, and from when on it is read. In one piece, for two threads ask.
         self._seen = self._stamp, monotonic_s()
         self._objects = self._loaded()
         if not self._objects:
@@ -51,17 +54,30 @@ class ConfigFiles:
         """The objects as they are now; an edit is taken in once the files have stood for a second."""
         try:
             stamp, now_s = self._stamped(), self._monotonic_s()
-            seen, since_s = self._seen
+            seen, due_s = self._seen
             if stamp != seen:
-                self._seen = stamp, now_s
-            elif stamp != self._stamp and now_s - since_s >= _SETTLES_S:
-                self._stamp = stamp
-                self._objects = self._loaded()
-                noun = "object" if len(self._objects) == 1 else "objects"
-                self._log.info(f"{self._path}: read again, {len(self._objects)} {noun}")
+                self._seen = stamp, now_s + _SETTLES_S
+            elif stamp != self._stamp and now_s >= due_s:
+                self._seen = stamp, now_s + _RETRY_S
+                self._take_in(stamp)
         except (UsageError, OSError) as problem:
             self._log.warning(f"{problem}; what was read before stays in force")
         return self._objects
+
+    def _take_in(self, stamp: Stamp) -> None:
+        """Read what has settled. UsageError where it can't be used, or leaves nothing."""
+        objects = self._loaded()
+        if self._stamped() != stamp:
+            # The next save began meanwhile, and what was read may be half of it: it is to settle first.
+            return
+        if self._objects and not objects:
+            raise UsageError(
+                f"{self._path}: holds no PredictiveAutoscaler any more, as after a save that failed; write it anew, or"
+                " give objects that are to be let go mode: Shadow"
+            )
+        self._stamp, self._objects = stamp, objects
+        noun = "object" if len(objects) == 1 else "objects"
+        self._log.info(f"{self._path}: read again, {len(objects)} {noun}")
 
     def _loaded(self) -> tuple[PredictiveAutoscaler, ...]:
         objects = load_autoscalers(self._path)

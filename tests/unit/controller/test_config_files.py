@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from autoscaler.api.yaml_file import load_autoscalers
+from autoscaler.controller import config_files
 from autoscaler.controller.config_files import ConfigFiles
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.log import Log
@@ -32,7 +34,11 @@ def reading():
             now_s[0] += 1.0
             return files()
 
-        read.at_once = files
+        def later(seconds):
+            now_s[0] += seconds
+            return files()
+
+        read.at_once, read.later = files, later
         return read
 
     return make
@@ -93,6 +99,66 @@ def test_a_file_that_goes_keeps_what_was_read_and_one_warning(tmp_path, reading)
     assert [read()[0].metadata.name, read()[0].metadata.name] == ["chat", "chat"]
     assert len(logged) == 1
     assert "chat.yaml: can't be read" in logged[0]
+
+
+def test_what_could_not_be_read_is_read_once_it_can_without_another_change(tmp_path, reading, monkeypatch):
+    logged, tries = [], []
+    file = tmp_path / "chat.yaml"
+    file.write_text(YAML)
+    read = reading(tmp_path, logged)
+    file.write_text(YAML.replace("maxReplicas: 9", "maxReplicas: 12"))
+
+    def refused(path):
+        tries.append(path)
+        raise UsageError(f"{path}: can't be read: Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(config_files, "load_autoscalers", refused)
+        assert read()[0].spec.max_replicas == 9
+        for _ in range(25):
+            read.later(1.0)
+    assert len(tries) == 1
+    assert read.later(5.0)[0].spec.max_replicas == 12
+    assert "can't be read: Permission denied; what was read before stays in force" in logged[0]
+    assert "read again, 1 object" in logged[1]
+
+
+def test_a_save_that_begins_while_the_one_before_is_read_is_waited_for(tmp_path, reading, monkeypatch):
+    logged = []
+    file = tmp_path / "all.yaml"
+    other = YAML.replace("name: chat, ", "name: code, ")
+    file.write_text(f"{YAML}---\n{other}")
+    read = reading(file, logged)
+    file.write_text(f"{YAML}---\n{other}# an edit\n")
+
+    def saved_meanwhile(path):
+        file.write_text(YAML)  # half of what is being saved
+        return load_autoscalers(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(config_files, "load_autoscalers", saved_meanwhile)
+        assert [each.metadata.name for each in read()] == ["chat", "code"]
+    file.write_text(f"{YAML}---\n{other.replace('maxReplicas: 9', 'maxReplicas: 12')}")
+    assert [each.spec.max_replicas for each in read.at_once()] == [9, 9]
+    assert [each.spec.max_replicas for each in read.later(1.0)] == [9, 12]
+    assert len(logged) == 1
+
+
+@pytest.mark.parametrize("left", ["", "apiVersion: v1\nkind: Service\nmetadata: {name: chat}\n", None])
+def test_an_edit_that_leaves_no_object_is_not_taken_in_but_told(tmp_path, reading, left):
+    logged = []
+    file = tmp_path / "chat.yaml"
+    file.write_text(YAML)
+    read = reading(tmp_path, logged)
+    if left is None:
+        file.unlink()
+    else:
+        file.write_text(left)
+    (before,) = read()
+    assert read.later(3_600.0) == (before,)
+    assert f"{tmp_path}: holds no PredictiveAutoscaler any more, as after a save that failed; write it" in logged[0]
+    file.write_text(YAML.replace("maxReplicas: 9", "maxReplicas: 12"))
+    assert read()[0].spec.max_replicas == 12
 
 
 def test_a_folder_without_objects_is_told_of(tmp_path):
