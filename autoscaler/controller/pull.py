@@ -12,6 +12,9 @@ from autoscaler.sources.ranges import RangeAnswer, RangeRequest, SourceError
 
 # The reason where the server answered that there is no value.
 NO_DATA = "NoData"
+# With steps below 1m VictoriaMetrics answers for points younger than 30 s what the point before has, and nothing where
+# there is none before. Of a single point the step says nothing else.
+_LONE_STEP_S = 60.0
 
 Answers = Mapping[RangeRequest, RangeAnswer | SourceError]
 
@@ -58,7 +61,7 @@ class Pulled:
 
 def pull_for(workload: Workload, ends_s: tuple[float, ...], *, early: bool = False) -> Pull:
     """The requests for bins that ended, or for one that isn't over."""
-    step_s = workload.spec.bin_s
+    step_s = workload.spec.bin_s if len(ends_s) > 1 else max(workload.spec.bin_s, _LONE_STEP_S)
     queries = workload.queries
     engine = {
         "waiting": queries.queue_length,

@@ -40,6 +40,21 @@ def test_each_query_is_asked_once_for_all_bins(workload):
     assert asked == dict.fromkeys(["requests", "tokens", *ENGINE.values()], (600.0, 1_800.0, 600.0))
 
 
+@pytest.mark.parametrize(("interval", "step_s"), [("5s", 60.0), ("60s", 60.0), ("10m", 600.0)])
+@pytest.mark.parametrize("early", [False, True])
+def test_a_single_point_is_asked_with_a_step_that_victoriametrics_takes_for_finished(
+    object_of, interval, step_s, early
+):
+    autoscaler = object_of(interval=interval)
+    workload = new_workload(autoscaler, resolve(autoscaler.spec))
+    pull = pull_for(workload, (1_200.0,), early=early)
+    assert [(each.start_s, each.stop_s, each.step_s) for each in pull.requests] == [(1_200.0, 1_200.0, step_s)]
+    assert [each.points for each in pull.requests] == [1]
+    assert read(pull, answered(pull, requests=[3.0])).bins[0].demand_rps == {"requests": 3.0}
+    several = pull_for(workload, (600.0, 600.0 + autoscaler.spec.interval), early=early)
+    assert [each.step_s for each in several.requests] == [autoscaler.spec.interval]
+
+
 def test_bins_are_read_by_name_and_what_was_not_answered_is_unknown(workload):
     pull = pull_for(workload, (600.0, 1_200.0))
     pulled = read(pull, answered(pull, requests=[1.0, 2.0], tokens=[100.0, 200.0], waiting=[3.0, 4.0], gpu=[0.5, 0.6]))
