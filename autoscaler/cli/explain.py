@@ -31,6 +31,8 @@ _INTERVAL_MAX_S = 3600.0
 _TEXT_WIDTH_MIN = 20
 # Most reason codes fit into it: OrderedAhead, DemandMissing, AtMaxReplicas.
 _REASON_WIDTH = 13
+# After an upgrade each of a thousand objects may have one.
+_REMARKS_MAX = 5
 
 
 def explain(
@@ -102,10 +104,18 @@ def _find(log: Path, object_name: str | None, at: str | None, *, quiet: bool) ->
     if found.cut:
         cut = "1 decision line is" if found.cut == 1 else f"{found.cut:,} decision lines are"
         typer.echo(f"{name}: warning: {cut} cut, and left out", err=True)
+    _remark_on_unread(found)
     _remark_on_age(found, until_s)
     if not found.objects:
         raise nothing_found(found, name, object_name)
     return list(found.objects.values())
+
+
+def _remark_on_unread(found: DecisionLog) -> None:
+    for remark in found.left_out[:_REMARKS_MAX]:
+        typer.echo(f"warning: {remark}", err=True)
+    if (more := len(found.left_out) - _REMARKS_MAX) > 0:
+        typer.echo(f"warning: and {more:,} more that can't be read", err=True)
 
 
 def _remark_on_age(found: DecisionLog, until_s: float) -> None:

@@ -36,7 +36,7 @@ class Found:
 
     Attributes:
         newest: its newest one.
-        changed: its newest one that changed replicas, which may be the same; None where none did.
+        changed: its newest one that changed replicas, which may be the same; None where none did, or it can't be read.
     """
 
     newest: Record
@@ -59,6 +59,7 @@ class DecisionLog:
         cut: lines of decisions and writes that are not whole; they were skipped.
         names: all objects in it.
         first_s, last_s: times of the first and the last decision; infinite without one.
+        left_out: what was to be told and can't be read, and why, one line each: another version may have logged it.
     """
 
     objects: dict[str, Found]
@@ -67,6 +68,7 @@ class DecisionLog:
     names: tuple[str, ...]
     first_s: float
     last_s: float
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def read_log(
         until_s: take no later decision, and nothing that was written later.
 
     Raises:
-        UsageError: a line that is to be told is a decision, or a write, and can't be read.
+        UsageError: decisions are to be told, and not one object's newest can be read.
     """
     found = _Reading(object_name, until_s)
     for number, line in enumerate(lines, start=1):
@@ -154,11 +156,29 @@ def read_log(
         later = tuple(from_write_line(write.text, where=f"{name}, line {write.number}") for write in writes)
         return replace(from_line(line.text, where=f"{name}, line {line.number}"), later=later)
 
+    unread: dict[str, UsageError] = {}
+
+    def record_or_none(key: str, line: _Line, what: str) -> Record | None:
+        try:
+            return record(key, line)
+        except UsageError as error:
+            unread[what] = error
+            return None
+
     objects = {}
     for key, last in sorted(found.newest.items()):
-        newest, changed = record(key, last), found.changed.get(key)
-        objects[key] = Found(newest, newest if changed is last else record(key, changed) if changed else None)
-    return DecisionLog(objects, found.decisions, found.cut, tuple(sorted(found.names)), found.first_s, found.last_s)
+        newest, changed = record_or_none(key, last, key), found.changed.get(key)
+        if newest is None:
+            continue
+        if changed is None or changed is last:
+            objects[key] = Found(newest, newest if changed else None)
+        else:
+            objects[key] = Found(newest, record_or_none(key, changed, f"the last change of {key}"))
+    if unread and not objects:
+        raise next(iter(unread.values()))
+    left_out = tuple(f"{error}; {what} is left out" for what, error in unread.items())
+    names = tuple(sorted(found.names))
+    return DecisionLog(objects, found.decisions, found.cut, names, found.first_s, found.last_s, left_out)
 
 
 def nothing_found(log: DecisionLog, name: str, object_name: str | None) -> UsageError:

@@ -19,7 +19,7 @@ from autoscaler.cli import app as command_line
 from autoscaler.cli.explain import _time_s
 from autoscaler.errors import UsageError
 from autoscaler.report.explanation import explain
-from autoscaler.telemetry.decision_line import to_line
+from autoscaler.telemetry.decision_line import VERSION, to_line
 from autoscaler.telemetry.record import Done, Record, Write
 from autoscaler.telemetry.write_line import to_write_line
 
@@ -311,6 +311,32 @@ def test_a_cut_line_is_a_warning_and_a_log_without_decisions_a_mistake(log, caps
     assert capsys.readouterr().err == (
         f"headstart: {path}: holds no decision line; give the log of `headstart run`, or what it wrote with --record\n"
     )
+
+
+def test_after_an_upgrade_what_this_version_logged_is_explained(tmp_path, capsys):
+    def old(record):
+        return to_line(record).replace(f'"version":{VERSION}', f'"version":{VERSION - 1}')
+
+    quiet = {"now_s": MORNING_S + 60, "ready": 7, "due": (), "done": UNCHANGED}
+    path = tmp_path / "log"
+    path.write_text(f"{old(make_record())}\n{to_line(make_record(**quiet))}\n")
+    assert run(path) == 0
+    printed = capsys.readouterr()
+    assert "03:13:00 UTC, Floor: 7 replicas stay" in printed.out
+    assert "The newest decision that changed" not in printed.out
+    assert printed.err == (
+        f"warning: {path}, line 1: version is {VERSION - 1}, this Headstart reads {VERSION}: use the one that wrote the"
+        " line; the last change of shop/chat is left out\n"
+    )
+    with path.open("a") as lines:
+        for number in range(7):
+            lines.write(f"{old(make_record(name=f'm{number}'))}\n{to_line(make_record(name=f'm{number}', **quiet))}\n")
+        lines.write(f"{old(make_record(name='gone'))}\n")
+    assert run(path) == 0
+    printed = capsys.readouterr()
+    rows = [" ".join(line.split()) for line in printed.out.splitlines() if "shop/" in line]
+    assert rows == [f"shop/{name} - - 03:13:00 7 Steady Unchanged" for name in ("chat", *(f"m{k}" for k in range(7)))]
+    assert printed.err.splitlines()[5] == "warning: and 4 more that can't be read"
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):

@@ -9,7 +9,7 @@ import pytest
 from decision_records import MORNING_S, make_outlook, make_record
 
 from autoscaler.errors import UsageError
-from autoscaler.telemetry.decision_line import to_line
+from autoscaler.telemetry.decision_line import VERSION, to_line
 from autoscaler.telemetry.decision_log import nothing_found, read_log
 from autoscaler.telemetry.record import Done, Record
 
@@ -73,6 +73,31 @@ def test_a_damaged_line_that_is_to_be_told_names_its_number() -> None:
     with pytest.raises(UsageError, match="^log, line 3: outlook.level must be 0 to 20, not 99$"):
         read_log(["x", to_line(minutes(1)), bad], "log")
     assert read_log([bad, to_line(minutes(3))], "log").objects
+
+
+def of_another_version(record: Record) -> str:
+    return to_line(record).replace(f'"version":{VERSION}', f'"version":{VERSION - 1}')
+
+
+def test_a_last_change_that_another_version_logged_is_left_out() -> None:
+    lines = [of_another_version(minutes(1)), to_line(minutes(2, changes=False))]
+    log = read_log(lines, "log", object_name="chat")
+    found = log.objects["shop/chat"]
+    assert (times(found.newest), times(found.changed)) == (2, None)
+    assert log.left_out == (
+        f"log, line 1: version is {VERSION - 1}, this Headstart reads {VERSION}: use the one that wrote the line;"
+        " the last change of shop/chat is left out",
+    )
+    assert read_log([lines[1], to_line(minutes(3))], "log").left_out == ()
+
+
+def test_of_several_objects_one_that_cannot_be_read_is_left_out() -> None:
+    bad = to_line(minutes(2)).replace('"level":14', '"level":99')
+    log = read_log([bad, to_line(minutes(1, name="code")), of_another_version(minutes(1, name="old"))], "log")
+    assert list(log.objects) == ["shop/code"]
+    assert [remark.rpartition("; ")[2] for remark in log.left_out] == ["shop/chat is left out", "shop/old is left out"]
+    with pytest.raises(UsageError, match=f"^log, line 1: version is {VERSION - 1}, this Headstart reads {VERSION}: "):
+        read_log([of_another_version(minutes(1))], "log")
 
 
 def test_of_two_replicas_the_one_that_leads_is_told_and_of_bins_caught_up_the_last() -> None:
