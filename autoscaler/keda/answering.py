@@ -28,6 +28,7 @@ def answer(connection: Connection[Any, Any]) -> None:
     beginning: Beginning = connection.recv()
     listening = beginning.listening
     board, guests = Board(), Guests(per_namespace=listening.guests_per_namespace)
+    board.restore(beginning.decided)
     for guest in beginning.guests:
         guests.admit(guest)
     service = ExternalScalerService(board, guests, Options(allow_cross_namespace=listening.allow_cross_namespace))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 # Namespace and name; an ObjectKey is one.
@@ -91,6 +91,19 @@ class Board:
             return None
         now_s = self._clock()
         return Seen(entry.newest, now_s - entry.newest_s, entry.usable, now_s - entry.usable_s)
+
+    def everything(self) -> tuple[tuple[Key, Seen], ...]:
+        """What is known of all objects, for the board of another process."""
+        with self._lock:
+            keys = tuple(self._entries)
+        return tuple((key, seen) for key in keys if (seen := self.get(key)) is not None)
+
+    def restore(self, before: Iterable[tuple[Key, Seen]]) -> None:
+        """Take over what another board knew, as old as it was there. No listener is told."""
+        now_s = self._clock()
+        with self._lock:
+            for key, seen in before:
+                self._entries[key] = _Entry(seen.newest, now_s - seen.age_s, seen.usable, now_s - seen.usable_age_s)
 
     def keep(self, keys: Collection[Key]) -> None:
         """These objects exist, and no others: forget what was posted of others. Called after each tick."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.errors import HeadstartError, UsageError
-from autoscaler.keda.board import Key, Posted
+from autoscaler.keda.board import Board, Key, Posted
 from autoscaler.keda.messages import NEW_MAX, POSTS_MAX, Beginning, Guestlist, Listening, Refused, Update
 from autoscaler.telemetry.scaler_figures import ScalerFigures
 
@@ -40,7 +40,7 @@ class DeskError(HeadstartError):
 
 
 class Desk:
-    """Starts the process, and again if it dies or hangs: then KEDA gets errors until decisions come anew.
+    """Starts the process, and again if it dies or hangs: KEDA gets errors until it begins with what was decided.
 
     `post`, `keep`, `objects`, `figures` and `problem` never wait for it.
     """
@@ -51,6 +51,8 @@ class Desk:
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._posts: dict[Key, Posted] = {}
+        # What a process that is started anew begins with: with intervals of an hour the next decisions are far away.
+        self._board = Board(monotonic_s)
         self._keys: frozenset[Key] | None = None
         self._sent_keys: frozenset[Key] | None = None
         self._guests: dict[Key, PredictiveAutoscaler] = {}
@@ -99,14 +101,17 @@ class Desk:
 
     def post(self, key: Key, posted: Posted) -> None:
         """Leave a decision."""
+        namespace, name = key
         with self._lock:
-            self._posts[key] = posted
+            self._posts[namespace, name] = posted
+            self._board.post((namespace, name), posted)
 
     def keep(self, keys: Collection[Key]) -> None:
         """A tick is over, and these objects exist: its decisions are sent."""
         with self._lock:
             self._keys = frozenset((namespace, name) for namespace, name in keys)
             self._posts = {key: posted for key, posted in self._posts.items() if key in self._keys}
+            self._board.keep(self._keys)
         self._wake.set()
 
     def objects(self) -> tuple[PredictiveAutoscaler, ...]:
@@ -134,7 +139,7 @@ class Desk:
             try:
                 more = self._exchange()
             except DeskError as problem:
-                log.error("%s; it is started anew, and answers again with the next decisions", problem)
+                log.error("%s; it is started anew, and answers again with the last decisions", problem)
                 self._start_anew()
                 continue
             if not more:
@@ -199,7 +204,11 @@ class Desk:
         self._connection = ours
         self._sent_keys = None
         self._started_s = self._monotonic_s()
-        started = self._asked(Beginning(self._listening, self.objects()), _START_TIMEOUT_S)
+        with self._lock:
+            # Sent once more they would pass for new.
+            self._posts.clear()
+            decided = self._board.everything()
+        started = self._asked(Beginning(self._listening, self.objects(), decided), _START_TIMEOUT_S)
         if isinstance(started, Refused):
             self._disconnect()
             raise UsageError(started.reason)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
-from autoscaler.keda.board import Key, Posted
+from autoscaler.keda.board import Key, Posted, Seen
 from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 from autoscaler.keda.tls import TlsFiles
 from autoscaler.telemetry.scaler_figures import ScalerFigures
@@ -43,10 +43,12 @@ class Beginning:
     Attributes:
         listening: see Listening.
         guests: what triggers described to the process before, if it died.
+        decided: what was posted to it, as old as it is when this is sent, two seconds before it is answered with.
     """
 
     listening: Listening
     guests: tuple[PredictiveAutoscaler, ...]
+    decided: tuple[tuple[Key, Seen], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,25 @@ def test_the_board_forgets_what_is_gone_and_knows_what_exists() -> None:
     assert board.exists(("prod", "chat")) is True
 
 
+def test_another_board_goes_on_with_the_ages_of_the_one_before() -> None:
+    clock, later = Hand(), Hand()
+    later.now_s += 5_000.0
+    board, other = Board(clock), Board(later)
+    board.post(("prod", "chat"), posted(3))
+    clock.now_s += 60.0
+    board.post(("prod", "chat"), unusable(4))
+    board.post(("prod", "new"), unusable(2))
+    clock.now_s += 5.0
+    told: list[Key] = []
+    other.listen(told.append)
+    other.restore(board.everything())
+    for key in (("prod", "chat"), ("prod", "new")):
+        assert other.get(key) == board.get(key)
+    other.keep([("prod", "new")])
+    assert [key for key, _ in other.everything()] == [("prod", "new")]
+    assert told == []
+
+
 def test_the_board_tells_of_each_decision() -> None:
     board = Board()
     told: list[Key] = []

@@ -12,8 +12,9 @@ from pathlib import Path
 import grpc
 import pytest
 from certificates_made import end_s
-from keda_client import INLINE, posted, ref
+from keda_client import INLINE, posted, ref, unusable
 
+from autoscaler.controller.workload import ObjectKey
 from autoscaler.errors import UsageError
 from autoscaler.keda.desk import UNANSWERED_S, Desk
 from autoscaler.keda.externalscaler_pb2 import GetMetricsRequest, ScaledObjectRef
@@ -110,6 +111,33 @@ def test_a_process_that_dies_is_started_anew_and_guests_stay(desk: Desk, monkeyp
     desk.keep([KEY])
     until(lambda: Caller(desk.port).value() == 7)
     assert len(desk.objects()) == 1
+
+
+def test_a_process_that_is_started_anew_goes_on_with_what_was_decided(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoscaler.keda.desk._RESTART_S", 0.0)
+    held = ref({"predictiveAutoscaler": "held", "onMissing": "hold", "maxAge": "10m"})
+    gone = ref({"predictiveAutoscaler": "gone"})
+    desk.post(ObjectKey("prod", "held"), posted(9, interval_s=3_600.0))
+    desk.post(("prod", "gone"), posted(5))
+    desk.post(KEY, posted(7, interval_s=3_600.0))
+    desk.keep([KEY, ("prod", "held"), ("prod", "gone")])
+    until(lambda: Caller(desk.port).value() == 7)
+    desk.post(("prod", "held"), unusable(4))
+    desk.keep([KEY, ("prod", "held")])
+    exchanged_s = time.monotonic()
+    until(lambda: Caller(desk.port).value(gone) == "NOT_FOUND")
+    assert Caller(desk.port).value(held) == 9
+    died = desk.process_id
+    assert died is not None
+    os.kill(died, signal.SIGKILL)
+    until(lambda: desk.process_id not in {None, died} and desk.figures().restarts == 1)
+    until(lambda: Caller(desk.port).value() == 7)
+    assert Caller(desk.port).value(held) == 9
+    until(lambda: Caller(desk.port).value(gone) == "NOT_FOUND")
+    assert [key for key, _ in desk._board.everything()] == [("prod", "held"), KEY]
+    assert all(seen.age_s >= time.monotonic() - exchanged_s for _, seen in desk._board.everything())
 
 
 def test_a_process_that_hangs_is_ended_and_another_answers(
