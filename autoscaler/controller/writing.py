@@ -17,7 +17,8 @@ from autoscaler.controller.status import is_due, status_of
 from autoscaler.controller.tell import Teller
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
 from autoscaler.core.decision import Decision, Reason
-from autoscaler.kube.facts import Target, TargetKey
+from autoscaler.kube.facts import Target
+from autoscaler.kube.parse import WorkloadId, workload_id
 from autoscaler.wording import replicas_text
 
 _WRITERS = 8
@@ -71,7 +72,7 @@ class Writing:
         each("outcome", busy, take_in)
 
     def _carry_out(
-        self, workload: Workload, scalers: Mapping[TargetKey, list[str]], now_s: float, *, fresh: bool
+        self, workload: Workload, scalers: Mapping[WorkloadId, list[str]], now_s: float, *, fresh: bool
     ) -> Outcome:
         if not self._elector.is_leader():
             # The lease was lost while others of this tick were written.
@@ -84,7 +85,7 @@ class Writing:
         if not isinstance(target, Target):
             reason, message = (target.reason, target.message) if target else ("NotReadYet", "")
             return Outcome(Action.WAITING, reason, message)
-        others = _scaled_by_others(workload, target, decision, scalers.get(target.key, ()), fresh=fresh)
+        others = _scaled_by_others(workload, target, decision, scalers.get(workload_id(target.key), ()), fresh=fresh)
         if not fresh and autoscaler.spec.mode is not Mode.SHADOW and is_old(workload, decision, now_s):
             others = Outcome(Action.WAITING, "DecidedAnew", f"nothing was decided for {now_s - decision.now_s:.0f} s")
         desired = workload.floor if autoscaler.spec.mode is Mode.FLOOR else decision.desired
@@ -231,11 +232,11 @@ def _is_open(workload: Workload) -> bool:
     return workload.decision is not None and (workload.outcome is None or workload.outcome.action in _OPEN)
 
 
-def _scalers(workloads: Iterable[Workload]) -> dict[TargetKey, list[str]]:
-    """Who would write the replicas of each target: two of them would undo each other's work for good."""
-    scalers: dict[TargetKey, list[str]] = {}
+def _scalers(workloads: Iterable[Workload]) -> dict[WorkloadId, list[str]]:
+    """Who would write the replicas of each workload: two of them would undo each other's work for good."""
+    scalers: dict[WorkloadId, list[str]] = {}
     for workload in workloads:
         about = workload.autoscaler
         if about.spec.mode is Mode.SCALE and about.metadata.deletion_timestamp is None:
-            scalers.setdefault(target_key(about), []).append(str(workload.key))
+            scalers.setdefault(workload_id(target_key(about)), []).append(str(workload.key))
     return scalers

@@ -248,6 +248,16 @@ def test_two_that_scale_one_target_are_refused_and_named(start_run, falling, obj
     assert run.replicas[-1] != before
 
 
+def test_two_versions_of_an_api_name_one_target(start_run, falling, object_of):
+    run = start_run(falling, object_of(scaleTargetRef={"name": "chat", "apiVersion": "apps/v1"}))
+    run.tick(20)
+    before = run.replicas[-1]
+    run.world.others = [object_of(name="twin", uid="2", scaleTargetRef={"name": "chat", "apiVersion": "apps/v1beta2"})]
+    run.tick(30)
+    assert run.replicas[-1] == before
+    assert [each.outcome.reason for each in run.controller.workloads] == ["SharedTarget"] * 2
+
+
 def test_objects_that_come_later_leave_the_process_ready(late_run, object_of):
     assert late_run.controller.settled
     late_run.world.others = [object_of(name="new", uid="2", mode="Shadow")]
