@@ -14,6 +14,10 @@ ANNOTATION = "headstart.dev/original-min-replicas"
 # What an unset lower bound means: HPA's default, and KEDA's.
 UNSET_MIN = {OwnerKind.HPA: 1, OwnerKind.SCALED_OBJECT: 0}
 
+# A note of ours has 370 characters at most, with names as long as they may be. An annotation may have 256 kB, and be
+# nested deeper than Python reads.
+_LENGTH_MAX = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -39,10 +43,13 @@ def read_note(owner: Owner) -> Note | None:
 
     With an unreadable note, what stands is taken for the user's own: that keeps at least as many replicas.
     """
+    text = owner.annotations.get(ANNOTATION, "")
+    if len(text) > _LENGTH_MAX:
+        return None
     try:
-        fields = json.loads(owner.annotations.get(ANNOTATION, ""))
+        fields = json.loads(text)
         original, written, by = fields["min"], fields["written"], fields["by"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if not (original is None or (type(original) is int and original >= 0)) or type(written) is not int:
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from autoscaler.actuators.finalizer import remove_finalizer
 from autoscaler.actuators.floor import read_claim, write_plan
@@ -15,8 +17,10 @@ from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import TargetKey
-from autoscaler.kube.parse import MALFORMED, WorkloadId, parse_hpa, parse_scaled_object, workload_id
+from autoscaler.kube.parse import MALFORMED, Claim, WorkloadId, parse_hpa, parse_scaled_object, workload_id
 from autoscaler.kube.resources import HPAS, MIN_FIELDS, SCALED_OBJECTS
+
+log = logging.getLogger(__name__)
 
 # Whoever stops has no next tick: against a busy owner it tries a few times.
 _TRIES = 4
@@ -85,18 +89,27 @@ def find_floors(kube: Kube, namespace: str | None) -> Iterator[Held]:
         try:
             for page, _ in kube.list_pages(resource, namespace=namespace):
                 for raw in page:
-                    try:
-                        claim = parse(raw)
-                    except MALFORMED:
-                        continue
-                    note = read_note(claim.owner)
-                    # KEDA copies a ScaledObject's annotations to the HPA that it makes, which follows by itself.
-                    if note is not None and not claim.made_by:
-                        yield Held(OwnerId.of(claim.owner), claim.workload, note.by)
+                    held = _held(parse, raw)
+                    if held is not None:
+                        yield held
         except KubeError as problem:
             # Without KEDA there are no ScaledObjects.
             if problem.kind is not KubeFailure.NOT_FOUND:
                 raise
+
+
+def _held(parse: Callable[[Mapping[str, Any]], Claim], raw: Mapping[str, Any]) -> Held | None:
+    """The floor on an owner, None where it has none; whatever one owner is, the floors of the others are found."""
+    try:
+        claim = parse(raw)
+        note = read_note(claim.owner)
+    except MALFORMED:
+        return None
+    except Exception:
+        log.exception("a defect of Headstart in reading an owner")
+        return None
+    # KEDA copies a ScaledObject's annotations to the HPA that it makes, which follows by itself.
+    return Held(OwnerId.of(claim.owner), claim.workload, note.by) if note is not None and not claim.made_by else None
 
 
 def restore_owner(kube: Kube, owner_id: OwnerId, holder: str) -> Outcome | None:

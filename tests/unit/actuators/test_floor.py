@@ -248,7 +248,19 @@ def test_a_note_that_was_removed_is_written_again_with_the_users_own(with_hpa: W
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "{}", "[]", '{"min": -1, "written": 5, "by": "team/llm"}', '{"min": 1, "written": "5", "by": ""}']
+    "text",
+    [
+        "",
+        "5",
+        "{}",
+        "[]",
+        '{"min": -1, "written": 5, "by": "team/llm"}',
+        '{"min": 1, "written": "5", "by": ""}',
+        "[" * 990,  # deeper than is read under the calls of a test
+        "[" * 100_000,
+        " " * 1_000 + '{"min": 1, "written": 5, "by": "team/llm"}',
+    ],
+    ids=range(9),
 )
 def test_with_an_unreadable_note_what_stands_is_the_users_own(world: World, text: str) -> None:
     body = hpa(minReplicas=5)

@@ -11,12 +11,15 @@ from fake_api.objects import autoscaler, hpa, scaled_object
 from fake_api.server import FakeApi
 from world import NOTE, World, short
 
+from autoscaler.actuators import restore as restore_module
 from autoscaler.actuators.finalizer import FINALIZER
+from autoscaler.actuators.note import Note, read_note
 from autoscaler.actuators.outcome import Action
 from autoscaler.actuators.restore import find_floors, release, sweep
 from autoscaler.controller.kube_actuator import KubeActuator
 from autoscaler.kube.client import Kube
 from autoscaler.kube.events import EventRecorder
+from autoscaler.kube.facts import Owner
 from autoscaler.kube.parse import parse_autoscaler
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
@@ -148,6 +151,29 @@ def test_a_sweep_puts_back_what_nobody_holds(world: World) -> None:
     assert world.owner(HPA)[0] == 5
     assert world.owner(HPA, "keda-hpa-gone")[0] == 5
     assert sweep(world.kube, users, spared={"team/unread"}, namespaces=["team", "elsewhere"]) == ()
+
+
+@pytest.mark.parametrize("note", ["[" * 990, "[" * 1_100, "[" * 100_000])
+def test_nobodys_annotation_keeps_the_floors_of_others_from_being_found(world: World, note: str) -> None:
+    bad = hpa("bad", target="bad")
+    bad["metadata"]["annotations"] = {NOTE: note}
+    world.api.put(HPA, bad, namespace="elsewhere")
+    assert [held.by for held in find_floors(world.kube, None)] == ["team/llm"]
+    assert [short(outcome) for outcome in sweep(world.kube, [])] == [(Action.PATCHED, "FloorPutBack")]
+
+
+def test_an_owner_that_brings_a_defect_to_light_hides_no_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reads(owner: Owner) -> Note | None:
+        if owner.name == "bad":
+            raise ZeroDivisionError
+        return read_note(owner)
+
+    monkeypatch.setattr(restore_module, "read_note", reads)
+    world.api.put(HPA, hpa("bad"))
+    assert [held.by for held in find_floors(world.kube, None)] == ["team/llm"]
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_sweep_that_cannot_look_says_so_and_changes_nothing(world: World) -> None:
