@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from threading import Event
 from types import MappingProxyType
 
+from autoscaler.actuators.outcome import Action, Entry, Outcome
+from autoscaler.actuators.restore import Held
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.budgets import Budgets
 from autoscaler.controller.edit import take_edit
 from autoscaler.controller.follow import follow
 from autoscaler.controller.histories import Histories
-from autoscaler.controller.isolation import each, note_defect
+from autoscaler.controller.isolation import each, log_defect, note_defect
 from autoscaler.controller.placing import Placing
 from autoscaler.controller.ports import Actuator, Clock, Cluster, Elector
 from autoscaler.controller.pull import Pull, Pulled, pull_for, read
@@ -84,6 +86,8 @@ class Controller:
         # Of the last tick, and of any; the first one is what finds the objects.
         self._settled = self._was_settled = False
         self._sweep_due = False
+        # Paces a sweep that fails: each looks through all HPAs and ScaledObjects.
+        self._sweep_pace = Entry()
         self._took_s = 0.0
         self._budgets = Budgets(gpu_budgets)
         self._histories = Histories(rebuilder, teller)
@@ -128,7 +132,7 @@ class Controller:
         for error in self._cluster.errors():
             self._teller.cluster_failed(error)
         with step("leadership"):
-            leads = self._take_in_leadership()
+            leads = self._take_in_leadership(now_s)
         with step("targets"):
             self._look_at_targets()
         with step("history"):
@@ -163,9 +167,17 @@ class Controller:
         everything = (workload.autoscaler for workload in self._workloads.values())
         floors = [each for each in everything if each.spec.mode is Mode.FLOOR]
         if self._elector.is_leader() and floors and not self._elector.hand_over(within_s=_HAND_OVER_S):
-            held = self._actuator.held()
+            held = self._held()
             self._writing.put_back(floors, held, allowed=lambda: not self._elector.another_leads())
         self._writing.close()
+
+    def _held(self) -> Collection[Held] | None:
+        try:
+            return self._actuator.held()
+        except Exception as problem:
+            # Each is looked up by itself then.
+            log_defect("all objects", "held", problem)
+            return None
 
     @property
     def workloads(self) -> Iterable[Workload]:
@@ -235,6 +247,7 @@ class Controller:
             return
         if self._led:
             self._placing.leave(workload)
+            self._writing.leave(workload)
         take_edit(workload, autoscaler, queries)
 
     def _note_problem(self, workload: Workload, problem: str) -> bool:
@@ -245,22 +258,35 @@ class Controller:
         workload.problem = problem
         return new
 
-    def _take_in_leadership(self) -> bool:
+    def _take_in_leadership(self, now_s: float) -> bool:
         """Whether this replica leads; a new leader tells what is wrong, and puts back floors that nobody claims."""
         leads = self._elector.is_leader()
         if leads and not self._led:
             self._writing.tell_standing(self._workloads.values())
+            self._sweep_pace = Entry()
         self._sweep_due = leads and (self._sweep_due or not self._led)
         # An object that isn't listed yet claims its floor none the less.
         if self._sweep_due and self._cluster.synced() and not self._cluster.errors():
-            spared = {f"{namespace}/{name}" for namespace, name in (*self._cluster.problems(), *self._unread)}
-            autoscalers = [workload.autoscaler for workload in self._workloads.values()]
-            outcomes = self._actuator.sweep(autoscalers, spared)
-            for outcome in outcomes:
-                self._teller.put_back(outcome)
-            self._sweep_due = any(outcome.undone for outcome in outcomes)
+            self._sweep(now_s)
         self._led = leads
         return leads
+
+    def _sweep(self, now_s: float) -> None:
+        if self._sweep_pace.backs_off(now_s):
+            return
+        spared = {f"{namespace}/{name}" for namespace, name in (*self._cluster.problems(), *self._unread)}
+        try:
+            outcomes = self._actuator.sweep([workload.autoscaler for workload in self._workloads.values()], spared)
+        except Exception as problem:
+            outcomes = (Outcome(Action.FAILED, "InternalError", log_defect("all objects", "sweep", problem)),)
+        for outcome in outcomes:
+            self._teller.put_back(outcome)
+        undone = [outcome.message for outcome in outcomes if outcome.undone]
+        self._sweep_due = bool(undone)
+        if undone:
+            self._sweep_pace.note_failure(now_s, undone[0], retry_after_s=0.0)
+        else:
+            self._sweep_pace.note_success()
 
     def _look_at_targets(self) -> None:
         each("target", self._workloads.values(), self._look_at_target)

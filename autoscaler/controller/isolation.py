@@ -29,7 +29,12 @@ def each(step: str, workloads: Iterable[Workload], do: Callable[[Workload], _Res
 
 def note_defect(step: str, workload: Workload, problem: Exception) -> str:
     """Log it, and remember it until the step succeeds; returns it in one line."""
-    said = one_line(f"{type(problem).__name__}: {problem}")
-    log.error("%s: a defect of Headstart in the step %s", workload.key, step, exc_info=problem)
-    workload.defects[step] = f"a defect of Headstart in the step {step}: {said}"
+    workload.defects[step] = log_defect(str(workload.key), step, problem)
     return workload.defects[step]
+
+
+def log_defect(about: str, step: str, problem: Exception) -> str:
+    """Log what came to light in a step, and about what; returns it in one line."""
+    said = one_line(f"{type(problem).__name__}: {problem}")
+    log.error("%s: a defect of Headstart in the step %s", about, step, exc_info=problem)
+    return f"a defect of Headstart in the step {step}: {said}"

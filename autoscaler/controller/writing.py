@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.actuators.finalizer import FINALIZER
+from autoscaler.actuators.outcome import Action, ActuatorMemory, Outcome
 from autoscaler.actuators.restore import Held
 from autoscaler.api.status import PredictiveAutoscalerStatus
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
-from autoscaler.controller.isolation import each, note_defect
+from autoscaler.controller.isolation import each, log_defect, note_defect
 from autoscaler.controller.ports import Actuator, Elector
 from autoscaler.controller.sentence import decision_sentence
 from autoscaler.controller.status import is_due, status_of
 from autoscaler.controller.tell import Teller
-from autoscaler.controller.workload import ObjectKey, Workload, target_key
+from autoscaler.controller.workload import ObjectKey, Workload, key_of, target_key
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.kube.facts import Target
 from autoscaler.kube.parse import WorkloadId, workload_id
@@ -39,21 +40,38 @@ class Writing:
         self._elector = elector
         self._teller = teller
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+        # Object -> the workload whose floor it held before it was edited.
+        self._left: dict[ObjectKey, WorkloadId] = {}
+        # Paces putting back what was left.
+        self._memory = ActuatorMemory()
 
     def close(self) -> None:
         """Write nothing more."""
         self._writers.shutdown(wait=True, cancel_futures=True)
+
+    def leave(self, workload: Workload) -> None:
+        """The object is edited: its floor goes if it isn't in mode Floor any more, or has another target, found or not.
+
+        Where it was edited before and that floor still stands, that one is meant.
+        """
+        about = workload.autoscaler
+        if about.spec.mode is Mode.FLOOR:
+            self._left.setdefault(workload.key, workload_id(target_key(about)))
 
     def write(
         self, workloads: Mapping[ObjectKey, Workload], fresh: Collection[ObjectKey], now_s: float, *, leads: bool
     ) -> None:
         """Carry out what was just decided, for the objects in `fresh`, and try again what wasn't done before."""
         if not leads:
+            self._left.clear()
+            self._memory.keep(())
             for key in fresh:
                 workloads[key].outcome = NOT_LEADING
             return
+        self._left = {key: was for key, was in self._left.items() if key in workloads and _left(workloads[key], was)}
+        self._memory.keep([workload.autoscaler for workload in workloads.values() if self._leaves(workload)])
         scalers = _scalers(workloads.values())
-        busy = [workload for key, workload in workloads.items() if key in fresh or _is_open(workload)]
+        busy = [one for key, one in workloads.items() if key in fresh or _is_open(one) or self._leaves(one)]
 
         def carry_out(workload: Workload) -> Outcome:
             try:
@@ -78,8 +96,9 @@ class Writing:
             # The lease was lost while others of this tick were written.
             return NOT_LEADING
         autoscaler, target, decision = workload.autoscaler, workload.target, workload.decision
-        if autoscaler.metadata.deletion_timestamp is not None:
-            return self._actuator.restore(autoscaler)
+        put_back = self._put_back_left(workload, now_s)
+        if put_back is not None:
+            return put_back
         if decision is None:
             return Outcome(Action.WAITING, "NoDecisionYet", "the first bin isn't over")
         if not isinstance(target, Target):
@@ -94,6 +113,29 @@ class Writing:
         if _decided_for_another(workload, target, desired):
             others = Outcome(Action.WAITING, "DecidedAnew", "the object was edited since the last decision")
         return others or self._actuator.apply(autoscaler, target, desired, now_s=now_s)
+
+    def _leaves(self, workload: Workload) -> bool:
+        """Whether a floor may stand that it doesn't hold any more: of before an edit, or of the leader before."""
+        about = workload.autoscaler
+        held_before = about.spec.mode is not Mode.FLOOR and FINALIZER in about.metadata.finalizers
+        return held_before or workload.key in self._left
+
+    def _put_back_left(self, workload: Workload, now_s: float) -> Outcome | None:
+        """Put back a floor that the object doesn't hold any more; None where none stands, and its decision counts."""
+        if workload.autoscaler.metadata.deletion_timestamp is not None:
+            return self._actuator.restore(workload.autoscaler)
+        if not self._leaves(workload):
+            return None
+        entry = self._memory.of(workload.autoscaler)
+        if entry.backs_off(now_s):
+            return entry.still_failing(now_s)
+        outcome = self._actuator.restore(workload.autoscaler)
+        if outcome.undone:
+            # It looks through a namespace each time.
+            entry.note_failure(now_s, outcome.message, retry_after_s=0.0)
+            return outcome
+        self._left.pop(workload.key, None)
+        return outcome if outcome.action is Action.PATCHED else None
 
     def _take_in_outcome(self, workload: Workload, outcome: Outcome) -> None:
         before, workload.outcome = workload.outcome, outcome
@@ -116,7 +158,15 @@ class Writing:
         allowed: Callable[[], bool],
     ) -> bool:
         """Put back the bounds under floors, each if that is still `allowed` then; whether none is left to be tried."""
-        outcomes = self.all(lambda one: self._actuator.restore(one, held) if allowed() else NOT_LEADING, floors)
+
+        def put_back(one: PredictiveAutoscaler) -> Outcome:
+            try:
+                return self._actuator.restore(one, held) if allowed() else NOT_LEADING
+            except Exception as problem:
+                # At the end there is no next tick: the others' floors go all the same.
+                return Outcome(Action.FAILED, "InternalError", log_defect(str(key_of(one)), "restore", problem))
+
+        outcomes = self.all(put_back, floors)
         for outcome in outcomes:
             self.log(outcome)
         return not any(outcome.undone for outcome in outcomes)
@@ -223,6 +273,12 @@ def _without_floor(decision: Decision) -> Outcome:
         message = "nobody saw what was queued within the last load: the floor that stands is left as it is"
         return Outcome(Action.NONE, str(Reason.QUEUE_UNKNOWN), message)
     return Outcome(Action.WAITING, "NoHistory", "no floor is raised before any demand is known")
+
+
+def _left(workload: Workload, was: WorkloadId) -> bool:
+    """Whether the object holds no floor of the workload that it `was` for: an edit may have been taken back."""
+    about = workload.autoscaler
+    return about.spec.mode is not Mode.FLOOR or workload_id(target_key(about)) != was
 
 
 def _is_open(workload: Workload) -> bool:

@@ -7,6 +7,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from autoscaler.actuators.finalizer import FINALIZER
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.controller import controller as controller_module
 from autoscaler.controller.rebuilder import InlineRebuilder
@@ -263,6 +264,91 @@ def test_objects_that_come_later_leave_the_process_ready(late_run, object_of):
     late_run.world.others = [object_of(name="new", uid="2", mode="Shadow")]
     late_run.tick(1)
     assert late_run.controller.settled
+
+
+FLOOR_LEFT = [{"mode": "Shadow"}, {"mode": "Scale"}, {"mode": "Floor", "scaleTargetRef": {"name": "nosuch"}}]
+PUT_BACK = Outcome(Action.PATCHED, "FloorPutBack", "minReplicas 8 -> 1", 8, 1)
+
+
+@pytest.mark.parametrize("edit", FLOOR_LEFT)
+def test_an_edit_puts_back_the_floor_that_it_leaves_though_the_target_cannot_be_found(
+    start_run, falling, object_of, edit
+):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(20)
+    assert run.world.restored == []
+    run.world.hidden, run.world.given = True, object_of(**edit)
+    run.world.restore = lambda one, *_: run.world.restored.append(one.metadata.name) or PUT_BACK
+    run.tick(5)
+    assert run.world.restored == ["chat"]
+    assert run.world.told.count("FloorPutBack") == 1
+
+
+def test_a_floor_that_is_still_held_is_not_put_back(start_run, falling, object_of):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(20)
+    run.world.hidden = True
+    for edit in ({"minReplicas": 2}, {"scaleTargetRef": {"name": "chat", "apiVersion": "apps/v1beta2"}}):
+        run.world.given = object_of(mode="Floor", **edit)
+        run.tick(2)
+    assert run.world.restored == []
+
+
+@pytest.mark.parametrize("action", [Action.FAILED, Action.CONFLICT])
+def test_a_floor_that_cannot_be_put_back_is_tried_ever_less_often(start_run, falling, object_of, action):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(20)
+    tried, answer = [], Outcome(action, str(action), "not now")
+    run.world.restore = lambda one, *_: tried.append(one.metadata.name) or answer
+    run.world.hidden, run.world.given = True, object_of()
+    for _ in range(40):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(tried) == 6  # after 15, 30, 60, 120 and 240 s, in ten minutes
+    answer = PUT_BACK
+    for _ in range(40):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(tried) == 7
+
+
+def test_a_floor_of_the_leader_before_is_put_back_where_only_the_finalizer_tells_of_it(start_run, falling, object_of):
+    shadow = object_of(mode="Shadow")
+    held = shadow.metadata.model_copy(update={"finalizers": (FINALIZER,)})
+    run = start_run(falling, shadow.model_copy(update={"metadata": held}))
+    run.world.hidden = True
+    run.tick(1)
+    assert run.world.restored == ["chat"]
+    run.world.given = shadow
+    run.tick(3)
+    assert run.world.restored == ["chat"]
+
+
+def test_what_a_standby_saw_edited_is_the_leaders_to_put_back(start_run, falling, object_of):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(20)
+    run.world.leads = False
+    for edit in ({"mode": "Shadow"}, {"mode": "Floor"}):
+        run.world.given = object_of(**edit)
+        run.tick(1)
+    run.world.leads = True
+    run.tick(2)
+    assert run.world.restored == []
+
+
+def test_a_floor_left_before_the_lease_was_lost_is_whoever_leads_to_put_back(start_run, falling, object_of):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(20)
+    restored = run.world.restored
+    run.world.restore = lambda one, *_: restored.append(one.metadata.name) or Outcome(Action.FAILED, "Timeout", "")
+    run.world.given = object_of(mode="Shadow")
+    run.tick(1)
+    assert restored == ["chat"]
+    run.world.leads = False
+    run.tick(1)
+    run.world.leads = True
+    run.tick(3)
+    assert restored == ["chat"]
 
 
 # Clocks.
@@ -606,6 +692,41 @@ def test_a_sweep_that_fails_is_tried_again(start_run, falling):
     run.world.sweep_fails = False
     run.tick(3)
     assert len(run.world.swept) == 4
+
+
+def test_a_sweep_that_cannot_succeed_is_tried_ever_less_often_and_each_term_begins_anew(start_run, falling):
+    run = start_run(falling)
+    run.world.sweep_fails = True
+    for _ in range(40):
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(run.world.swept) == 6  # after 15, 30, 60, 120 and 240 s, in ten minutes
+    for leads in (False, True):
+        run.world.leads = leads
+        run.clock._jumped_s += 15.0
+        run.controller.tick()
+    assert len(run.world.swept) == 7
+
+
+def test_a_sweep_that_breaks_stops_no_tick(start_run, falling):
+    run = start_run(falling)
+    run.world.sweep = breaks
+    run.tick(5)
+    assert run.replicas[-1] > 0
+    assert any("ZeroDivisionError" in line for line in run.logged)
+
+
+@pytest.mark.parametrize("port", ["held", "restore"])
+def test_a_defect_at_the_end_keeps_no_others_floor(start_run, falling, object_of, port):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.world.others = [object_of(name="other", uid="2", mode="Floor")]
+    run.tick(5)
+    restore = run.world.restore
+    run.world.restore = lambda one, held=None: breaks() if one.metadata.name == "chat" else restore(one, held)
+    if port == "held":
+        run.world.held, run.world.restore = breaks, restore
+    run.controller.stop()
+    assert run.world.restored == (["chat", "other"] if port == "held" else ["other"])
 
 
 def test_what_cannot_be_served_keeps_its_floor(start_run, falling, object_of):
