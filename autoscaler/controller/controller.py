@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from autoscaler.actuators.outcome import Action, Entry, Outcome
 from autoscaler.actuators.restore import Held
-from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.api.v1alpha1 import KIND, Mode, PredictiveAutoscaler
 from autoscaler.controller.budgets import Budgets
 from autoscaler.controller.edit import take_edit
 from autoscaler.controller.follow import follow
@@ -30,6 +30,7 @@ from autoscaler.controller.workload import ObjectKey, Workload, key_of, new_work
 from autoscaler.controller.writing import Writing
 from autoscaler.errors import UsageError
 from autoscaler.kube.facts import Target
+from autoscaler.kube.parse import UNREAD_SPEC
 from autoscaler.sources.presets import ResolvedQueries, resolve
 from autoscaler.sources.ranges import MetricsSource
 
@@ -45,8 +46,10 @@ _PAUSES_PER_TICK = 4.0
 SETTLE_S = 1.0
 
 
-def _resolved(autoscaler: PredictiveAutoscaler) -> tuple[ResolvedQueries | None, str]:
-    """The object's queries, or why it has none."""
+def _resolved(autoscaler: PredictiveAutoscaler, unread: str) -> tuple[ResolvedQueries | None, str]:
+    """The object's queries, or why it has none; '' where the cluster tells that with the next tick."""
+    if unread or autoscaler.spec is UNREAD_SPEC:
+        return None, unread
     try:
         return resolve(autoscaler.spec), ""
     except UsageError as problem:
@@ -199,10 +202,11 @@ class Controller:
             floors = [one.autoscaler for one in gone if one.autoscaler.spec.mode is Mode.FLOOR]
             self._sweep_due |= not self._writing.put_back(floors, allowed=self._elector.is_leader)
         self._unread.clear()
+        problems = self._cluster.problems()
         for key, autoscaler in seen.items():
             workload = self._workloads.get(key)
             try:
-                self._take_in(autoscaler, workload)
+                self._take_in(autoscaler, workload, problems.get(key, "").removeprefix(f"{KIND} {key} "))
             except Exception as problem:
                 self._unread.add(key)
                 # Its former self stays, if there was one, and the others are looked after.
@@ -215,32 +219,37 @@ class Controller:
         # What another leader wrote meanwhile would pass for somebody's edit.
         self._actuator.keep(seen.values() if self._led else ())
 
-    def _take_in(self, autoscaler: PredictiveAutoscaler, workload: Workload | None) -> None:
+    def _take_in(self, autoscaler: PredictiveAutoscaler, workload: Workload | None, unread: str) -> None:
         if workload is None or workload.autoscaler.metadata.uid != autoscaler.metadata.uid:
             if workload is not None and self._led:
                 self._placing.leave(workload)
-            self._add(autoscaler)
-        elif workload.seen is not autoscaler:
-            self._take_in_edit(workload, autoscaler)
+            self._add(autoscaler, unread)
+        elif workload.autoscaler.spec is UNREAD_SPEC and autoscaler.spec is not UNREAD_SPEC:
+            self._add(autoscaler, unread)
+            # Its floor was spared: it may be of another target, or another mode.
+            self._sweep_due = self._led
+        elif workload.seen is not autoscaler or workload.unread != unread:
+            self._take_in_edit(workload, autoscaler, unread)
             # Last: an edit that met a defect is tried again.
-            workload.seen = autoscaler
+            workload.seen, workload.unread = autoscaler, unread
 
-    def _add(self, autoscaler: PredictiveAutoscaler) -> None:
-        queries, problem = _resolved(autoscaler)
+    def _add(self, autoscaler: PredictiveAutoscaler, unread: str) -> None:
+        queries, problem = _resolved(autoscaler, unread)
         workload = self._workloads[key_of(autoscaler)] = new_workload(autoscaler, queries or ResolvedQueries({}))
+        workload.unread = unread
         self._note_problem(workload, problem)
         if self._led:
             self._writing.tell_standing([workload])
 
-    def _take_in_edit(self, workload: Workload, autoscaler: PredictiveAutoscaler) -> None:
+    def _take_in_edit(self, workload: Workload, autoscaler: PredictiveAutoscaler, unread: str) -> None:
         """A new spec takes effect now, unless it can't be served; a status is our own, or the leader's."""
         in_force = workload.autoscaler.spec
         workload.autoscaler = autoscaler.model_copy(update={"spec": in_force})
         if not self._led:
             follow(workload, autoscaler.status)
-        if autoscaler.spec == in_force and not workload.problem:
+        if autoscaler.spec == in_force and not workload.problem and not unread:
             return
-        queries, problem = _resolved(autoscaler)
+        queries, problem = _resolved(autoscaler, unread)
         if self._note_problem(workload, problem) and self._led:
             self._writing.tell(autoscaler, warning=True, reason="InvalidSpec", message=problem)
         if queries is None:

@@ -30,7 +30,10 @@ class Cluster(Protocol):
     """What is read of the cluster: from memory, never by a request."""
 
     def objects(self) -> tuple[PredictiveAutoscaler, ...]:
-        """All objects, those being deleted included."""
+        """All objects, those being deleted included, and those whose spec can't be read: with the last one that could.
+
+        One whose spec never could be has UNREAD_SPEC.
+        """
         ...
 
     def synced(self) -> bool:
@@ -38,7 +41,7 @@ class Cluster(Protocol):
         ...
 
     def problems(self) -> Mapping[tuple[str, str], str]:
-        """Objects that can't be read, by namespace and name, and why."""
+        """Objects that can't be read, by namespace and name, and why: one line that begins with kind and name."""
         ...
 
     def errors(self) -> Collection[HeadstartError]:

@@ -20,6 +20,7 @@ from autoscaler.controller.conditions import conditions_of
 from autoscaler.controller.sentence import decision_sentence
 from autoscaler.controller.workload import Workload
 from autoscaler.core.decision import UNKNOWING, Decision
+from autoscaler.kube.parse import UNREAD_SPEC
 
 # What moves every minute is stored this often at most: a thousand objects would be 17 writes a second otherwise. So are
 # messages, which count seconds: 'nothing was heard for 65 s'; a new reason is stored at once.
@@ -38,6 +39,10 @@ _VOLATILE: Any = {
 def status_of(workload: Workload, now_s: float) -> PredictiveAutoscalerStatus:
     """The status after the last decision."""
     before = workload.status or PredictiveAutoscalerStatus()
+    if workload.autoscaler.spec is UNREAD_SPEC:
+        # What was learned is of a spec that may be readable again.
+        told = {"observed_generation": workload.autoscaler.metadata.generation}
+        return before.model_copy(update={**told, "conditions": tuple(conditions_of(workload, before, now_s))})
     decision = workload.decision
     late_share = _rounded(workload.lateness.late_share)
     return PredictiveAutoscalerStatus(

@@ -70,6 +70,7 @@ class Workload:
         spec: what the core plans with: what was stated, and what was learned.
         state: the core's; None until the first history was asked for.
         problem: why the object, as edited last, can't be served; '' where it can.
+        unread: why its spec, as edited last, can't be read; '' where it can.
         defects: step of the tick -> what went wrong in it by a defect of Headstart.
         rebuilding: whether a history is on its way.
         history_missing: whether the last one failed, was empty or came in part, and is to be asked for again, not
@@ -102,6 +103,7 @@ class Workload:
     spec: Spec
     state: State | None = None
     problem: str = ""
+    unread: str = ""
     defects: dict[str, str] = field(default_factory=dict)
     rebuilding: bool = False
     history_missing: bool = False

@@ -78,7 +78,10 @@ class KubeCluster:
         self._watches.stop()
 
     def objects(self) -> tuple[PredictiveAutoscaler, ...]:
-        """The user's objects, by namespace and name. One that was edited into nonsense stays as it was before."""
+        """The user's objects, by namespace and name.
+
+        One that was edited into nonsense keeps the spec that it had before; one that had none has UNREAD_SPEC.
+        """
         return self._watches.objects()
 
     def problems(self) -> dict[tuple[str, str], str]:

@@ -15,7 +15,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from autoscaler.api.problems import problems_of
-from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.api.v1alpha1 import (
+    API_VERSION,
+    KIND,
+    Demand,
+    Mode,
+    PredictiveAutoscaler,
+    PredictiveAutoscalerSpec,
+    ScaleTargetRef,
+)
 from autoscaler.kube.facts import Owner, OwnerKind, Pod, TargetKey
 from autoscaler.kube.selectors import Selector, selector_of
 
@@ -32,6 +40,14 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SCALED_IN_PLACE = frozenset(("Deployment", "StatefulSet", "ReplicaSet"))
 # Times in the API are whole seconds; a pod's first status may be written in the second its container starts.
 _SAME_TIME_S = 1.0
+# Of an object whose spec could never be read: nothing is decided by it, and its target has a name that nothing has. A
+# floor that it may hold is put back as those of mode Floor are: at the end, and when the object goes.
+UNREAD_SPEC = PredictiveAutoscalerSpec(
+    scale_target_ref=ScaleTargetRef(name="-"),
+    mode=Mode.FLOOR,
+    max_replicas=1,
+    demand=(Demand(query="vector(0)", capacity=1.0),),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +207,22 @@ def parse_autoscaler(raw: Mapping[str, Any]) -> PredictiveAutoscaler:
     except ValidationError as problem:
         found = problems_of(problem, PredictiveAutoscaler)
         raise ValueError(str(found[0]) if found else str(problem)) from problem
+
+
+def unread_autoscaler(raw: Mapping[str, Any], former: PredictiveAutoscaler | None) -> PredictiveAutoscaler | None:
+    """A PredictiveAutoscaler whose spec can't be read, with the last one that could, or else UNREAD_SPEC.
+
+    Its metadata tells all the same which edit that was, and whether it is being deleted. None without any to read.
+    """
+    told = {"metadata": raw.get("metadata"), "status": raw.get("status")}
+    stated = {"apiVersion": API_VERSION, "kind": KIND, "spec": UNREAD_SPEC.to_manifest(), **told}
+    try:
+        seen = PredictiveAutoscaler.from_manifest(stated)
+    except ValidationError:
+        return former
+    if former is None or former.metadata.uid != seen.metadata.uid:
+        return seen.model_copy(update={"spec": UNREAD_SPEC})
+    return seen.model_copy(update={"spec": former.spec})
 
 
 def _time_s(text: str | None) -> float | None:

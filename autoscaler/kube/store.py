@@ -95,8 +95,8 @@ class Facts(Generic[T]):
 class Store(Generic[T]):
     """Keeps a shelf equal to what the API server has.
 
-    An object that can't be read (its kind promised otherwise) is a problem of its own: it keeps its former fact, and
-    the watch goes on.
+    An object that can't be read (its kind promised otherwise) is a problem of its own, and the watch goes on. It keeps
+    its former fact, if it had one, or what `stand_in` makes of that and of what it is now.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Store(Generic[T]):
         namespace: str | None,
         parse: Callable[[Mapping[str, Any]], T],
         shelf: Shelf[T],
+        stand_in: Callable[[Mapping[str, Any], T | None], T | None] = lambda _raw, former: former,
         on_change: Callable[[], None] = lambda: None,
         watch_s: float = WATCH_S,
         clock: Callable[[], float] = time.monotonic,
@@ -116,6 +117,7 @@ class Store(Generic[T]):
         self.shelf = shelf
         self._kube = kube
         self._parse = parse
+        self._stand_in = stand_in
         self._on_change = on_change
         self._watch_s = watch_s
         self._clock = clock
@@ -271,16 +273,16 @@ class Store(Generic[T]):
             stream.close()
 
     def _read(self, raw: Mapping[str, Any], put: Callable[[Key, T], None], problems: dict[Key, str]) -> None:
-        """Put the fact of an object; one that can't be read keeps its former fact and adds to `problems`."""
+        """Put the fact of an object; one that can't be read adds to `problems`, and what stands in for it is put."""
         key = _key(raw)
         try:
             put(key, self._parse(raw))
         except MALFORMED as problem:
             said = str(problem) if isinstance(problem, ValueError) else f"{type(problem).__name__} {problem}"
             problems[key] = one_line(f"{self.resource.kind} {'/'.join(key)} can't be read: {said}")
-            former = self.shelf.get(key)
-            if former is not None:
-                put(key, former)
+            fact = self._stand_in(raw, self.shelf.get(key))
+            if fact is not None:
+                put(key, fact)
 
     def _heard(self) -> None:
         with self._lock:

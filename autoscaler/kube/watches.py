@@ -20,6 +20,7 @@ from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import TargetKey
 from autoscaler.kube.parse import (
+    UNREAD_SPEC,
     Claim,
     LabelledPod,
     Workload,
@@ -28,6 +29,7 @@ from autoscaler.kube.parse import (
     parse_pod,
     parse_scaled_object,
     parse_workload,
+    unread_autoscaler,
 )
 from autoscaler.kube.pod_index import PodIndex
 from autoscaler.kube.resources import HPAS, PODS, PREDICTIVE_AUTOSCALERS, SCALED_OBJECTS, Resource
@@ -97,7 +99,14 @@ class Watches:
         self._synced = threading.Event()
         self._objects: Facts[PredictiveAutoscaler] = Facts()
         self._autoscalers = (
-            self._store(PREDICTIVE_AUTOSCALERS, namespace, parse_autoscaler, self._objects, on_change=self._wake.set)
+            self._store(
+                PREDICTIVE_AUTOSCALERS,
+                namespace,
+                parse_autoscaler,
+                self._objects,
+                stand_in=unread_autoscaler,
+                on_change=self._wake.set,
+            )
             if given is None
             else None
         )
@@ -180,7 +189,7 @@ class Watches:
 
     def _follow(self) -> None:
         listed = self._autoscalers is None or self._autoscalers.synced
-        keys = {target_of(autoscaler) for autoscaler in self.objects()}
+        keys = {target_of(autoscaler) for autoscaler in self.objects() if autoscaler.spec is not UNREAD_SPEC}
         self._follow_keda()
         self._follow_kinds({(key.api_version, key.kind) for key in keys})
         self._follow_pods({key.namespace for key in keys})

@@ -33,7 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 BIN_S = 600.0
 
 
-def make_object(*, name: str = "chat", uid: str = "1", deleting: bool = False, **spec: Any) -> PredictiveAutoscaler:
+def make_object(
+    *, name: str = "chat", uid: str = "1", generation: int = 1, deleting: bool = False, **spec: Any
+) -> PredictiveAutoscaler:
     stated = {
         "scaleTargetRef": {"name": "chat"},
         "mode": "Scale",
@@ -51,7 +53,7 @@ def make_object(*, name: str = "chat", uid: str = "1", deleting: bool = False, *
                 "name": name,
                 "namespace": "llm",
                 "uid": uid,
-                "generation": 1,
+                "generation": generation,
                 "deletionTimestamp": "2026-01-01T00:00:00Z" if deleting else None,
             },
             "spec": stated | spec,
@@ -73,6 +75,7 @@ class FaultyWorld(SimulatedWorld):
         super().__init__(*args)
         self.given: PredictiveAutoscaler | None = None  # an edit of the object; the world goes by the first one
         self.others: list[PredictiveAutoscaler] = []  # objects beside the one that scales, which write nothing
+        self.unread: dict[tuple[str, str], str] = {}  # what the cluster says of objects that can't be read
         self.told: list[str] = []  # reasons of Events
         self.restored: list[str] = []
         self.swept: list[list[str]] = []  # names that were said to hold floors, of each sweep
@@ -85,6 +88,9 @@ class FaultyWorld(SimulatedWorld):
 
     def synced(self):
         return self.listed
+
+    def problems(self):
+        return self.unread
 
     def fetch(self, requests):
         if self.failure is not None:

@@ -14,6 +14,7 @@ from autoscaler.controller.rebuilder import InlineRebuilder
 from autoscaler.controller.workload import Workload
 from autoscaler.core.learned_load import LoadTimes
 from autoscaler.kube.errors import KubeError, KubeFailure
+from autoscaler.kube.parse import UNREAD_SPEC
 from autoscaler.sources.ranges import Failure, RangeAnswer
 
 BIN_S = 600.0
@@ -233,6 +234,101 @@ def test_an_object_that_cannot_be_served_is_told_and_served_once_it_is_mended(st
     run.tick(3)
     assert ready(run).status == "True"
     assert run.replicas[-1] > 0
+
+
+UNREAD = {("llm", "chat"): "PredictiveAutoscaler llm/chat can't be read: spec.timeZone: must be an IANA time zone"}
+WHY = "can't be read: spec.timeZone: must be an IANA time zone"
+
+
+def with_spec(autoscaler, spec):
+    """As it is taken to be while its spec can't be read."""
+    return autoscaler.model_copy(update={"spec": spec})
+
+
+@pytest.mark.parametrize("first", ["the object", "the problem", "both"])
+def test_an_edit_that_cannot_be_read_is_told_once_and_what_was_before_stays_in_force(
+    start_run, falling, object_of, first
+):
+    run = start_run(falling)
+    run.tick(60)
+    before = run.workload.autoscaler.spec
+    if first != "the problem":
+        run.world.given = with_spec(object_of(generation=2), before)
+    if first != "the object":
+        run.world.unread = UNREAD
+    run.tick(1)
+    run.world.given, run.world.unread = with_spec(object_of(generation=2), before), UNREAD
+    run.tick(20)
+    assert run.replicas[-1] < run.replicas[-22]  # it decides on
+    assert run.workload.autoscaler.spec is before
+    assert (ready(run).reason, ready(run).message, ready(run).observed_generation) == ("InvalidSpec", WHY, 2)
+    assert run.world.told.count("InvalidSpec") == 1
+    assert [line.count(f"PredictiveAutoscaler llm/chat: {WHY}") for line in run.logged] == [1]
+    run.world.given, run.world.unread = object_of(generation=3, minReplicas=50), {}
+    run.tick(1)
+    assert ready(run).status == "True"
+    assert run.replicas[-1] == 50
+
+
+def test_an_object_that_cannot_be_read_is_let_go(start_run, falling, object_of):
+    run = start_run(falling, object_of(mode="Floor"))
+    run.tick(20)
+    run.world.given, run.world.unread = with_spec(object_of(deleting=True), run.workload.autoscaler.spec), UNREAD
+    run.tick(1)
+    assert run.world.restored == ["chat"]
+
+
+@pytest.mark.parametrize("first", ["the object", "both"])
+def test_an_object_that_never_could_be_read_is_told_and_served_once_it_can(start_run, falling, object_of, first):
+    asked = []
+    run = start_run(falling)
+    rebuilder = run.controller._histories._rebuilder
+    submit = rebuilder.submit
+    rebuilder.submit = lambda jobs: (asked.extend(jobs), submit(jobs))
+    run.world.given, run.world.unread = with_spec(object_of(), UNREAD_SPEC), UNREAD if first == "both" else {}
+    run.tick(1)
+    run.world.unread = UNREAD
+    run.tick(5)
+    assert (ready(run).reason, ready(run).message) == ("InvalidSpec", WHY)
+    assert run.world.told == ["InvalidSpec"]
+    assert run.controller.settled  # it holds up nobody
+    assert asked == []
+    assert run.replicas == [0] * 6
+    assert run.world.restored == []
+    assert run.world.spared == ({"llm/chat"} if first == "both" else set())
+    sweeps = len(run.world.swept)
+    run.world.given, run.world.unread = object_of(), {}
+    run.tick(3)
+    assert ready(run).status == "True"
+    assert run.replicas[-1] > 0
+    assert len(run.world.swept) == sweeps + 1  # a floor of its former spec may have been spared
+
+
+def test_what_was_learned_outlives_a_spec_that_cannot_be_read(start_run, falling, object_of):
+    run = start_run(falling)
+    run.tick(60)
+    learned = run.workload.status
+    assert learned.load_latency.samples
+    edited = with_spec(object_of(generation=2), UNREAD_SPEC).model_copy(update={"status": learned})
+    run.world.given, run.world.unread = edited, UNREAD
+    run.restart()
+    run.tick(5)
+    status = run.workload.status
+    assert (ready(run).reason, status.observed_generation) == ("InvalidSpec", 2)
+    assert status.model_copy(update={"conditions": (), "observed_generation": 1}) == learned.model_copy(
+        update={"conditions": ()}
+    )
+
+
+def test_a_floor_that_may_be_of_an_object_that_never_could_be_read_is_put_back_at_the_end(
+    start_run, falling, object_of
+):
+    run = start_run(falling)
+    run.world.given, run.world.unread = with_spec(object_of(), UNREAD_SPEC), UNREAD
+    run.tick(5)
+    assert run.world.restored == []
+    run.controller.stop()
+    assert run.world.restored == ["chat"]
 
 
 def test_two_that_scale_one_target_are_refused_and_named(start_run, falling, object_of):

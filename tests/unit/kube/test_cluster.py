@@ -22,7 +22,7 @@ from fake_api.server import FakeApi
 
 from autoscaler.kube.cluster import KubeCluster
 from autoscaler.kube.facts import OwnerKind, Target, TargetKey, Unavailable
-from autoscaler.kube.parse import parse_autoscaler
+from autoscaler.kube.parse import UNREAD_SPEC, parse_autoscaler
 from autoscaler.kube.watches import NAMESPACES_MAX
 
 LLM = TargetKey("team", "apps/v1", "Deployment", "llm")
@@ -270,7 +270,34 @@ def test_an_object_that_can_not_be_read_is_reported_and_serves_on_as_it_was(api,
     assert "spec.maxReplicas" in cluster.problems()["team", "bad"]
     api.put("predictiveautoscalers", changed(autoscaler(), spec__maxReplicas=-1))
     until(lambda: ("team", "llm") in cluster.problems())
-    assert [(each.metadata.name, each.spec.max_replicas) for each in cluster.objects()] == [("llm", 8)]
+    bad, llm = cluster.objects()
+    assert (bad.metadata.name, bad.spec) == ("bad", UNREAD_SPEC)
+    assert (llm.metadata.name, llm.spec.max_replicas) == ("llm", 8)
+
+
+def test_an_object_that_can_not_be_read_is_seen_to_change_and_to_go(api, llm, make):
+    cluster = make()
+    (before,) = cluster.objects()
+    api.put("predictiveautoscalers", changed(autoscaler(maxReplicas=-1), metadata__finalizers=["acme.io/x"]))
+    until(lambda: cluster.objects()[0].metadata.generation > before.metadata.generation)
+    assert cluster.objects()[0].spec is before.spec
+    api.delete("predictiveautoscalers", "llm")
+    until(lambda: cluster.objects()[0].metadata.deletion_timestamp)
+    api.remove("predictiveautoscalers", "llm")
+    until(lambda: not cluster.objects())
+
+
+def test_nothing_is_watched_for_what_was_never_read_until_it_is(api, make):
+    api.put("predictiveautoscalers", autoscaler(timeZone="Europe/Berlni"))
+    api.put("deployments", deployment())
+    cluster = make()
+    assert cluster.objects()[0].spec is UNREAD_SPEC
+    assert not asked(api, "/pods")
+    assert not asked(api, "/deployments")
+    api.put("predictiveautoscalers", autoscaler(timeZone="Europe/Berlin"))
+    until(lambda: said(cluster) == "Available")
+    assert not cluster.problems()
+    assert cluster.objects()[0].spec.time_zone == "Europe/Berlin"
 
 
 def test_one_namespace_is_watched_alone(api, llm, make):

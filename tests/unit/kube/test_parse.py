@@ -19,6 +19,7 @@ from fake_api.objects import (
 from autoscaler.kube.facts import OwnerKind, Pod, TargetKey
 from autoscaler.kube.parse import (
     MALFORMED,
+    UNREAD_SPEC,
     WorkloadId,
     parse_autoscaler,
     parse_hpa,
@@ -26,6 +27,7 @@ from autoscaler.kube.parse import (
     parse_scaled_object,
     parse_time_s,
     parse_workload,
+    unread_autoscaler,
     workload_id,
 )
 from autoscaler.kube.selectors import parse_selector
@@ -233,6 +235,20 @@ def test_a_predictive_autoscaler():
 def test_a_mistake_in_an_object_is_named_by_its_field():
     with pytest.raises(ValueError, match=r"^spec\.maxReplicas: must be a whole number"):
         parse_autoscaler(autoscaler(maxReplicas="many"))
+
+
+def test_what_cannot_be_read_stands_with_its_own_metadata_and_status_and_the_last_spec_that_could():
+    former = parse_autoscaler(changed(autoscaler(), metadata__uid="1"))
+    body = changed(autoscaler(timeZone="Nowhere", spare=1), metadata__uid="1", metadata__deletionTimestamp=at(0))
+    seen = unread_autoscaler({**body, "status": {"desiredReplicas": 3}}, former)
+    assert (seen.metadata.deletion_timestamp, seen.status.desired_replicas) == (at(0), 3)
+    assert seen.spec is former.spec
+    # Another one of the same name, and one that nothing is known of.
+    for before in (changed(autoscaler(), metadata__uid="2"), None):
+        seen = unread_autoscaler(body, before and parse_autoscaler(before))
+        assert (seen.metadata.uid, seen.spec) == ("1", UNREAD_SPEC)
+    for metadata in (None, {"name": 7}, {**body["metadata"], "finalizers": "all"}):
+        assert unread_autoscaler({**body, "metadata": metadata}, former) is former
 
 
 def test_a_status_of_another_version_is_left_out():
