@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from autoscaler.actuators.finalizer import FINALIZER
 from autoscaler.actuators.floor import hold_floor
 from autoscaler.actuators.floor_plan import choose_owner
@@ -25,6 +27,7 @@ def apply(
     *,
     now_s: float,
     memory: ActuatorMemory,
+    leads: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Write the decision `desired` if it differs from what stands, at most once in 15 s. Never raises.
 
@@ -40,13 +43,14 @@ def apply(
         desired: replicas, within the object's own bounds.
         now_s: seconds since the epoch.
         memory: of all objects, changed in place.
+        leads: whether this process may still write; asked before a write that met a conflict is sent again.
     """
     entry = memory.of(autoscaler)
     _find_done(target, entry)
     if entry.backs_off(now_s):
         return entry.still_failing(now_s)
     try:
-        outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, memory=memory)
+        outcome = _apply(kube, autoscaler, target, desired, now_s=now_s, memory=memory, leads=leads)
     except (KubeError, *MALFORMED) as problem:
         return entry.failed(problem, now_s)
     if outcome.failed:
@@ -68,13 +72,20 @@ def _find_done(target: Target, entry: Entry) -> None:
 
 
 def _apply(
-    kube: Kube, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float, memory: ActuatorMemory
+    kube: Kube,
+    autoscaler: PredictiveAutoscaler,
+    target: Target,
+    desired: int,
+    *,
+    now_s: float,
+    memory: ActuatorMemory,
+    leads: Callable[[], bool],
 ) -> Outcome:
     about, entry = autoscaler.metadata, memory.of(autoscaler)
     if about.deletion_timestamp is not None:
         return release(kube, autoscaler)
     if autoscaler.spec.mode is Mode.FLOOR:
-        return _floor(kube, autoscaler, target, desired, now_s=now_s, entry=entry)
+        return _floor(kube, autoscaler, target, desired, now_s=now_s, entry=entry, leads=leads)
     if FINALIZER in about.finalizers or _holds_floor(autoscaler, target, entry):
         outcome = release(kube, autoscaler)
         if outcome.action in (Action.NONE, Action.PATCHED):
@@ -83,11 +94,18 @@ def _apply(
     if autoscaler.spec.mode is Mode.SHADOW:
         message = f"mode is Shadow: {target.key} would have {replicas_text(desired)}"
         return Outcome(Action.NONE, "Shadow", message, target.replicas, target.replicas)
-    return order_replicas(kube, target, desired, now_s=now_s, entry=entry)
+    return order_replicas(kube, target, desired, now_s=now_s, entry=entry, leads=leads)
 
 
 def _floor(
-    kube: Kube, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float, entry: Entry
+    kube: Kube,
+    autoscaler: PredictiveAutoscaler,
+    target: Target,
+    desired: int,
+    *,
+    now_s: float,
+    entry: Entry,
+    leads: Callable[[], bool],
 ) -> Outcome:
     owner = choose_owner(target)
     left = entry.owner
@@ -99,7 +117,7 @@ def _floor(
             return outcome
     if isinstance(owner, Outcome):
         return owner
-    return hold_floor(kube, autoscaler, target, owner, desired, now_s=now_s, entry=entry)
+    return hold_floor(kube, autoscaler, target, owner, desired, now_s=now_s, entry=entry, leads=leads)
 
 
 def _owned_by(target: Target, owner_id: OwnerId) -> bool:

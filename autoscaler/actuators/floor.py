@@ -6,6 +6,8 @@ stabilisation and rates; metrics that it sees still add to that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from autoscaler.actuators.finalizer import ensure_finalizer
 from autoscaler.actuators.floor_plan import Plan, plan_floor
 from autoscaler.actuators.note import ANNOTATION, holder_of, read_note
@@ -31,6 +33,7 @@ def hold_floor(
     *,
     now_s: float,
     entry: Entry,
+    leads: Callable[[], bool],
 ) -> Outcome:
     """Write the owner's lower bound if it isn't where it belongs. Raises `KubeError`."""
     holder = holder_of(autoscaler)
@@ -65,18 +68,19 @@ def hold_floor(
     )
     moved = Outcome(Action.PATCHED, "LimitedByMax" if plan.limited else reason, message, before, plan.value)
     with entry.trying(moved, now_s, owner=OwnerId.of(owner)):
-        write_plan(kube, owner, plan)
+        write_plan(kube, owner, plan, leads=leads)
     entry.note_write(now_s, plan.note.written if plan.note else None)
     entry.original, entry.owner = plan.original, OwnerId.of(owner) if plan.note else None
     entry.reverts += int(reverted)
     return moved
 
 
-def write_plan(kube: Kube, owner: Owner, plan: Plan) -> None:
+def write_plan(kube: Kube, owner: Owner, plan: Plan, *, leads: Callable[[], bool] = lambda: True) -> None:
     """Write a lower bound and its note over what `owner` shows.
 
     An owner's status changes every few seconds, and its version with it. A version that is stale for that reason alone
-    is renewed, twice at most; `KubeError` (`CONFLICT`) where anything that the plan was made from has changed.
+    is renewed, twice at most; `KubeError` (`CONFLICT`) where anything that the plan was made from has changed, or the
+    lease is lost: an answer may take longer than it lasts.
     """
     annotations = {ANNOTATION: plan.note.dump() if plan.note else None}
     version = owner.resource_version
@@ -88,7 +92,7 @@ def write_plan(kube: Kube, owner: Owner, plan: Plan) -> None:
             if problem.kind is not KubeFailure.CONFLICT or not renewals_left:
                 raise
             fresh = read_claim(kube, OwnerId.of(owner)).owner
-            if _facts(fresh) != _facts(owner):
+            if _facts(fresh) != _facts(owner) or not leads():
                 raise
             version = fresh.resource_version
 

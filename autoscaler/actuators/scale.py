@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from autoscaler.actuators.outcome import WRITE_PERIOD_S, Action, Entry, Outcome
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
@@ -9,7 +11,9 @@ from autoscaler.kube.facts import OwnerKind, Target
 from autoscaler.wording import replicas_text
 
 
-def order_replicas(kube: Kube, target: Target, desired: int, *, now_s: float, entry: Entry) -> Outcome:
+def order_replicas(
+    kube: Kube, target: Target, desired: int, *, now_s: float, entry: Entry, leads: Callable[[], bool]
+) -> Outcome:
     """Order `desired` replicas if that isn't what stands. Raises `KubeError`."""
     if refused := _owned(target):
         return refused
@@ -24,7 +28,7 @@ def order_replicas(kube: Kube, target: Target, desired: int, *, now_s: float, en
         return Outcome(Action.WAITING, "TooSoon", message, before, before)
     ordered = Outcome(Action.PATCHED, "Scaled", f"{target.key}: replicas {before} -> {desired}", before, desired)
     with entry.trying(ordered, now_s):
-        _patch(kube, target, desired)
+        _patch(kube, target, desired, leads)
     entry.note_write(now_s, desired)
     return ordered
 
@@ -45,11 +49,12 @@ def _owned(target: Target) -> Outcome | None:
     )
 
 
-def _patch(kube: Kube, target: Target, desired: int) -> None:
+def _patch(kube: Kube, target: Target, desired: int, leads: Callable[[], bool]) -> None:
     """Order over what the decision was made from.
 
     A workload's version changes with its status, at every pod that becomes ready. A version that is stale for that
-    reason alone is renewed, twice at most; `KubeError` (`CONFLICT`) where the replicas have changed.
+    reason alone is renewed, twice at most; `KubeError` (`CONFLICT`) where the replicas have changed, or the lease is
+    lost: an answer may take longer than it lasts.
     """
     version = target.resource_version
     for renewals_left in (2, 1, 0):
@@ -60,6 +65,6 @@ def _patch(kube: Kube, target: Target, desired: int) -> None:
             if problem.kind is not KubeFailure.CONFLICT or not renewals_left:
                 raise
             scale = kube.read_scale(target.key)
-            if scale.replicas != target.replicas:
+            if scale.replicas != target.replicas or not leads():
                 raise
             version = scale.resource_version

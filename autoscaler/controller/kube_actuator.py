@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from autoscaler.actuators import restore as restoring
@@ -24,18 +24,28 @@ from autoscaler.telemetry.metrics import Metrics
 class KubeActuator:
     """Writes to the API server; see ports.Actuator."""
 
-    def __init__(self, kube: Kube, events: EventRecorder, log: Log, metrics: Metrics, *, namespace: str | None) -> None:
-        """Write nothing yet; `namespace` is the one that is looked after, None for all."""
+    def __init__(
+        self,
+        kube: Kube,
+        events: EventRecorder,
+        log: Log,
+        metrics: Metrics,
+        *,
+        namespace: str | None,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Write nothing yet; `namespace` is the one that is looked after, None for all; `leads`: see `apply`."""
         self._kube = kube
         self._events = events
         self._log = log
         self._metrics = metrics
         self._namespace = namespace
+        self._leads = leads
         self._memory, self._placeholder_memory = ActuatorMemory(), ActuatorMemory()
 
     def apply(self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float) -> Outcome:
         """See ports.Actuator."""
-        return apply(self._kube, autoscaler, target, desired, now_s=now_s, memory=self._memory)
+        return apply(self._kube, autoscaler, target, desired, now_s=now_s, memory=self._memory, leads=self._leads)
 
     def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """See ports.Actuator."""

@@ -73,8 +73,9 @@ def run_live(
         ending.callback(cluster.stop)
         events = EventRecorder(kube, instance=_instance(settings))
         ending.callback(events.stop)
-        actuator = KubeActuator(kube, events, log, metrics, namespace=settings.namespace)
-        return World(cluster, actuator, _elector(kube, settings, log), cluster.wait_synced)
+        elector = _elector(kube, settings, log)
+        actuator = KubeActuator(kube, events, log, metrics, namespace=settings.namespace, leads=elector.is_leader)
+        return World(cluster, actuator, elector, cluster.wait_synced)
 
     run_process(settings.process, make_world, stop, on_start=on_start, extension=extension)
 

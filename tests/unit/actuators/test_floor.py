@@ -289,6 +289,14 @@ def test_a_change_of_the_owners_status_is_no_conflict(with_hpa: World) -> None:
     assert with_hpa.owner(HPA) == (5, note(1, 5))
 
 
+def test_what_met_a_conflict_is_not_sent_again_once_the_lease_is_lost(with_hpa: World) -> None:
+    target = with_hpa.target()
+    with_hpa.api.edit(HPA, "llm", lambda body: body.update(status={"currentReplicas": 3}))
+    with_hpa.leads = False
+    assert short(with_hpa.apply(5, target=target)) == (Action.CONFLICT, "Conflict")
+    assert with_hpa.owner(HPA) == (1, None)
+
+
 def test_a_users_edit_in_between_is_never_overwritten(with_hpa: World) -> None:
     for number, change in enumerate(({"minReplicas": 2}, {"maxReplicas": 4})):
         target = with_hpa.target()

@@ -42,6 +42,16 @@ def watched(world: World) -> Iterator[Watched]:
     events.stop()
 
 
+def test_a_replica_that_lost_the_lease_sends_nothing_again(world: World, watched: Watched) -> None:
+    leads = iter([True, False])
+    watched.actuator._leads = lambda: next(leads)
+    with world.api.fault("PATCH", "/scale", status=409):
+        outcome = watched.actuator.apply(world.object(), world.target(), 5, now_s=0.0)
+    assert outcome.action is Action.CONFLICT
+    # The first, and one after it was asked whether this replica leads.
+    assert world.writes() == ["PATCH scale"] * 2
+
+
 def test_a_status_without_an_answer_is_said_to_be_unknown_and_stored_again_without_a_change(
     world: World, watched: Watched
 ) -> None:

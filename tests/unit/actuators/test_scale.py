@@ -116,6 +116,14 @@ def test_a_change_of_the_targets_status_is_no_conflict(world: World) -> None:
     assert world.apply(5, target=target).after == 5
 
 
+def test_what_met_a_conflict_is_not_sent_again_once_the_lease_is_lost(world: World) -> None:
+    target = world.target()
+    world.api.edit("deployments", "llm", lambda body: body["status"].update(readyReplicas=1))
+    world.leads = False
+    assert short(world.apply(5, target=target)) == (Action.CONFLICT, "Conflict")
+    assert (world.replicas(), world.writes()) == (3, ["PATCH scale"])
+
+
 def test_a_users_order_in_between_is_never_overwritten(world: World) -> None:
     target = world.target()
     world.api.edit("deployments", "llm", lambda body: body["spec"].update(replicas=10))

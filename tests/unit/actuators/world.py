@@ -26,6 +26,7 @@ class World:
         self.api, self.kube = api, kube
         self.memory = ActuatorMemory()
         self.now_s = T0_S
+        self.leads = True
         api.put("deployments", deployment(replicas=replicas))
         api.put("predictiveautoscalers", autoscaler(mode=mode, maxReplicas=50))
         api.requests.clear()
@@ -60,6 +61,7 @@ class World:
             desired,
             now_s=self.now_s,
             memory=self.memory,
+            leads=lambda: self.leads,
         )
 
     def restart(self) -> None:
