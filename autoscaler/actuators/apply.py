@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autoscaler.actuators.finalizer import FINALIZER
-from autoscaler.actuators.floor import hold_floor
+from autoscaler.actuators.floor import held_by_another, hold_floor
 from autoscaler.actuators.floor_plan import choose_owner
 from autoscaler.actuators.note import holder_of, read_note
 from autoscaler.actuators.outcome import Action, ActuatorMemory, Entry, Outcome, OwnerId
 from autoscaler.actuators.restore import release, restore_owner
-from autoscaler.actuators.scale import order_replicas
+from autoscaler.actuators.scale import order_replicas, owned
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError
@@ -58,6 +58,14 @@ def apply(
     elif outcome.action in (Action.NONE, Action.PATCHED):
         entry.note_success()
     return entry.told(outcome)
+
+
+def refusal(autoscaler: PredictiveAutoscaler, target: Target) -> Outcome | None:
+    """Why a decision would not be carried out, as far as the target's owners tell; None where it would. Asks nobody."""
+    if autoscaler.spec.mode is not Mode.FLOOR:
+        return owned(target)
+    owner = choose_owner(target)
+    return owner if isinstance(owner, Outcome) else held_by_another(owner, holder_of(autoscaler))
 
 
 def _find_done(target: Target, entry: Entry) -> None:

@@ -37,13 +37,9 @@ def hold_floor(
 ) -> Outcome:
     """Write the owner's lower bound if it isn't where it belongs. Raises `KubeError`."""
     holder = holder_of(autoscaler)
+    if refused := held_by_another(owner, holder):
+        return refused
     note = read_note(owner)
-    if note is not None and note.by != holder:
-        return Outcome(
-            Action.REFUSED,
-            "HeldByAnother",
-            f"{owner} holds the floor of PredictiveAutoscaler {note.by}; leave one of the two, or remove {ANNOTATION}",
-        )
     plan = plan_floor(owner, note, entry, desired, holder)
     before = owner.replicas_min
     if before == plan.value and note == plan.note:
@@ -73,6 +69,18 @@ def hold_floor(
     entry.original, entry.owner = plan.original, OwnerId.of(owner) if plan.note else None
     entry.reverts += int(reverted)
     return moved
+
+
+def held_by_another(owner: Owner, holder: str) -> Outcome | None:
+    """Why no floor is written: the one that is noted beside the owner's bound is another's. None where it isn't."""
+    note = read_note(owner)
+    if note is None or note.by == holder:
+        return None
+    return Outcome(
+        Action.REFUSED,
+        "HeldByAnother",
+        f"{owner} holds the floor of PredictiveAutoscaler {note.by}; leave one of the two, or remove {ANNOTATION}",
+    )
 
 
 def write_plan(kube: Kube, owner: Owner, plan: Plan, *, leads: Callable[[], bool] = lambda: True) -> None:

@@ -15,7 +15,7 @@ def order_replicas(
     kube: Kube, target: Target, desired: int, *, now_s: float, entry: Entry, leads: Callable[[], bool]
 ) -> Outcome:
     """Order `desired` replicas if that isn't what stands. Raises `KubeError`."""
-    if refused := _owned(target):
+    if refused := owned(target):
         return refused
     before = target.replicas
     if desired == before:
@@ -33,8 +33,8 @@ def order_replicas(
     return ordered
 
 
-def _owned(target: Target) -> Outcome | None:
-    """Whoever owns the replicas would put its own number back within 15 s."""
+def owned(target: Target) -> Outcome | None:
+    """Why no replicas are ordered: whoever owns them would put its own number back within 15 s. None without one."""
     if not target.owners:
         return None
     owner = target.owners[0]

@@ -2,25 +2,27 @@
 
 Counted is what exists: replicas ordered, pods that are being deleted, pods beyond the order in a rolling update, floors
 that stand, and orders of ours that the watch hasn't shown yet. So a budget holds at every moment; GPUs are given on
-once they are free.
+once they are free. An object whose decisions aren't carried out takes nothing from others: it keeps what it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autoscaler.actuators.note import standing_floors
-from autoscaler.actuators.outcome import Outcome
+from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.api.gpu_budget import GpuBudget
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
-from autoscaler.controller.workload import ObjectKey, Workload
+from autoscaler.controller.workload import ObjectKey, Workload, target_key
 from autoscaler.core.gpu_budget import Claim, Meant, claim_of, cut, divide, state_after
 from autoscaler.core.gpu_worth import common_horizon_s, firm_s, load_s
 from autoscaler.kube.cluster import Reason as Unknown
-from autoscaler.kube.facts import Target
+from autoscaler.kube.facts import Target, TargetKey
 
 _NOTHING_THERE = (Unknown.NOT_FOUND, Unknown.KIND_UNKNOWN)
 
@@ -37,12 +39,23 @@ class _Held:
         return replace(self, ordered=max(self.ordered, _written(outcome)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Replicas of one target, see `Division`."""
+
+    given: int
+    meant: int
+
+
 class Budgets:
     """All budgets of a controller; used by the tick's thread only."""
 
-    def __init__(self, gpus: Mapping[str, int]) -> None:
-        """`gpus` are those of each budget, by its name."""
+    def __init__(
+        self, gpus: Mapping[str, int], refusal: Callable[[PredictiveAutoscaler, Target], Outcome | None]
+    ) -> None:
+        """`gpus` are those of each budget, by its name; `refusal` is the actuator's, see ports."""
         self._gpus = gpus
+        self._refusal = refusal
         self._wishes: dict[ObjectKey, Made] = {}
         self._held: dict[ObjectKey, _Held] = {}
         self._meant: dict[ObjectKey, Meant] = {}
@@ -85,29 +98,47 @@ class Budgets:
         return divided
 
     def _divide(self, name: str, members: Sequence[Workload], *, now_s: float) -> Sequence[int]:
-        wishes = [self._wishes[member.key] for member in members if member.key in self._wishes]
-        horizon = common_horizon_s(load_s(wish.spec, wish.outlook.lead_bins) for wish in wishes)
-        claims = [self._claim(member, now_s=now_s, horizon_s=horizon) for member in members]
+        """Replicas that each may have, in order; in mode Shadow as many as it would have if it were carried out."""
+        for member in members:
+            held = self._held[member.key] = self._held_by(member)
+            self._meant.setdefault(member.key, Meant.start(held.ordered, now_s=now_s))
+        acting = {member.key for member in members if self._acts(member)}
         gpus = self._gpus.get(name)
-        _note_problem(name, gpus, members, claims)
-        # Without its number of GPUs nothing may be ordered beyond those that are held.
-        cap = sum(claim.held_gpus for claim in claims) if gpus is None else gpus
-        division = divide(cap, claims)
-        for member, meant in zip(members, division.meant, strict=True):
+        shares = self._shares(members, acting, gpus, now_s=now_s)
+        _note_problem(name, gpus, members, _holders(members, acting))
+        for member in members:
             if wish := self._wishes.get(member.key):
-                within_s = firm_s(wish.spec, wish.outlook.lead_bins)
+                meant, within_s = shares[_target(member)].meant, firm_s(wish.spec, wish.outlook.lead_bins)
                 self._meant[member.key] = self._meant[member.key].after(meant, now_s=now_s, within_s=within_s)
-        return division.given
+        shadows = {member.key for member in members if _is_shadow(member)}
+        would = self._shares(members, acting | shadows, gpus, now_s=now_s) if shadows else shares
+        may = []
+        for member in members:
+            if member.key in shadows:
+                may.append(would[_target(member)].meant)
+            elif member.key in acting:
+                may.append(shares[_target(member)].given)
+            else:
+                may.append(self._kept(member, shares[_target(member)].given))
+        return may
 
-    def _claim(self, workload: Workload, *, now_s: float, horizon_s: float) -> Claim:
-        part = workload.autoscaler.spec.gpu_budget
-        assert part is not None, "a member of a budget states its part"
-        held = self._held[workload.key] = self._held_by(workload)
-        meant = self._meant.setdefault(workload.key, Meant.start(held.ordered, now_s=now_s))
-        minimum = workload.spec.replicas_min
-        wish = self._wishes.get(workload.key)
-        if wish is None or workload.autoscaler.metadata.deletion_timestamp is not None:
-            # Nothing is wanted of it yet, or any more, but what there is.
+    def _shares(
+        self, members: Sequence[Workload], acting: Collection[ObjectKey], gpus: int | None, *, now_s: float
+    ) -> dict[TargetKey, _Share]:
+        """What each target gets if the decisions of the members in `acting` are carried out, and no others."""
+        holders = _holders(members, acting)
+        wishes = {one.key: self._wishes[one.key] for one in holders if one.key in acting and one.key in self._wishes}
+        horizon = common_horizon_s(load_s(wish.spec, wish.outlook.lead_bins) for wish in wishes.values())
+        claims = [self._claim(one, wishes.get(one.key), now_s=now_s, horizon_s=horizon) for one in holders]
+        # Without its number of GPUs nothing may be ordered beyond those that are held.
+        division = divide(sum(claim.held_gpus for claim in claims) if gpus is None else gpus, claims)
+        pairs = zip(division.given, division.meant, strict=True)
+        return {_target(one): _Share(given, meant) for one, (given, meant) in zip(holders, pairs, strict=True)}
+
+    def _claim(self, workload: Workload, wish: Made | None, *, now_s: float, horizon_s: float) -> Claim:
+        part, held, minimum = _part(workload), self._held[workload.key], workload.spec.replicas_min
+        if wish is None:
+            # Nothing is wanted of it yet, or any more, or could be had, but what there is.
             return Claim(
                 gpus_per_replica=part.gpus_per_replica,
                 priority=part.priority,
@@ -118,6 +149,7 @@ class Budgets:
                 saved=np.arange(held.ordered + 1.0),
                 held=True,
             )
+        within_s = firm_s(wish.spec, wish.outlook.lead_bins)
         return claim_of(
             replace(wish.decision, current=held.ordered),
             wish.outlook,
@@ -126,9 +158,35 @@ class Budgets:
             priority=part.priority,
             minimum=minimum,
             leaving=held.leaving,
-            meant_lately=meant.lately(now_s=now_s, within_s=firm_s(wish.spec, wish.outlook.lead_bins)),
+            meant_lately=self._meant[workload.key].lately(now_s=now_s, within_s=within_s),
             horizon_s=horizon_s,
         )
+
+    def _acts(self, workload: Workload) -> bool:
+        """Whether what it is given is going to be ordered, as far as that is known before it is tried."""
+        about, target, outcome = workload.autoscaler, workload.target, workload.outcome
+        if about.metadata.deletion_timestamp is not None or _is_shadow(workload) or not isinstance(target, Target):
+            return False
+        refused = outcome is not None and outcome.action is Action.REFUSED
+        return not refused and self._refusal(about, target) is None
+
+    def _kept(self, workload: Workload, held: int) -> int:
+        """Replicas that one may have whose decisions aren't carried out, which `held` so many; says why no more.
+
+        Where its target can't be read nothing is released: it comes back as it was, or is decided on anew.
+        """
+        wish = self._wishes.get(workload.key)
+        if wish is None:
+            return held
+        comes_back = workload.autoscaler.spec.mode is Mode.SCALE and not isinstance(workload.target, Target)
+        kept = max(held, wish.decision.current) if comes_back else held
+        if workload.budget_problem is None and kept < wish.decision.desired:
+            workload.budget_problem = (
+                "NothingOrdered",
+                f"{wish.decision.desired} are wanted; while none can be ordered, see Ready and ScalingActive, the GPU"
+                f" budget keeps {kept} for it",
+            )
+        return kept
 
     def _held_by(self, workload: Workload) -> _Held:
         """As far as it can be known; where the target can't be read, as it was."""
@@ -159,6 +217,29 @@ def _members(workloads: Iterable[Workload]) -> dict[str, list[Workload]]:
         if workload.autoscaler.spec.gpu_budget is not None:
             members.setdefault(workload.autoscaler.spec.gpu_budget.name, []).append(workload)
     return members
+
+
+def _is_shadow(workload: Workload) -> bool:
+    return workload.autoscaler.spec.mode is Mode.SHADOW
+
+
+def _part(workload: Workload) -> GpuBudget:
+    part = workload.autoscaler.spec.gpu_budget
+    assert part is not None, "a member of a budget states its part"
+    return part
+
+
+def _target(workload: Workload) -> TargetKey:
+    return target_key(workload.autoscaler)
+
+
+def _holders(members: Iterable[Workload], acting: Collection[ObjectKey]) -> list[Workload]:
+    """One member for each target, so that its GPUs are counted once: one in `acting`, of these one in mode Shadow."""
+    first = sorted(members, key=lambda one: (one.key not in acting, not _is_shadow(one), one.key))
+    holders: dict[TargetKey, Workload] = {}
+    for member in first:
+        holders.setdefault(_target(member), member)
+    return sorted(holders.values(), key=lambda one: one.key)
 
 
 def _given(workload: Workload, made: list[Made], replicas: int) -> list[Made]:
@@ -199,10 +280,10 @@ def _bound_floor(workload: Workload, most: int) -> None:
         workload.floor = min(workload.floor, most)
 
 
-def _note_problem(name: str, gpus: int | None, members: Sequence[Workload], claims: Sequence[Claim]) -> None:
+def _note_problem(name: str, gpus: int | None, members: Iterable[Workload], holders: Iterable[Workload]) -> None:
     """Say at each object what is wrong with the budget itself."""
     problem = None
-    least = sum(claim.gpus_per_replica * claim.minimum for claim in claims)
+    least = sum(_part(one).gpus_per_replica * one.spec.replicas_min for one in holders)
     if gpus is None:
         problem = (
             "GpuBudgetUnknown",

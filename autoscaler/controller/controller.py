@@ -92,7 +92,7 @@ class Controller:
         # Paces a sweep that fails: each looks through all HPAs and ScaledObjects.
         self._sweep_pace = Entry()
         self._took_s = 0.0
-        self._budgets = Budgets(gpu_budgets)
+        self._budgets = Budgets(gpu_budgets, actuator.refusal)
         self._histories = Histories(rebuilder, teller)
         self._writing = Writing(actuator, elector, teller)
         self._placing = Placing(actuator, elector, self._writing)

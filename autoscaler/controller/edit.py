@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autoscaler.api.v1alpha1 import PredictiveAutoscaler
+from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
 from autoscaler.controller.workload import Workload
 from autoscaler.sources.presets import ResolvedQueries
 
@@ -19,6 +19,9 @@ def take_edit(workload: Workload, autoscaler: PredictiveAutoscaler, queries: Res
     asks_another = any(getattr(spec, name) != getattr(before, name) for name in _OF_HISTORY)
     if spec.scale_target_ref != before.scale_target_ref:
         workload.forget_target()
+    if spec.gpu_budget is not None and before.mode is Mode.SHADOW is not spec.mode:
+        # What Shadow was told counts no GPUs as its own: others may hold them.
+        workload.decision = workload.floor = None
     if spec.node_head_start != before.node_head_start:
         workload.forget_placeholders()
     workload.edited = workload.edited or edited

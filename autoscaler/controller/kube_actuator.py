@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from autoscaler.actuators import restore as restoring
-from autoscaler.actuators.apply import apply
+from autoscaler.actuators.apply import apply, refusal
 from autoscaler.actuators.outcome import UNANSWERED, ActuatorMemory, Outcome, outcome_of
 from autoscaler.actuators.placeholders import set_placeholders, take_away_placeholders
 from autoscaler.actuators.restore import Held
@@ -46,6 +46,10 @@ class KubeActuator:
     def apply(self, autoscaler: PredictiveAutoscaler, target: Target, desired: int, *, now_s: float) -> Outcome:
         """See ports.Actuator."""
         return apply(self._kube, autoscaler, target, desired, now_s=now_s, memory=self._memory, leads=self._leads)
+
+    def refusal(self, autoscaler: PredictiveAutoscaler, target: Target) -> Outcome | None:
+        """See ports.Actuator."""
+        return refusal(autoscaler, target)
 
     def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """See ports.Actuator."""

@@ -41,6 +41,10 @@ class NoCluster:
         """Nothing."""
         return _NOTHING
 
+    def refusal(self, autoscaler: PredictiveAutoscaler, target: Target) -> Outcome | None:
+        """Nothing is in the way."""
+        return None
+
     def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """Nothing."""
         return _NOTHING

@@ -60,6 +60,10 @@ class Actuator(Protocol):
         """Make the target have `desired` replicas, or at least as many, as the object's mode says."""
         ...
 
+    def refusal(self, autoscaler: PredictiveAutoscaler, target: Target) -> Outcome | None:
+        """Why `apply` would write nothing, as far as that can be told beforehand and without a request; else None."""
+        ...
+
     def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """Have so many placeholders keep nodes warm, at least so many where `held`; the object asks for some."""
         ...

@@ -160,6 +160,10 @@ class _ActuatorWithGuests:
             return _UNKNOWN if target.assumed else _FOLLOWED
         return self._inner.apply(autoscaler, target, desired, now_s=now_s)
 
+    def refusal(self, autoscaler: PredictiveAutoscaler, target: Target) -> Outcome | None:
+        """Nothing, for a guest: KEDA carries out what it asks for."""
+        return None if self._scaler.is_guest(autoscaler) else self._inner.refusal(autoscaler, target)
+
     def place(self, autoscaler: PredictiveAutoscaler, placeholders: int, *, held: bool, now_s: float) -> Outcome:
         """The cluster's: a trigger describes none."""
         return self._inner.place(autoscaler, placeholders, held=held, now_s=now_s)

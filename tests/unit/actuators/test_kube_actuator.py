@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from fake_api.objects import autoscaler, deployment
+from fake_api.objects import autoscaler, deployment, hpa, scaled_object
 from fake_api.server import FakeApi
-from world import World, short
+from world import NOTE, World, short
 
 from autoscaler.actuators.outcome import Action
 from autoscaler.api.status import PredictiveAutoscalerStatus
@@ -18,6 +19,8 @@ from autoscaler.kube.parse import parse_autoscaler
 from autoscaler.telemetry.log import Log
 from autoscaler.telemetry.metrics import Metrics
 
+NOTED = hpa(minReplicas=4)
+NOTED["metadata"]["annotations"] = {NOTE: '{"min": 1, "written": 4, "by": "team/other"}'}
 HEAD_START = {"placeholders": {"name": "warm", "maxReplicas": 9}}
 
 
@@ -64,6 +67,29 @@ def test_a_status_without_an_answer_is_said_to_be_unknown_and_stored_again_witho
     assert stored["status"]["desiredReplicas"] == 5
     assert watched.actuator.write_status(world.object(), status)
     assert world.api.read("predictiveautoscalers", "llm") == stored
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "reason"),
+    [
+        ("Scale", None, None),
+        ("Scale", hpa(), "OwnedByHorizontalPodAutoscaler"),
+        ("Scale", scaled_object(annotations={"autoscaling.keda.sh/paused": "true"}), "Paused"),
+        ("Floor", None, "NoOwner"),
+        ("Floor", hpa(), None),
+        ("Floor", NOTED, "HeldByAnother"),
+        ("Floor", scaled_object(annotations={"autoscaling.keda.sh/paused": "true"}), "Paused"),
+    ],
+)
+def test_what_an_owner_refuses_is_known_before_it_is_tried(
+    world: World, watched: Watched, mode: str, owner: dict[str, Any] | None, reason: str | None
+) -> None:
+    world.set_mode(mode)
+    if owner is not None:
+        world.api.put("scaledobjects" if owner["kind"] == "ScaledObject" else "horizontalpodautoscalers", owner)
+    refused = watched.actuator.refusal(world.object(), world.target())
+    assert (None if refused is None else refused.reason) == reason
+    assert refused in {None, world.apply(5)}
 
 
 def test_placeholders_taken_away_without_an_answer_stay_away(world: World, watched: Watched) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from autoscaler.actuators.note import ANNOTATION, Note
 from autoscaler.actuators.outcome import Action, Outcome
+from autoscaler.api.v1alpha1 import Mode
 from autoscaler.backtest.recorded import make_again
 from autoscaler.controller.clock import VirtualClock
 from autoscaler.controller.controller import Controller
@@ -38,6 +39,9 @@ class SharedWorld(NoCluster):
         self.worlds = {world.objects()[0].metadata.name: world for world in worlds}
         self.leaving = dict.fromkeys(self.worlds, ())
         self.hidden: set[str] = set()
+        self.gone: set[str] = set()
+        self.refused: dict[str, Outcome] = {}
+        self.foresees = False
 
     def begin(self, at_s):
         for name, world in self.worlds.items():
@@ -50,6 +54,8 @@ class SharedWorld(NoCluster):
     def target(self, key):
         if key.name in self.hidden:
             return Unavailable(key, "ClusterStale", "not heard of")
+        if key.name in self.gone:
+            return Unavailable(key, "TargetNotFound", "it does not exist")
         target = self.worlds[key.name].target(key)
         return replace(target, pods=(*target.pods, *self.leaving[key.name]))
 
@@ -61,11 +67,18 @@ class SharedWorld(NoCluster):
 
     def apply(self, autoscaler, target, desired, *, now_s):
         name = autoscaler.metadata.name
+        if autoscaler.spec.mode is Mode.SHADOW:
+            return Outcome(Action.NONE, "Shadow", "mode is Shadow")
+        if name in self.refused:
+            return self.refused[name]
         before = self.worlds[name].target(target.key).pods
         outcome = self.worlds[name].apply(autoscaler, target, desired, now_s=now_s)
         kept = {pod.uid for pod in self.worlds[name].target(target.key).pods}
         self.leaving[name] += tuple(replace(pod, deleting=True) for pod in before if pod.uid not in kept)
         return outcome
+
+    def refusal(self, autoscaler, target):
+        return self.refused.get(autoscaler.metadata.name) if self.foresees else None
 
     def replicas(self, name):
         """Those ordered, and all that exist."""
@@ -111,12 +124,12 @@ class Run:
 
 @pytest.fixture
 def world_of(object_of):
-    def make(name, demand, *, gpus=1, priority=0, minimum=0, budget="shared", mode="Scale"):
+    def make(name, demand, *, gpus=1, priority=0, minimum=0, budget="shared", mode="Scale", target=None):
         autoscaler = object_of(
             name=name,
             mode=mode,
             uid=name,
-            scaleTargetRef={"name": name},
+            scaleTargetRef={"name": target or name},
             minReplicas=minimum,
             demand=[{"query": name, "capacity": 1.0}],
             gpuBudget={"name": budget, "gpusPerReplica": gpus, "priority": priority},
@@ -213,6 +226,96 @@ def test_gpus_of_a_target_that_cannot_be_read_stay_taken(world_of, bins):
         run.tick()
         assert run.world.replicas("a")[0] + run.world.replicas("b")[1] <= 9
     assert run.world.replicas("a")[0] == held
+
+
+def limited(workload):
+    """Reason and message of what limits it."""
+    made = status_of(workload, 0.0).conditions
+    return next((one.reason, one.message) for one in made if one.type == "ScalingLimited")
+
+
+def test_an_object_in_mode_shadow_takes_nothing_and_is_told_what_it_would_have(world_of):
+    shadow = world_of("a", np.full(BINS, 6.0), priority=1, mode="Shadow")
+    run = Run([shadow, world_of("b", np.full(BINS, 6.0))], {"shared": 9})
+    for _ in range(60):
+        workloads = run.tick()
+    assert run.world.replicas("b") == (8, 8)
+    # Its queue would take all of them.
+    assert status_of(workloads["a"], 0.0).desired_replicas == 9
+    assert limited(workloads["a"])[0] == "GpuBudget"
+    edit(shadow, mode=Mode.SCALE)
+    for _ in range(5):
+        run.tick()
+        assert run.world.replicas("a")[1] + run.world.replicas("b")[1] <= 9
+    assert run.world.replicas("a")[0] >= 8
+
+
+@pytest.mark.parametrize("mode", [Mode.SCALE, Mode.FLOOR])
+def test_what_shadow_was_told_is_not_ordered_once_it_is_another_mode(surge, mode):
+    # Nothing is decided between bins after it, for demand is lost then.
+    lost_s = 62 * BIN_S
+    run = surge(9, lambda name, at_s: np.where(at_s > lost_s, np.nan, rates_at(name, at_s)))
+    edit(run.world.worlds["b"], mode=Mode.SHADOW)
+    for quarter in range(4 * 62 + 1):
+        tick_within(run, quarter)
+    assert run.controller._workloads[("llm", "b")].decision.desired == 9
+    assert run.world.replicas("a")[0] >= 8
+    edit(run.world.worlds["b"], mode=mode)
+    for quarter in range(4 * 62 + 1, 4 * 62 + 4):
+        tick_within(run, quarter)
+        assert run.world.replicas("a")[1] + run.world.replicas("b")[1] <= 9
+
+
+def test_an_object_in_mode_shadow_beside_the_one_that_scales_counts_no_gpu_twice(world_of):
+    six = np.full(BINS, 6.0)
+    run = Run([world_of("a", six), world_of("trial", six + 3.0, priority=1, mode="Shadow", target="a")], {"shared": 9})
+    for _ in range(60):
+        workloads = run.tick()
+    assert run.world.replicas("a") == (8, 8)
+    assert workloads["trial"].decision.desired == 9
+    assert workloads["trial"].decision.cut_from > 9
+
+
+REFUSED = Outcome(Action.REFUSED, "OwnedByHorizontalPodAutoscaler", "another one scales it")
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_an_object_that_is_refused_takes_nothing_until_it_is_not(world_of, foreseen):
+    owned = world_of("a", np.full(BINS, 6.0), priority=1)
+    run = Run([owned, world_of("b", np.full(BINS, 6.0))], {"shared": 9})
+    run.world.refused = {"a": REFUSED}
+    run.world.foresees = foreseen
+    for _ in range(60):
+        workloads = run.tick()
+        assert run.world.replicas("a") == (0, 0)
+    assert run.world.replicas("b") == (8, 8)
+    assert workloads["a"].decision.desired == 0
+    wanted = workloads["a"].decision.cut_from
+    assert limited(workloads["a"]) == (
+        "NothingOrdered",
+        f"{wanted} are wanted; while none can be ordered, see Ready and ScalingActive, the GPU budget keeps 0 for it",
+    )
+    run.world.refused = {}
+    for _ in range(5):
+        workloads = run.tick()
+        assert run.world.replicas("a")[1] + run.world.replicas("b")[1] <= 9
+    assert run.world.replicas("a")[0] >= 8
+    assert limited(workloads["a"])[0] == "GpuBudget"
+
+
+def test_an_object_whose_target_is_gone_takes_nothing_and_releases_nothing_when_it_is_back(world_of):
+    run = Run([world_of("a", np.full(BINS, 6.0), priority=1), world_of("b", np.full(BINS, 6.0))], {"shared": 9})
+    for _ in range(60):
+        run.tick()
+    assert (run.world.replicas("a"), run.world.replicas("b")) == ((8, 8), (1, 1))
+    run.world.gone = {"a"}
+    for _ in range(20):
+        run.tick()
+    assert run.world.replicas("b")[0] >= 8
+    # Somebody makes it again as it was, between two decisions.
+    run.world.gone, run.controller._tick_s = set(), TICK_S
+    tick_within(run, 4 * 79 + 1)
+    assert run.world.replicas("a") == (8, 8)
 
 
 TICK_S = BIN_S / 4
