@@ -12,31 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autoscaler.actuators.note import standing_floors
 from autoscaler.actuators.outcome import Action, Outcome
 from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.v1alpha1 import Mode, PredictiveAutoscaler
+from autoscaler.controller.held import Held, held_by
 from autoscaler.controller.isolation import note_defect
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, target_key
 from autoscaler.core.gpu_budget import Claim, Meant, claim_of, cut, divide, state_after
 from autoscaler.core.gpu_worth import common_horizon_s, firm_s, load_s
-from autoscaler.kube.cluster import Reason as Unknown
 from autoscaler.kube.facts import Target, TargetKey
-
-_NOTHING_THERE = (Unknown.NOT_FOUND, Unknown.KIND_UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Replicas whose GPUs are taken: those ordered, and those that leave or are beyond the order."""
-
-    ordered: int
-    leaving: int
-
-    def after(self, outcome: Outcome | None) -> _Held:
-        """With what was, or may have been, ordered since: where the target can't be read from then on, it is there."""
-        return replace(self, ordered=max(self.ordered, _written(outcome)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +42,7 @@ class Budgets:
         self._gpus = gpus
         self._refusal = refusal
         self._wishes: dict[ObjectKey, Made] = {}
-        self._held: dict[ObjectKey, _Held] = {}
+        self._held: dict[ObjectKey, Held] = {}
         self._meant: dict[ObjectKey, Meant] = {}
 
     def divide(
@@ -100,12 +85,14 @@ class Budgets:
     def _divide(self, name: str, members: Sequence[Workload], *, now_s: float) -> Sequence[int]:
         """Replicas that each may have, in order; in mode Shadow as many as it would have if it were carried out."""
         for member in members:
-            held = self._held[member.key] = self._held_by(member)
+            held = self._held[member.key] = held_by(member, self._held.get(member.key), now_s=now_s)
             self._meant.setdefault(member.key, Meant.start(held.ordered, now_s=now_s))
-        acting = {member.key for member in members if self._acts(member)}
         gpus = self._gpus.get(name)
-        shares = self._shares(members, acting, gpus, now_s=now_s)
-        _note_problem(name, gpus, members, _holders(members, acting))
+        unread = [member for member in members if not self._held[member.key].known]
+        # While nobody knows what one holds, the others keep what they hold, and get no more.
+        acting = {member.key for member in members if not unread and self._acts(member)}
+        shares = self._shares(members, acting, None if unread else gpus, now_s=now_s)
+        _note_problem(name, gpus, members, _holders(members, acting), unread)
         for member in members:
             if wish := self._wishes.get(member.key):
                 meant, within_s = shares[_target(member)].meant, firm_s(wish.spec, wish.outlook.lead_bins)
@@ -130,7 +117,7 @@ class Budgets:
         wishes = {one.key: self._wishes[one.key] for one in holders if one.key in acting and one.key in self._wishes}
         horizon = common_horizon_s(load_s(wish.spec, wish.outlook.lead_bins) for wish in wishes.values())
         claims = [self._claim(one, wishes.get(one.key), now_s=now_s, horizon_s=horizon) for one in holders]
-        # Without its number of GPUs nothing may be ordered beyond those that are held.
+        # Without a number of GPUs nothing may be ordered beyond those that are held.
         division = divide(sum(claim.held_gpus for claim in claims) if gpus is None else gpus, claims)
         pairs = zip(division.given, division.meant, strict=True)
         return {_target(one): _Share(given, meant) for one, (given, meant) in zip(holders, pairs, strict=True)}
@@ -187,27 +174,6 @@ class Budgets:
                 f" budget keeps {kept} for it",
             )
         return kept
-
-    def _held_by(self, workload: Workload) -> _Held:
-        """As far as it can be known; where the target can't be read, as it was."""
-        target = workload.target
-        if isinstance(target, Target):
-            ordered = max(target.replicas, _written(workload.outcome), *standing_floors(target.owners))
-            pods = [pod for pod in target.pods if not pod.failed]
-            deleting = sum(pod.deleting for pod in pods)
-            return _Held(ordered, deleting + max(0, len(pods) - deleting - ordered))
-        if target is not None and target.reason in _NOTHING_THERE:
-            return _Held(0, 0)
-        if workload.key in self._held:
-            return self._held[workload.key]
-        status = workload.status
-        known = status.current_replicas if status is not None else None
-        return _Held(workload.spec.replicas_min if known is None else known, 0)
-
-
-def _written(outcome: Outcome | None) -> int:
-    """Replicas that our last write ordered, or may have."""
-    return 0 if outcome is None else max(outcome.after or 0, outcome.maybe or 0)
 
 
 def _members(workloads: Iterable[Workload]) -> dict[str, list[Workload]]:
@@ -280,7 +246,13 @@ def _bound_floor(workload: Workload, most: int) -> None:
         workload.floor = min(workload.floor, most)
 
 
-def _note_problem(name: str, gpus: int | None, members: Iterable[Workload], holders: Iterable[Workload]) -> None:
+def _note_problem(
+    name: str,
+    gpus: int | None,
+    members: Iterable[Workload],
+    holders: Iterable[Workload],
+    unread: Sequence[Workload],
+) -> None:
     """Say at each object what is wrong with the budget itself."""
     problem = None
     least = sum(_part(one).gpus_per_replica * one.spec.replicas_min for one in holders)
@@ -289,6 +261,12 @@ def _note_problem(name: str, gpus: int | None, members: Iterable[Workload], hold
             "GpuBudgetUnknown",
             f"the controller has no GPU budget {name}: nothing is ordered until it is started with"
             f" --gpu-budget {name}=GPUS, or spec.gpuBudget.name is corrected",
+        )
+    elif unread:
+        problem = (
+            "GpuBudgetUnread",
+            f"nothing more is ordered in GPU budget {name} until {_target(unread[0])} was read once: nobody knows how"
+            " many GPUs it holds",
         )
     elif least > gpus:
         problem = (

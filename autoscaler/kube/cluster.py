@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -65,6 +66,8 @@ class KubeCluster:
         self._lock = threading.Lock()
         # By target: the version of the workload, and what its scale subresource said of it.
         self._scales: dict[TargetKey, tuple[str, int, Selector, str]] = {}
+        # By target: the selector that it had last, for pods outlive it.
+        self._selectors: dict[TargetKey, Selector] = {}
         self._paused_until_s = clock()
         self._pause_cause: KubeError | None = None
 
@@ -108,11 +111,12 @@ class KubeCluster:
         kind, pods = watches
         workload = self._workload(key, kind)
         if isinstance(workload, Unavailable):
-            return workload
+            return self._with_pods(workload, pods) if workload.reason == Reason.NOT_FOUND else workload
         scale = self._scale(key, workload)
         if isinstance(scale, Unavailable):
             return scale
         replicas, selector, version = scale
+        self._keep_selector(key, selector)
         return Target(
             key=key,
             replicas=replicas,
@@ -123,6 +127,20 @@ class KubeCluster:
             ),
             rolling=workload.rolling,
         )
+
+    def _keep_selector(self, key: TargetKey, selector: Selector) -> None:
+        with self._lock:
+            if len(self._selectors) >= _SCALES_MAX:
+                self._selectors.clear()
+            self._selectors[key] = selector
+
+    def _with_pods(self, deleted: Unavailable, pods: PodWatch) -> Unavailable:
+        """With what is left of a target whose selector was seen while it was there."""
+        with self._lock:
+            selector = self._selectors.get(deleted.key)
+        if selector is None:
+            return deleted
+        return replace(deleted, pods=pods.index.selected(deleted.key.namespace, selector))
 
     def _current(self, key: TargetKey) -> tuple[KindWatch, PodWatch] | Unavailable:
         """The watches of a target's kind and pods, if these and those of its owners are up to date."""

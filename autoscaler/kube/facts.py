@@ -118,8 +118,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """A target that can't be read now, and why: one line for a condition's reason and message."""
+    """A target that can't be read now.
+
+    Attributes:
+        key: which.
+        reason, message: why: one line for a condition's reason and message.
+        pods: of a target that was deleted, those that are left of it; None where they can't be told.
+    """
 
     key: TargetKey
     reason: str
     message: str
+    pods: tuple[Pod, ...] | None = None

@@ -21,7 +21,7 @@ from autoscaler.controller.status import status_of
 from autoscaler.controller.tell import Teller
 from autoscaler.core.decision import Reason
 from autoscaler.core.load_latency import LoadLatency
-from autoscaler.kube.facts import Owner, OwnerKind, Unavailable
+from autoscaler.kube.facts import Owner, OwnerKind, Pod, Unavailable
 from autoscaler.report.explanation import explain
 from autoscaler.sources.ranges import RangeAnswer
 from autoscaler.telemetry.log import Log
@@ -40,6 +40,7 @@ class SharedWorld(NoCluster):
         self.leaving = dict.fromkeys(self.worlds, ())
         self.hidden: set[str] = set()
         self.gone: set[str] = set()
+        self.left: tuple[Pod, ...] | None = ()
         self.refused: dict[str, Outcome] = {}
         self.foresees = False
 
@@ -55,7 +56,7 @@ class SharedWorld(NoCluster):
         if key.name in self.hidden:
             return Unavailable(key, "ClusterStale", "not heard of")
         if key.name in self.gone:
-            return Unavailable(key, "TargetNotFound", "it does not exist")
+            return Unavailable(key, "TargetNotFound", "it does not exist", self.left)
         target = self.worlds[key.name].target(key)
         return replace(target, pods=(*target.pods, *self.leaving[key.name]))
 
@@ -97,7 +98,12 @@ class Run:
         self.world = SharedWorld(worlds)
         self.clock = VirtualClock(0.0, speed=float("inf"))
         self.logged: list[str] = []
-        self.controller = Controller(
+        self.gpus = gpus
+        self.controller = self.start()
+        self.bin = 0
+
+    def start(self):
+        return Controller(
             cluster=self.world,
             source=self.world,
             rebuilder=InlineRebuilder(self.world),
@@ -109,9 +115,16 @@ class Run:
             ),
             tick_s=BIN_S,
             settle_s=0.0,
-            gpu_budgets=gpus,
+            gpu_budgets=self.gpus,
         )
-        self.bin = 0
+
+    def restart(self, *, from_files=False):
+        """Another process goes on, with the statuses that were stored; objects from files have none."""
+        for workload in self.controller.workloads:
+            world = self.world.worlds[workload.key.name]
+            status = None if from_files else workload.status
+            world._autoscaler = world._autoscaler.model_copy(update={"status": status})
+        self.controller = self.start()
 
     def tick(self):
         self.clock.wait_until(self.bin * BIN_S, Event())
@@ -316,6 +329,72 @@ def test_an_object_whose_target_is_gone_takes_nothing_and_releases_nothing_when_
     run.world.gone, run.controller._tick_s = set(), TICK_S
     tick_within(run, 4 * 79 + 1)
     assert run.world.replicas("a") == (8, 8)
+
+
+@pytest.fixture
+def in_turn(world_of):
+    """One that wants all from bin 60 on, and one from bin 61 on that comes first."""
+    steps = [np.where(np.arange(BINS) < first, 2.0, 8.0) for first in (60, 61)]
+    return Run([world_of("a", steps[0]), world_of("b", steps[1], priority=1)], {"shared": 12})
+
+
+def test_what_was_ordered_last_before_a_restart_is_held_until_its_target_is_read(in_turn):
+    run = in_turn
+    while run.world.replicas("a")[0] < 7:
+        before = run.world.replicas("a")[0]
+        run.tick()
+    stored = next(workload.status for workload in run.controller.workloads if workload.key.name == "a")
+    assert stored.current_replicas == before < stored.desired_replicas
+    run.restart()
+    run.world.hidden = {"a"}
+    for _ in range(20):
+        run.tick()
+        assert run.world.replicas("a")[1] + run.world.replicas("b")[1] <= 12
+    assert run.world.replicas("b")[0] > 2
+
+
+def test_nothing_is_given_or_taken_while_nobody_knows_what_one_holds(in_turn):
+    run = in_turn
+    while run.world.replicas("a")[0] < 7:
+        run.tick()
+    held = run.world.replicas("b")[0]
+    run.restart(from_files=True)
+    run.world.hidden = {"a"}
+    for _ in range(20):
+        workloads = run.tick()
+        assert run.world.replicas("b") == (held, held)
+    assert limited(workloads["b"]) == (
+        "GpuBudgetUnread",
+        "nothing more is ordered in GPU budget shared until Deployment llm/a was read once: nobody knows how many"
+        " GPUs it holds",
+    )
+    run.world.hidden = set()
+    for _ in range(5):
+        workloads = run.tick()
+        assert run.world.replicas("a")[1] + run.world.replicas("b")[1] <= 12
+    assert run.world.replicas("b")[0] >= 8
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_pods_of_a_deleted_target_are_held_until_they_are_gone_or_too_long_unseen(in_turn, seen):
+    run = in_turn
+    while run.world.replicas("a")[0] < 7:
+        run.tick()
+    pods = run.world.worlds["a"].target(None).pods
+    run.world.gone = {"a"}
+    run.world.left = tuple(replace(pod, deleting=True) for pod in pods) if seen else None
+    for _ in range(10 if seen else 1):
+        run.tick()
+        assert len(pods) + run.world.replicas("b")[1] <= 12
+    # The last one holds them all: more may have been made than were seen.
+    run.world.left = run.world.left and run.world.left[:1]
+    if seen:
+        run.tick()
+        assert len(pods) + run.world.replicas("b")[1] <= 12
+        run.world.left = (replace(pods[0], failed=True),)
+    for _ in range(2):
+        run.tick()
+    assert run.world.replicas("b")[0] >= 8
 
 
 TICK_S = BIN_S / 4

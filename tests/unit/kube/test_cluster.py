@@ -221,6 +221,19 @@ def test_a_workload_that_is_deleted_is_seen_to_go(api, llm, make):
     until(lambda: said(cluster) == "TargetNotFound")
 
 
+def test_pods_that_a_deleted_workload_leaves_are_told_by_the_selector_that_it_had(api, llm, make):
+    cluster = make()
+    assert said(cluster) == "Available"
+    api.remove("deployments", "llm")
+    until(lambda: said(cluster) == "TargetNotFound")
+    assert [pod.name for pod in cluster.target(LLM).pods] == ["llm-0", "llm-1"]
+    api.remove("pods", "llm-0")
+    api.remove("pods", "llm-1")
+    until(lambda: cluster.target(LLM).pods == ())
+    late = make()
+    assert (said(late), late.target(LLM).pods) == ("TargetNotFound", None)
+
+
 def test_a_minute_without_the_api_server_makes_targets_unavailable_until_it_is_back(api, llm, make, clock):
     cluster = make()
     api.stop()
