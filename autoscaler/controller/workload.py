@@ -84,7 +84,7 @@ class Workload:
         bin: the last bin's data.
         looked_s: when demand was last looked at before a bin was over.
         outage_bins: bins in a row without known demand.
-        budget_problem: reason and message, where its GPU budget itself is at fault.
+        budget_problem: reason and message, where its GPU budget itself is at fault, or can give it nothing to order.
         metrics_reason, metrics_message: why the last bin's demand was unknown; '' where it was known.
         decision, outcome: the last ones.
         ahead: what nodes are planned with; None where they aren't, or before a history of it is there.
