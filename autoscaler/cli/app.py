@@ -28,6 +28,7 @@ from autoscaler.cli.plain_help import use_plain_help
 from autoscaler.cli.process import (
     StdoutError,
     discard_stdout,
+    go_on_unless_interrupted,
     note_interruptions,
     prepare_streams,
     was_interrupted,
@@ -99,6 +100,7 @@ def _run(arguments: Sequence[str]) -> int:
         if not _is_text(argument):
             raise UsageError(f"{argument!a} is not UTF-8, which reports are written in; give the file another name")
     code = app(args=list(arguments), prog_name="headstart", standalone_mode=False)
+    go_on_unless_interrupted()
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
 

