@@ -148,14 +148,13 @@ def test_placeholders_are_ordered_one_node_ahead_and_make_room_for_replicas(
     due_s = time.time() + NODE_S + LOAD_S + 8
     event = {"name": "launch", "at": datetime.fromtimestamp(due_s, UTC).isoformat(timespec="seconds"), "duration": "1h"}
     edit(api, live.namespace, "chat", {"schedule": [{**event, "atLeast": AT_LEAST}]})
-    most = wait_until(
-        lambda: count if (count := warm.replicas()) >= AT_LEAST // 2 else 0,
-        timeout_s=60,
-        what="room for the replicas of the launch",
-    )
-    before = live.replicas("chat")
-    # Nodes were ordered before any replica of the launch was.
-    assert most + before >= AT_LEAST > before
+
+    def room_before_the_launch() -> bool:
+        """Nodes were ordered before any replica of the launch was; what was held before it may go just then."""
+        before, count = live.replicas("chat"), warm.replicas()
+        return before < AT_LEAST <= before + count and count >= AT_LEAST // 2
+
+    wait_until(room_before_the_launch, timeout_s=60, what="room for the replicas of the launch")
     wait_until(lambda: live.replicas("chat") >= AT_LEAST, timeout_s=60, what="the replicas of the launch")
     wait_until(lambda: warm.replicas() == 0, timeout_s=60, what="placeholders to make room")
     wait_until(lambda: live.status("chat")["placeholderReplicas"] == 0, timeout_s=30, what="the status to say so")
