@@ -19,6 +19,7 @@ from autoscaler.errors import one_line
 from autoscaler.sources.ranges import Failure, MetricsSource, RangeAnswer, RangeRequest, SourceError
 from forecasting.clock import DAY_S
 from forecasting.lead_features import demand_of
+from forecasting.lead_history import LeadHistory
 from forecasting.series import FloatArray
 
 log = logging.getLogger(__name__)
@@ -118,15 +119,12 @@ def _remembered(workload: Workload, requests: Mapping[str, RangeRequest], now_s:
         if unit not in state.forecasts or state.forecasts[unit].history.bin_s != request.step_s:
             continue
         history = state.forecasts[unit].history
-        demand_rps = demand_of(history.log_demand.rows, history.missing.rows, history.floor)
+        demand_rps = _known_rps(history)
         # Both end at even bins: the state's with the bin before the next decision's, the request's at its last point.
         later = round((history.next_start_s - request.stop_s) / request.step_s)
         kept = demand_rps[: max(0, len(demand_rps) - max(0, later))]
         demand_rps = np.append(kept, [np.nan] * max(0, -later))
-        values = np.full(request.points, np.nan)
-        count = min(len(demand_rps), request.points)
-        values[request.points - count :] = demand_rps[len(demand_rps) - count :]
-        known[unit] = values
+        known[unit] = _last(demand_rps, request.points)
     return known
 
 
@@ -143,7 +141,8 @@ def brought_up_to(workload: Workload, rebuilt: Rebuilt) -> Rebuilt:
     bins = round((before.next_start_s - next_s) / spec.bin_s)
     if bins <= 0 or not rebuilt.demand_rps:
         return rebuilt
-    newer_rps = {unit: _newest_rps(before, unit, bins) for unit in rebuilt.demand_rps}
+    known_rps = {unit: _known_rps(forecast.history) for unit, forecast in before.forecasts.items()}
+    newer_rps = {unit: _last(known_rps.get(unit, np.empty(0)), bins) for unit in rebuilt.demand_rps}
     demand_rps = {unit: np.append(values, newer_rps[unit]) for unit, values in rebuilt.demand_rps.items()}
     ahead = rebuilt.ahead
     if ahead is not None:
@@ -151,14 +150,17 @@ def brought_up_to(workload: Workload, rebuilt: Rebuilt) -> Rebuilt:
     return replace(rebuilt, state=lengthened(spec, rebuilt.state, newer_rps), demand_rps=demand_rps, ahead=ahead)
 
 
-def _newest_rps(state: State, unit: str, bins: int) -> FloatArray:
-    """Demand of the newest bins that a state knows, work per second, shape (bins,); NaN where it doesn't."""
-    values = np.full(bins, np.nan)
-    if unit in state.forecasts:
-        history = state.forecasts[unit].history
-        known = demand_of(history.log_demand.rows[-bins:], history.missing.rows[-bins:], history.floor)
-        values[bins - len(known) :] = known
-    return values
+def _known_rps(history: LeadHistory) -> FloatArray:
+    """Demand that is remembered, work per second, shape (n,), NaN where it is missing."""
+    return demand_of(history.log_demand.rows, history.missing.rows, history.floor)
+
+
+def _last(values: FloatArray, bins: int) -> FloatArray:
+    """The last ones, shape (bins,); NaN in front where there are fewer."""
+    last = np.full(bins, np.nan)
+    count = min(len(values), bins)
+    last[bins - count :] = values[len(values) - count :]
+    return last
 
 
 def _spread_bins(key: ObjectKey, bin_s: float) -> int:

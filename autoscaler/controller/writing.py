@@ -69,9 +69,10 @@ class Writing:
                 workloads[key].outcome = NOT_LEADING
             return
         self._left = {key: was for key, was in self._left.items() if key in workloads and _left(workloads[key], was)}
-        self._memory.keep([workload.autoscaler for workload in workloads.values() if self._leaves(workload)])
+        leaving = {key for key, workload in workloads.items() if self._leaves(workload)}
+        self._memory.keep([workloads[key].autoscaler for key in leaving])
         scalers = _scalers(workloads.values())
-        busy = [one for key, one in workloads.items() if key in fresh or _is_open(one) or self._leaves(one)]
+        busy = [one for key, one in workloads.items() if key in fresh or _is_open(one) or key in leaving]
 
         def carry_out(workload: Workload) -> Outcome:
             try:

@@ -1,11 +1,11 @@
 """The clairvoyant plan where work may wait for several bins: dynamic programming over replicas and queued work.
 
 A plan may let a burst queue and work it off over the next bins: arrivals are late only where more than
-ready * max_wait_s is queued. So what counts at any moment is how many replicas are ready, what is
-queued, and what has been paid: a replica costs its bins, its load when it becomes ready, and its drain when it goes.
-Of every size of the fleet and every class of queues the cheapest way to get there is kept, with its exact queue. So
-the plan is never late, and nearly the cheapest: on three public hours of one-second bins, loads from 30 s to 600 s, it
-costs 0.1 to 3.3 % more than `optimum_bound`, below which no plan is.
+ready * max_wait_s is queued. So what counts at any moment is how many replicas are ready, what is queued, and what has
+been paid: a replica costs its bins, its load when it becomes ready, and its drain when it goes. Of every size of the
+fleet and every class of queues the cheapest way to get there is kept, with its exact queue. So the plan is never late,
+and nearly the cheapest: on three public hours of one-second bins, loads from 30 s to 600 s, it costs 0.1 to 3.3 % more
+than `optimum_bound`, below which no plan is.
 
 What keeps it fast: the fleet changes at most once a block of bins, and large fleets go in steps of 1/32.
 """
