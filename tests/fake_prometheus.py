@@ -7,6 +7,7 @@ import math
 import re
 import ssl
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class FakePrometheus:
     """Listens on loopback. `series` are labels and a function from time to value, None where there is no sample.
 
     `answer` replaces what it does: a function from the request to status and body. `hang` is waited for before each
-    answer; `drops` so many requests are answered by closing the connection.
+    answer; `drops` so many requests are answered by closing the connection. Its clock is `ahead_s` ahead of the
+    machine's, and a cache on the way keeps answers for `age_s`.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -59,6 +61,7 @@ class FakePrometheus:
         self.hang = threading.Event()
         self.hang.set()
         self.drops = 0
+        self.ahead_s = self.age_s = 0.0
         self.asked: list[Asked] = []
         self.connections = 0
         self._server = _Server(("127.0.0.1", 0), self._handler())
@@ -122,11 +125,16 @@ class FakePrometheus:
                     return
                 status, body = fake.answer(asked)
                 self.send_response(status)
+                if fake.age_s:
+                    self.send_header("Age", f"{fake.age_s:.0f}")
                 if status in {301, 302}:
                     self.send_header("Location", body.decode())
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(time.time() + fake.ahead_s - fake.age_s)
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from autoscaler.controller.bin_data import BinData, EngineBin
 from autoscaler.controller.workload import Workload
-from autoscaler.sources.ranges import RangeAnswer, RangeRequest, SourceError
+from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 
 # The reason where the server answered that there is no value.
 NO_DATA = "NoData"
 # With steps below 1m VictoriaMetrics answers for points younger than 30 s what the point before has, and nothing where
 # there is none before. Of a single point the step says nothing else.
 _LONE_STEP_S = 60.0
+# Bins by a clock that is behind are of long ago: set back by six hours, it released 7 of 11 replicas at noon.
+_BEHIND_S_MAX = 60.0
+# Of bins by a clock that is ahead the end isn't there yet: of a rate over 1m, 10 s are a sixth.
+_AHEAD_S_MAX = 10.0
 
 Answers = Mapping[RangeRequest, RangeAnswer | SourceError]
 
@@ -85,7 +89,8 @@ def pull_for(workload: Workload, ends_s: tuple[float, ...], *, early: bool = Fal
 
 
 def read(pull: Pull, answers: Answers) -> Pulled:
-    """The bins; what wasn't answered is NaN."""
+    """The bins; what wasn't answered, or is of another time than this clock's, is NaN."""
+    answers = {request: _by_the_clock(answers[request]) for request in pull.requests}
     bins = tuple(
         BinData(
             end_s,
@@ -98,6 +103,20 @@ def read(pull: Pull, answers: Answers) -> Pulled:
     # Of an outage it matters whether all was answered.
     reason, message = min(unknown, key=lambda told: told[0] == NO_DATA, default=("", ""))
     return Pulled(bins, reason, message, pull.early)
+
+
+def _by_the_clock(answer: RangeAnswer | SourceError) -> RangeAnswer | SourceError:
+    """The answer, unless the server's clock says that it is of another time than the one meant."""
+    if isinstance(answer, SourceError):
+        return answer
+    behind_s = answer.behind_s
+    if behind_s > _BEHIND_S_MAX:
+        told = f"{behind_s:,.0f} s behind the server's, so that what it takes for now is long over"
+    elif behind_s < -_AHEAD_S_MAX:
+        told = f"{-behind_s:,.0f} s ahead of the server's, so that what it takes for over isn't"
+    else:
+        return answer
+    return SourceError(Failure.CLOCK_SKEW, f"this machine's clock is {told}; nothing is released: set both by NTP")
 
 
 def _why_unknown(unit: str, request: RangeRequest | None, answers: Answers) -> tuple[str, str] | None:

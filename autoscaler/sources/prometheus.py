@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -172,10 +173,12 @@ def _ask(server: Server, job: Job, deadline: float, circuit: Circuit) -> Results
     """Ask one job in chunks. A failing chunk fails the job: half a history would pass for a whole one."""
     answers = {values: np.full(job.grid.points, np.nan) for values in job.members}
     warnings: dict[str, None] = {}
+    behind_s = math.nan
     try:
         for first, grid in job.grid.chunks():
             reply = server.query_range(job.query, grid, deadline, circuit)
             warnings |= dict.fromkeys(reply.warnings)
+            behind_s = reply.behind_s
             # A partial sum is too low, and would release replicas.
             if not reply.warnings:
                 for values, found in _by_values(job, grid, reply.series).items():
@@ -188,7 +191,7 @@ def _ask(server: Server, job: Job, deadline: float, circuit: Circuit) -> Results
         said = f"the answer to {short(job.query)} can't be used: {type(problem).__name__}: {problem}"
         return dict.fromkeys(job.requests, SourceError(Failure.BAD_ANSWER, one_line(said)))
     return {
-        request: RangeAnswer(answers[values], tuple(warnings))
+        request: RangeAnswer(answers[values], tuple(warnings), behind_s)
         for values, requests in job.members.items()
         for request in requests
     }

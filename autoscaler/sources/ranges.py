@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -41,10 +42,12 @@ class RangeAnswer:
     Attributes:
         values: as float64.
         warnings: what the server warned of; values of a partial response are NaN already.
+        behind_s: how far this machine's clock is behind the server's; NaN where the server doesn't say.
     """
 
     values: FloatArray
     warnings: tuple[str, ...] = ()
+    behind_s: float = math.nan
 
 
 class Failure(StrEnum):
@@ -57,6 +60,7 @@ class Failure(StrEnum):
     TOO_MANY_SERIES = "TooManySeries"
     SERVER_ERROR = "ServerError"
     BAD_ANSWER = "BadAnswer"
+    CLOCK_SKEW = "ClockSkew"
 
 
 class SourceError(HeadstartError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -43,10 +45,12 @@ class Reply:
     Attributes:
         series: as in the JSON, unchecked.
         warnings: each means that values are partial or doubtful. Mere remarks ('PromQL info') are left out.
+        behind_s: how far this machine's clock is behind the server's; NaN where the server doesn't say.
     """
 
     series: list[Any]
     warnings: tuple[str, ...]
+    behind_s: float
 
 
 class Wire:
@@ -130,7 +134,7 @@ class Wire:
             raise unreadable(self._body, self._shown, query) from error
         if not isinstance(series, list):
             raise unreadable(self._body, self._shown, query)
-        return Reply(series, self._warnings())
+        return Reply(series, self._warnings(), self._behind_s())
 
     def _keep(self, response: requests.Response, **_: Any) -> None:
         """Read the body, within the deadline and a size; the client would read it without limits and discard its notes.
@@ -167,6 +171,16 @@ class Wire:
             # VictoriaMetrics' way to say that some of its storage didn't answer.
             texts.append("the response is partial")
         return tuple(text for text in texts if not text.startswith(_INFO))
+
+    def _behind_s(self) -> float:
+        """How far this machine's clock is behind the answer's; a cache leaves the date, and says for how long."""
+        assert self._response is not None
+        headers = self._response.headers
+        try:
+            sent_s = parsedate_to_datetime(headers["Date"]).timestamp()
+            return sent_s + float(headers.get("Age", 0)) - time.time()
+        except (KeyError, ValueError, OverflowError):
+            return math.nan
 
 
 class _Credentials(AuthBase):

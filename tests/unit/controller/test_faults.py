@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -458,6 +459,30 @@ def test_a_clock_set_back_by_hours_does_not_stop_decisions(start_run, falling):
     run.tick(5)
     assert run.workload.decision.now_s == 64 * BIN_S
     assert run.workload.state.bins < 70  # from the history, as it is now
+
+
+def test_a_clock_set_back_into_the_night_releases_nothing_while_the_server_knows_better(start_run):
+    demand = np.tile(np.repeat([2.0, 12.0], 72), 4)  # nights and days of ten minutes' bins
+    run = start_run(demand)
+    run.tick(300)
+    run.next_bin = 300 + 72 + 36  # at noon, and the world stays there
+    run.clock._jumped_s = run.world._now_s = (run.next_bin - 1) * BIN_S
+    run.tick(3)
+    noon = run.replicas[-1]
+    fetch = run.world.fetch
+
+    def dated(requests):
+        return {
+            request: replace(answer, behind_s=6 * 3_600.0) if isinstance(answer, RangeAnswer) else answer
+            for request, answer in fetch(requests).items()
+        }
+
+    run.world.fetch = dated
+    run.next_bin -= 60
+    run.clock._jumped_s = run.world._now_s = (run.next_bin - 1) * BIN_S
+    run.tick(12)
+    assert min(run.replicas[-12:]) >= noon >= 12
+    assert run.workload.metrics_reason == "ClockSkew"
 
 
 def test_a_step_back_of_a_bin_is_waited_for(start_run, falling):

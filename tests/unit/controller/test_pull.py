@@ -81,6 +81,26 @@ def test_why_the_newest_bin_is_unknown(workload, tokens, reason, message):
     assert pulled.bins[1].demand_rps["requests"] == 2.0
 
 
+@pytest.mark.parametrize(
+    ("behind_s", "told"),
+    [
+        (math.nan, ""),
+        (59.0, ""),
+        (-9.0, ""),
+        (21_600.0, "this machine's clock is 21,600 s behind the server's, so that what it takes for now is long over"),
+        (-45.0, "this machine's clock is 45 s ahead of the server's, so that what it takes for over isn't"),
+    ],
+)
+def test_answers_of_another_time_than_the_clocks_are_missing(workload, behind_s, told):
+    pull = pull_for(workload, (600.0,))
+    values = dict.fromkeys(["requests", "tokens", *ENGINE.values()], RangeAnswer(np.ones(1), behind_s=behind_s))
+    pulled = read(pull, answered(pull, **values))
+    assert pulled.reason == ("ClockSkew" if told else "")
+    assert pulled.message == (f"{told}; nothing is released: set both by NTP" if told else "")
+    assert pulled.bins[0].known is not bool(told)
+    assert math.isnan(pulled.bins[0].engine.waiting) is bool(told)
+
+
 def test_what_was_not_answered_is_told_before_what_has_no_value(workload):
     pull = pull_for(workload, (600.0,))
     pulled = read(pull, answered(pull, requests=[math.nan], tokens=SourceError(Failure.TIMEOUT, "too long")))

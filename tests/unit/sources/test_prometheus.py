@@ -287,6 +287,37 @@ def test_an_answer_that_trickles_ends_at_the_time_limit(server: FakePrometheus) 
         source.close()
 
 
+@pytest.mark.parametrize("ahead_s", [0.0, 7_200.0, -90.0])
+@pytest.mark.parametrize("age_s", [0.0, 600.0])
+def test_an_answer_says_how_far_the_servers_clock_is_from_this_one(
+    server: FakePrometheus, source: PrometheusSource, ahead_s: float, age_s: float
+) -> None:
+    server.series = [({"__name__": "up"}, constant(1))]
+    server.ahead_s, server.age_s = ahead_s, age_s
+    # A date has whole seconds.
+    assert -2.0 < answer_of(source, request()).behind_s - ahead_s <= 0.0
+
+
+@pytest.mark.parametrize("date", [None, "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_an_answer_without_a_usable_date_says_nothing_of_clocks(
+    server: FakePrometheus, source: PrometheusSource, date: str | None
+) -> None:
+    server.series = [({"__name__": "up"}, constant(1))]
+    handler = server._server.RequestHandlerClass
+    send_header = handler.send_header
+
+    def without_date(self: object, name: str, value: str) -> None:
+        if name != "Date":
+            send_header(self, name, value)
+        elif date is not None:
+            send_header(self, name, date)
+
+    handler.send_header = without_date
+    answer = answer_of(source, request())
+    assert answer.values[0] == 1
+    assert math.isnan(answer.behind_s)
+
+
 def test_connections_are_kept_and_one_that_was_lost_is_opened_again(
     server: FakePrometheus, source: PrometheusSource
 ) -> None:
