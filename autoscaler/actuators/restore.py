@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from autoscaler.actuators.finalizer import remove_finalizer
+from autoscaler.actuators.finalizer import FINALIZER, remove_finalizer
 from autoscaler.actuators.floor import read_claim, write_plan
 from autoscaler.actuators.floor_plan import Plan
 from autoscaler.actuators.note import holder_of, read_note
@@ -18,7 +18,7 @@ from autoscaler.kube.client import Kube
 from autoscaler.kube.errors import KubeError, KubeFailure
 from autoscaler.kube.facts import TargetKey
 from autoscaler.kube.parse import MALFORMED, Claim, WorkloadId, parse_hpa, parse_scaled_object, workload_id
-from autoscaler.kube.resources import HPAS, MIN_FIELDS, SCALED_OBJECTS
+from autoscaler.kube.resources import HPAS, MIN_FIELDS, PREDICTIVE_AUTOSCALERS, SCALED_OBJECTS
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ def sweep(
 ) -> tuple[Outcome, ...]:
     """Put back floors that nobody holds any more: of objects that went, left Floor mode or moved to another target.
 
-    For a new leader, once all objects are known: what isn't in `autoscalers` is taken for gone. Never raises.
+    For a new leader, once all objects are known: what isn't in `autoscalers` is taken for gone, unless the API has it.
+    Then another Headstart looks after it, such as the cluster's where this one was given a file. Never raises.
 
     Args:
         kube: the API.
@@ -80,7 +81,8 @@ def sweep(
     except (KubeError, *MALFORMED) as problem:
         return (outcome_of(problem),)
     left = [held for held in found if held.by not in spared and holders.get(held.by) != held.workload]
-    return tuple(_guarded(partial(_restore, kube, [held.owner], held.by)) for held in left)
+    ours = {holder_of(each) for each in autoscalers}
+    return tuple(_guarded(partial(_put_back_left, kube, held, ours)) for held in left)
 
 
 def find_floors(kube: Kube, namespace: str | None) -> Iterator[Held]:
@@ -152,6 +154,27 @@ def _release(kube: Kube, autoscaler: PredictiveAutoscaler, held: Iterable[Held] 
 def _restore(kube: Kube, owners: Iterable[OwnerId], holder: str) -> Outcome:
     outcomes = [restore_owner(kube, owner, holder) for owner in owners]
     return next((outcome for outcome in outcomes if outcome is not None), _NOTHING)
+
+
+def _put_back_left(kube: Kube, held: Held, ours: Collection[str]) -> Outcome:
+    """Put back a floor that none of `ours` claims, unless another Headstart's object does."""
+    if held.by not in ours and _holds_floors(kube, held.by):
+        return Outcome(Action.NONE, "HeldByAnother", f"another Headstart holds the floor of {held.by}")
+    return _restore(kube, [held.owner], held.by)
+
+
+def _holds_floors(kube: Kube, holder: str) -> bool:
+    """Whether the API has an object of that name that holds floors. Raises `KubeError`."""
+    namespace, _, name = holder.partition("/")
+    try:
+        raw = kube.get(PREDICTIVE_AUTOSCALERS, namespace=namespace, name=name)
+    except KubeError as problem:
+        # The annotation may name anything; and whoever has objects in files needn't be allowed to read the API's.
+        if problem.kind in {KubeFailure.NOT_FOUND, KubeFailure.INVALID, KubeFailure.FORBIDDEN}:
+            return False
+        raise
+    about = raw["metadata"]
+    return FINALIZER in (about.get("finalizers") or ()) and "deletionTimestamp" not in about
 
 
 def _guarded(attempt: Callable[[], Outcome]) -> Outcome:

@@ -153,12 +153,29 @@ def test_a_sweep_puts_back_what_nobody_holds(world: World) -> None:
     assert sweep(world.kube, users, spared={"team/unread"}, namespaces=["team", "elsewhere"]) == ()
 
 
+def test_a_sweep_leaves_the_floors_of_objects_that_another_headstart_looks_after(world: World) -> None:
+    """Such as the cluster's own, while somebody tries a file of objects from a laptop."""
+    world.api.put(SCALED_OBJECT, floored(scaled_object("gone", target="gone"), by="team/gone"))
+    world.api.put(SCALED_OBJECT, floored(scaled_object("odd", target="odd"), by="odd/../name"))
+    told = {short(outcome) for outcome in sweep(world.kube, [])}
+    assert told == {(Action.PATCHED, "FloorPutBack"), (Action.NONE, "HeldByAnother")}
+    assert world.owner(HPA)[0] == 5
+    assert [world.owner(SCALED_OBJECT, name)[0] for name in ("gone", "odd")] == [None, None]
+    with world.api.fault("GET", "/predictiveautoscalers/", status=500):
+        (outcome,) = sweep(world.kube, [])
+    assert (short(outcome), outcome.undone) == ((Action.FAILED, "ServerError"), True)
+    assert world.owner(HPA)[0] == 5
+    with world.api.fault("GET", "/predictiveautoscalers/", status=403):
+        assert [short(outcome) for outcome in sweep(world.kube, [])] == [(Action.PATCHED, "FloorPutBack")]
+
+
 @pytest.mark.parametrize("note", ["[" * 990, "[" * 1_100, "[" * 100_000])
 def test_nobodys_annotation_keeps_the_floors_of_others_from_being_found(world: World, note: str) -> None:
     bad = hpa("bad", target="bad")
     bad["metadata"]["annotations"] = {NOTE: note}
     world.api.put(HPA, bad, namespace="elsewhere")
     assert [held.by for held in find_floors(world.kube, None)] == ["team/llm"]
+    world.api.remove("predictiveautoscalers", "llm")
     assert [short(outcome) for outcome in sweep(world.kube, [])] == [(Action.PATCHED, "FloorPutBack")]
 
 
