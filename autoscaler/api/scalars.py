@@ -2,7 +2,7 @@
 
 One grammar for files and for the CustomResourceDefinition: Go's durations from hours down, which CEL reads as well. It
 has no days: two weeks are 336h. A number without a unit is refused where a manifest is read, and passes as seconds or
-as a share of 1 from Python.
+as a share of 1 from Python. What is typed at a command line may be more, since no CEL reads it: '14d', '600', '1e-3%'.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from pydantic_core import CoreSchema, core_schema
 
 from autoscaler.errors import shown
 
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
-_PART = r"[0-9]+(\.[0-9]+)?(ms|s|m|h)"
-DURATION_PATTERN = rf"^({_PART})+$"
-SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?%?$"
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
+DURATION_PATTERN = rf"^({_NUMBER}(ms|s|m|h))+$"
+SHARE_PATTERN = rf"^{_NUMBER}( ?%)?$"
+# Of what is typed. A sign is read so that the range can be told, and not the form.
+_TYPED_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_PART = re.compile(rf"({_TYPED_NUMBER})\s*(ms|s|m|h|d)?")
+_TYPED_DURATION = re.compile(rf"{_PART.pattern}|({_NUMBER}(ms|s|m|h|d))+")
+_TYPED_SHARE = re.compile(rf"{_TYPED_NUMBER}\s*%?")
 # Longer than any sensible value, and short enough for the API server's estimate of what a rule costs.
 TEXT_LENGTH_MAX = 32
 # Of a replica, work per second. As for counts per bin: beyond, demand in replicas would come to infinity or to nothing.
@@ -37,15 +42,16 @@ def time_text(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def parse_duration_s(given: object) -> float:
-    """Seconds of '90s' or '1h30m'. A number passes as seconds. ValueError on anything else."""
+def parse_duration_s(given: object, *, typed: bool = False) -> float:
+    """Seconds of '90s' or '1h30m'; `typed`, of '14d' and '600' too. A number passes. ValueError on anything else."""
     if _is_number(given):
         return float(given)  # type: ignore[arg-type]
-    if not isinstance(given, str) or len(given) > TEXT_LENGTH_MAX or not re.fullmatch(DURATION_PATTERN, given):
+    form = _TYPED_DURATION if typed else re.compile(DURATION_PATTERN)
+    if not _is_of(form, given):
         days = re.fullmatch(r"([0-9]{1,6})d", given) if isinstance(given, str) else None
         example = f"{24 * int(days[1])}h" if days else "90s, 1h30m or 336h"
         raise ValueError(f"must be a duration such as {example}, got {shown(given)}")
-    return sum(float(part[: -len(unit)]) * _UNITS_S[unit] for part, unit in _parts(given))
+    return sum(float(part[1]) * _UNITS_S[part[4] or "s"] for part in _PART.finditer(str(given)))
 
 
 def format_duration(duration_s: float) -> str:
@@ -58,13 +64,17 @@ def format_duration(duration_s: float) -> str:
     return text or "0s"
 
 
-def parse_share(given: object) -> float:
-    """A share of 1: '1%' is 0.01, and so is '0.01'. A number passes. ValueError on anything else."""
+def parse_share(given: object, *, typed: bool = False) -> float:
+    """A share of 1: '1%' and '1 %' are 0.01, and so is '0.01'; `typed`, '1e-2' too. A number passes.
+
+    ValueError on anything else.
+    """
     if _is_number(given):
         return float(given)  # type: ignore[arg-type]
-    if not isinstance(given, str) or len(given) > TEXT_LENGTH_MAX or not re.fullmatch(SHARE_PATTERN, given):
+    if not _is_of(_TYPED_SHARE if typed else re.compile(SHARE_PATTERN), given):
         raise ValueError(f"must be a share such as 1% or 0.01, got {shown(given)}")
-    return float(given[:-1]) / 100.0 if given.endswith("%") else float(given)
+    text = str(given)
+    return float(text.removesuffix("%")) / 100.0 if text.endswith("%") else float(text)
 
 
 def format_share(share: float) -> str:
@@ -128,7 +138,7 @@ class ShareOfOne:
         )
 
     def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        number = "double(self.replace('%', ''))"
+        number = "double(self.replace('%', '').replace(' ', ''))"
         inside = f"{number} > 0.0 && {number} < (self.endsWith('%') ? 100.0 : 1.0)"
         return _text(SHARE_PATTERN, {inside: _SHARE_RANGE})
 
@@ -147,8 +157,9 @@ def _as_text(given: object, info: ValidationInfo, allowed: str) -> object:
     return given
 
 
-def _parts(duration: str) -> list[tuple[str, str]]:
-    return [(match[0], match[2]) for match in re.finditer(_PART, duration)]
+def _is_of(form: re.Pattern[str], given: object) -> bool:
+    """Whether it is text of this form, and not longer than the API server takes."""
+    return isinstance(given, str) and len(given) <= TEXT_LENGTH_MAX and form.fullmatch(given) is not None
 
 
 def _text(pattern: str, rules: Mapping[str, str]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from pydantic.alias_generators import to_camel
 from autoscaler.api.model import Model as ApiModel
 from autoscaler.api.model import Rule
 from autoscaler.api.problems import Problem, problems_of
-from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween
+from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN
 from autoscaler.api.schedule import NAMES_DIFFER, Schedule, TimeZone
+from autoscaler.api.typed import TypedLoadLatency
 from autoscaler.api.v1alpha1 import Objective
 from autoscaler.api.yaml_file import FileProblem, only_document
 from autoscaler.api.yaml_nodes import Document
@@ -39,7 +40,7 @@ class GroupModel(ApiModel):
     trace: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     unit: _Name = "requests"
     capacity: float = Field(ge=CAPACITY_MIN, le=CAPACITY_MAX)
-    load_latency: Annotated[float, DurationBetween("0s", "24h")]
+    load_latency: Annotated[LoadLatency, TypedLoadLatency()]
     objective: Objective = Objective()
     gpus_per_replica: int = Field(default=1, ge=1, le=1_024)
     priority: int = Field(default=0, ge=-1_000_000_000, le=1_000_000_000)
@@ -132,7 +133,9 @@ def _parsed(path: Path) -> tuple[GroupFile, Document]:
     """What the file says, and the document that knows its lines."""
     document = only_document(path, "a group of models", mib=1)
     try:
-        given = GroupFile.model_validate_json(json.dumps(document.value), strict=True, by_alias=True, by_name=False)
+        given = GroupFile.model_validate_json(
+            json.dumps(document.value), strict=True, context={"folder": path.parent}, by_alias=True, by_name=False
+        )
     except ValidationError as error:
         raise _mistake(path, document, problems_of(error, GroupFile)[0]) from error
     names = [model.name for model in given.models]
@@ -152,7 +155,7 @@ def _setting(path: Path, document: Document, at: int, model: GroupModel, score_f
     trace = read_trace(file, (model.unit,))
     scenario = Scenario(
         capacity_rps={model.unit: model.capacity},
-        load_latency=LoadLatency.constant(model.load_latency),
+        load_latency=model.load_latency,
         max_wait_s=model.objective.max_wait,
         late_budget=model.objective.late_budget,
         score_from=score_from,

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
@@ -22,14 +21,9 @@ else:
     # typer evaluates annotations when the command line is built; the class itself would import numpy into `--help`.
     LoadLatency = object
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|m|h|d|)")
-_SHARE = re.compile(rf"({_NUMBER})\s*(%?)")
-# Beyond these a mistyped unit is likelier, and numbers of bins, or of seconds to wait, would fit no machine.
-_DURATION_MAX_S = 1e9
-_SIGMA_MAX = 10.0
+_Given = TypeVar("_Given")
+_Read = TypeVar("_Read")
 _SPEED_MIN = 1e-3
-_SECONDS_PER = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Capacity(NamedTuple):
@@ -46,26 +40,17 @@ def is_typed(context: typer.Context, parameter: str | None) -> bool:
 
 
 def parse_duration_s(given: str | float) -> float:
-    """Seconds, 0 or more, from '600s', '10m', '2h', '1.5h', '250ms', '1d', or plain seconds."""
-    match = _DURATION.fullmatch(str(given).strip())
-    duration_s = float(match[1]) * _SECONDS_PER[match[2]] if match else math.nan
-    if not math.isfinite(duration_s):
-        raise typer.BadParameter(
-            f"{shown(given)} is not a duration; write it as 600s, 10m, 1.5h, 250ms or plain seconds"
-        )
-    if duration_s < 0:
-        raise typer.BadParameter(f"{shown(given)} is negative; a duration is 0 or more")
-    if duration_s > _DURATION_MAX_S:
-        raise typer.BadParameter(f"{shown(given)} is longer than 30 years; a duration is at most that")
-    return duration_s
+    """Seconds, 0 or more, from '600s', '1h30m', '250ms', '14d' or plain seconds."""
+    from autoscaler.api.typed import typed_duration_s
+
+    return _told(typed_duration_s, given)
 
 
 def parse_positive_duration_s(given: str | float) -> float:
     """Seconds, more than 0, written as for `parse_duration_s`."""
-    duration_s = parse_duration_s(given)
-    if duration_s == 0:
-        raise typer.BadParameter(f"{shown(given)} is no time at all; it must be more than 0")
-    return duration_s
+    from autoscaler.api.typed import typed_positive_duration_s
+
+    return _told(typed_positive_duration_s, given)
 
 
 def parse_time_zone(given: str) -> str:
@@ -77,10 +62,7 @@ def parse_time_zone(given: str) -> str:
 
 def checked(given: str, check: Callable[[str], None]) -> str:
     """`given`, where `check` raises no UsageError; else that as the option's."""
-    try:
-        check(given)
-    except UsageError as error:
-        raise typer.BadParameter(str(error)) from None
+    _told(check, given)
     return given
 
 
@@ -89,13 +71,16 @@ def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | fl
     lowest, highest = ("at least 0 %" if zero else "more than 0 %"), ("at most 100 %" if one else "less than 100 %")
 
     def parse_share(given: str | float) -> float:
-        match = _SHARE.fullmatch(str(given).strip())
-        if match is None:
-            raise typer.BadParameter(f"{shown(given)} is not a share; write it as 1% or 0.01")
-        share = float(match[1]) / (100 if match[2] else 1)
+        from autoscaler.api import scalars
+
+        text = str(given).strip()
+        try:
+            share = scalars.parse_share(text if isinstance(given, str) else given, typed=True)
+        except ValueError:
+            raise typer.BadParameter(f"{shown(given)} is not a share; write it as 1% or 0.01") from None
         if not ((share > 0 or (zero and share == 0)) and (share < 1 or (one and share == 1))):
             allowed = f"{lowest} and {highest}, written as 1% or 0.01"
-            meant = f"; did you mean {share:g}%?" if not match[2] and 1 <= share < 100 else ""
+            meant = f"; did you mean {share:g}%?" if "%" not in text and 1 <= share < 100 else ""
             raise typer.BadParameter(f"{shown(given)} is out of range; it must be {allowed}{meant}")
         return share
 
@@ -161,34 +146,10 @@ def capacity_by_unit(capacities: Sequence[Capacity], unit: str) -> dict[str, flo
 
 
 def parse_load_latency(given: str) -> LoadLatency:
-    """A load latency: a duration, a name out of KNOWN_LOADS, 'lognormal:MEDIAN,SIGMA', or 'empirical:FILE'.
+    """A load latency: a duration, a name out of KNOWN_LOADS, 'lognormal:MEDIAN,SIGMA', or 'empirical:FILE'."""
+    from autoscaler.api.typed import typed_load_latency
 
-    The file holds one number of seconds per line.
-    """
-    from autoscaler.core.known_loads import KNOWN_LOADS
-    from autoscaler.core.load_latency import LoadLatency
-
-    if given.strip() in KNOWN_LOADS:
-        return KNOWN_LOADS[given.strip()]
-    kind, colon, rest = given.strip().partition(":")
-    if not colon:
-        return LoadLatency.constant(parse_duration_s(given))
-    if kind == "lognormal":
-        median, comma, sigma = rest.partition(",")
-        if not comma:
-            raise typer.BadParameter(f"{shown(given)} lacks the spread; write it as lognormal:120s,0.5")
-        spread = parse_not_negative(sigma)
-        if spread > _SIGMA_MAX:
-            raise typer.BadParameter(
-                f"{shown(given)} spreads over all times; the second number must be at most {_SIGMA_MAX:g}"
-            )
-        return LoadLatency.lognormal(parse_positive_duration_s(median), spread)
-    if kind == "empirical":
-        path = Path(rest)
-        return LoadLatency.empirical(_read_loads_s(path), label=path.name)
-    raise typer.BadParameter(
-        f"{shown(given)} is not a load latency; write it as 600s, lognormal:120s,0.5 or empirical:FILE.csv"
-    )
+    return _told(typed_load_latency, given)
 
 
 def parse_address(given: str, option: str) -> tuple[str, int]:
@@ -245,32 +206,12 @@ def _finite(given: str | float) -> float:
     return number
 
 
-def _read_loads_s(path: Path) -> list[float]:
-    """Seconds, one per line of `path`; the first line may be a header, and empty lines are skipped."""
+def _told(read: Callable[[_Given], _Read], given: _Given) -> _Read:
+    """What `read` makes of it; its UsageError as the option's."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{path}: is not text; it must hold one number of seconds per line") from error
-    loads_s = [_load_s(line.strip(), path, number) for number, line in enumerate(lines, start=1) if line.strip()]
-    given_s = [load_s for load_s in loads_s if load_s is not None]
-    if not given_s:
-        raise typer.BadParameter(f"{path}: holds no load latency; it needs one number of seconds per line")
-    return given_s
-
-
-def _load_s(text: str, path: Path, line: int) -> float | None:
-    """The seconds on one line; None for a header."""
-    try:
-        load_s = float(text)
-    except ValueError:
-        if line == 1 and text.strip('"')[:1].isalpha():
-            return None
-        load_s = math.nan
-    if not (math.isfinite(load_s) and load_s >= 0):
-        raise typer.BadParameter(f"{path}, line {line}: {shown(text)} is not a number of seconds, 0 or more")
-    return load_s
+        return read(given)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 CapacityOption = Annotated[
@@ -297,7 +238,7 @@ MaxWaitOption = Annotated[
     float,
     typer.Option(
         "--max-wait",
-        parser=parse_positive_duration_s,
+        parser=parse_duration_s,
         metavar="DURATION",
         help="The longest wait that is not late.",
         show_default="10s",

@@ -108,6 +108,7 @@ def test_the_full_example_is_stored_as_it_is(custom: client.CustomObjectsApi, na
         {"history": "2161h"},
         {"objective": {"lateBudget": "0%"}},
         {"objective": {"lateBudget": "100%"}},
+        {"objective": {"lateBudget": "100 %"}},
         {"objective": {"lateBudget": "1"}},
         {"objective": {"maxWait": "25h"}},
         {"loadLatency": {"prior": "25h"}},

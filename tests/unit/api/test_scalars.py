@@ -47,12 +47,14 @@ def test_a_formatted_duration_reads_as_the_same_milliseconds(milliseconds: int) 
     assert round(parse_duration_s(text) * 1_000) == milliseconds
 
 
-@pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.01", 0.01), ("0.25%", 0.0025), ("1", 1.0)])
+@pytest.mark.parametrize(
+    ("text", "share"), [("1%", 0.01), ("1 %", 0.01), ("0.01", 0.01), ("0.25%", 0.0025), ("1", 1.0)]
+)
 def test_a_share_is_a_percentage_or_a_part_of_one(text: str, share: float) -> None:
     assert parse_share(text) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("given_", ["", "%", "1 %", "-1%", "1e-2", "nan", "1%%", ".5", None, False])
+@pytest.mark.parametrize("given_", ["", "%", "1  %", "1 ", "-1%", "1e-2", "nan", "1%%", ".5", None, False])
 def test_what_the_api_server_would_not_read_is_no_share(given_: object) -> None:
     with pytest.raises(ValueError, match="must be a share such as 1% or 0.01, got"):
         parse_share(given_)

@@ -175,6 +175,13 @@ def test_a_file_states_a_group_with_paths_relative_to_it(tmp_path):
             "10m, maxReplicas: 2, schedule: [{name: x, cron: 0 9 * * *, duration: 1h, atLeast: 3}]}",
             ":3: models[0]: schedule: x asks for at least 3 replicas, more than maxReplicas 2; lower it or raise maxR",
         ),
+        (
+            "10m}",
+            "Stable-Diffusion}",
+            ":3: models[0].loadLatency: 'Stable-Diffusion' is not a load latency; did you mean",
+        ),
+        ("10m}", "empirical:no.csv}", "/no.csv: can't be read: No such file or directory"),
+        ("10m}", "[10m]}", ':3: models[0].loadLatency: ["10m"] is not a load latency; write it as 600s, lognormal:'),
         ("capacity: 1", "capacity: 1e300", ":3: models[0].capacity: must be at most 1e+15, got 1e+300"),
     ],
 )
@@ -183,6 +190,22 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path, old, new, said):
         read_group(Path(write(tmp_path, GOOD.replace(old, new, 1))), score_from=0.5)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("stated", "label"),
+    [
+        ("1h30m", "5400s"),
+        ("600", "600s"),
+        ("'lognormal:2m,0.5'", "lognormal:120s,0.5"),
+        ("stable-diffusion", "stable-diffusion"),
+        ("empirical:loads.csv", "loads.csv"),
+    ],
+)
+def test_a_load_latency_is_stated_as_it_is_typed(tmp_path, stated, label):
+    (tmp_path / "loads.csv").write_text("load_s\n20\n40\n")
+    group = read_group(Path(write(tmp_path, GOOD.replace("10m", stated, 1))), score_from=0.25)
+    assert group.models[0].setting.load_latency.label == label
 
 
 def test_a_model_has_its_events_and_its_clocks(tmp_path):

@@ -382,7 +382,7 @@ BAD_OPTIONS = {
     "load spread": (["--load-latency", "lognormal:9s,99"], "'lognormal:9s,99' spreads over all times; the second"),
     "interval": (["--interval", "9d"], "--interval: 777600 s is longer than the trace, which covers "),
     "GPUs": (["--gpus-per-replica", "9" * 400], "--gpus-per-replica: must be at most 1024"),
-    "wait 0": (["--max-wait", "0s"], "--max-wait: '0s' is no time at all"),
+    "wait -1": (["--max-wait", "-1s"], "--max-wait: '-1s' is negative; a duration is 0 or more"),
     "min above max": (["--min-replicas", "5", "--max-replicas", "4"], "--min-replicas 5 is above --max-replicas 4"),
     "max 0": (["--max-replicas", "0"], "--max-replicas: "),
     "seed negative": (["--seed", "-1"], "--seed: "),

@@ -11,6 +11,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.api import scalars
+from autoscaler.api.scalars import DURATION_PATTERN, SHARE_PATTERN
 from autoscaler.cli import app as command_line
 from autoscaler.cli.params import (
     Capacity,
@@ -36,6 +38,8 @@ from autoscaler.errors import UsageError, shown
         ("1.5h", 5400),
         ("250ms", 0.25),
         ("1d", 86400),
+        ("1h30m", 5400),
+        ("1d12h", 129600),
         ("42", 42),
         (" 3 s ", 3),
     ],
@@ -44,7 +48,7 @@ def test_durations_have_a_unit_or_are_seconds(text: str, seconds: float) -> None
     assert parse_duration_s(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "ten", "10x", "10 minutes", "nan", "inf", "1e999", "1h30m", "0x10"])
+@pytest.mark.parametrize("text", ["", "s", "ten", "10x", "10 minutes", "nan", "inf", "1e999", "1h 30m", "1h30", "0x10"])
 def test_what_is_no_duration_is_quoted_with_the_forms_that_are(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"^'.*' is not a duration; write it as 600s, 10m"):
         parse_duration_s(text)
@@ -56,6 +60,21 @@ def test_a_negative_duration_and_where_it_matters_an_empty_one_are_refused() -> 
     with pytest.raises(typer.BadParameter, match="'0m' is no time at all"):
         parse_positive_duration_s("0m")
     assert parse_duration_s("0s") == 0
+
+
+@given(st.one_of(st.from_regex(DURATION_PATTERN, fullmatch=True), st.from_regex(SHARE_PATTERN, fullmatch=True)))
+def test_what_an_object_may_state_may_be_typed(text: str) -> None:
+    """One grammar: a value copied out of YAML is the same on the command line."""
+    for stated, typed in ((scalars.parse_duration_s, parse_duration_s), (scalars.parse_share, _any_share)):
+        try:
+            value = stated(text)
+        except ValueError:
+            continue
+        if value <= 1e9 if typed is parse_duration_s else value <= 1:
+            assert typed(text) == value
+
+
+_any_share = share_parser(zero=True, one=True)
 
 
 @pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.01", 0.01), ("50 %", 0.5), ("1e-3%", 1e-5)])
@@ -151,6 +170,7 @@ def test_a_load_latency_is_a_duration_or_a_distribution(tmp_path: Path) -> None:
         ("lognormal:0s,1", "must be more than 0"),
         ("lognormal:120s,-1", "'-1' is negative"),
         ("normal:1,2", "is not a load latency; write it as 600s, lognormal:120s,0.5 or empirical:FILE.csv"),
+        ("Stable-Diffusion", "'Stable-Diffusion' is not a load latency; did you mean stable-diffusion[?]$"),
         ("empirical:absent.csv", "^absent.csv: can't be read: No such file or directory$"),
     ],
 )
