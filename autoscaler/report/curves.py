@@ -20,6 +20,7 @@ from autoscaler.report.grouped_curves import Band, Curves, Reasons, Supply, grou
 from autoscaler.report.palette import looks_of
 from autoscaler.report.reasons import meanings
 from autoscaler.report.summary import in_display_order, summarise
+from autoscaler.traces.trace import DATED_FROM_S
 from forecasting.series import FloatArray
 
 Json = Mapping[str, "JsonValue"]
@@ -27,7 +28,6 @@ JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Json
 
 POINTS_MAX = 50_000  # a group of one up to a month of minutes; a chart is about 1,000 pixels wide
 BYTES_MAX = 1_200_000  # the page stays below 1.5 MB with its text, style and script
-_DATED_FROM_S = 1e8  # a trace that counts seconds from its own start would have to be three years long
 
 
 def chart_data(result: BacktestResult, *, bytes_max: int = BYTES_MAX) -> str:
@@ -111,7 +111,7 @@ def _data(result: BacktestResult, curves: Curves) -> Json:
 
 def is_dated(start_s: float) -> bool:
     """Whether a trace that starts at `start_s` has wall-clock times, or counts seconds from some start."""
-    return start_s >= _DATED_FROM_S
+    return start_s >= DATED_FROM_S
 
 
 def steps(values: npt.NDArray[np.generic]) -> list[int | float]:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoscaler.errors import UsageError, shown
+from autoscaler.traces.trace import DATED_FROM_S
 from forecasting.series import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -30,7 +31,7 @@ SECONDS_LIMIT = 9e9
 # As much per bin comes from no service, but from a counter that broke: 1e200 ended in warnings of numpy and infinite
 # sums, files further on.
 NUMBER_MAX = 1e15
-TIME_ALLOWED = "allowed are ISO-8601 dates such as 2025-03-01T00:05:00Z, or seconds from some start"
+TIME_ALLOWED = "allowed are ISO-8601 dates such as 2025-03-01T00:05:00Z, or seconds since 1970 or some start"
 NUMBER_ALLOWED = f"allowed are numbers from 0 to {NUMBER_MAX:g}, or nothing where it is missing"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,12 +76,13 @@ class Columns:
 
     @property
     def dated(self) -> bool:
-        """Whether times are dates (then since the epoch, UTC), or seconds from some start."""
-        return self.clock is not Clock.SECONDS
+        """Whether times are dates or seconds since the epoch (UTC), or seconds from some start."""
+        since_epoch = len(self.time_ns) > 0 and bool(self.time_ns.min() >= DATED_FROM_S * NS_PER_S)
+        return self.clock is not Clock.SECONDS or since_epoch
 
     def time_text(self, row: int) -> str:
         """A row's time as the file may have it: no Z where the file states no offset."""
-        text = time_text(int(self.time_ns[row]), dated=self.dated)
+        text = time_text(int(self.time_ns[row]), dated=self.clock is not Clock.SECONDS)
         return text.removesuffix("Z") if self.clock is Clock.NAIVE else text
 
     def error(self, row: int, column: str, problem: str) -> UsageError:

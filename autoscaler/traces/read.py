@@ -27,7 +27,8 @@ _CLOCK_CHANGE_US = 3600 * 10**6
 def read_trace(path: Path | str, units: Sequence[str] = ("requests",)) -> Trace:
     """Read the columns `units` of a trace: one row per bin, `timestamp` and the count per bin.
 
-    `timestamp` is the bin's start: ISO-8601 (UTC without an offset) or seconds from some start, to the microsecond.
+    `timestamp` is the bin's start: ISO-8601 (UTC without an offset), or seconds since the epoch or some start, to the
+    microsecond.
     An empty cell, 'NaN' and 'null' are missing. The bin width is the most common difference of times; rows that are
     absent from its grid become missing bins. A column `bin_seconds` that holds that width states that the others are
     counts per bin.

@@ -31,7 +31,7 @@ class RequestLog:
         arrival_s: seconds from `start_s`, shape (n,), not decreasing.
         prompt_tokens: tokens of each prompt, shape (n,).
         output_tokens: tokens generated for each request, shape (n,).
-        dated: whether times are wall-clock times, or seconds from some start.
+        dated: whether times are wall-clock times, dates or seconds since the epoch, or seconds from some start.
     """
 
     name: str

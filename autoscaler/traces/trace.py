@@ -12,6 +12,8 @@ from forecasting.series import FloatArray
 
 BIN_SECONDS = "bin_seconds"
 """The column by which a file says how wide its bins are, and so that its other columns are counts per bin."""
+# From 1973 on. What counts seconds from its own start would have to be three years long to be taken for these.
+DATED_FROM_S = 1e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Trace:
         start_s: start of the first bin, seconds since the epoch (UTC) where `dated`, else as the file gives it.
         bin_s: width of a bin in seconds.
         demand: unit name -> work that arrived in each bin, shape (n,); NaN is missing, which is not zero.
-        dated: whether times are wall-clock times, or seconds from some start.
+        dated: whether times are wall-clock times, dates or seconds since the epoch, or seconds from some start.
         counted: whether it is stated that demand is counts per bin: fractional ones are no rate then. A file states it
             by the column BIN_SECONDS.
     """

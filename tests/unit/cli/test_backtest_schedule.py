@@ -78,6 +78,17 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys, events, dated, said):
     assert error.count("\n") == 1
 
 
+def test_seconds_since_the_epoch_are_dates(tmp_path, capsys):
+    start_s = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())
+    rows = "".join(f"{start_s + 300 * at},60\n" for at in range(288))
+    (tmp_path / "epoch.csv").write_text("timestamp,requests\n" + rows)
+    (tmp_path / "events.yaml").write_text(EVENT)
+    given = ["--schedule", str(tmp_path / "events.yaml"), "--time-zone", "Europe/Berlin", "--against", "none"]
+    trace_file = str(tmp_path / "epoch.csv")
+    assert run(["backtest", trace_file, "--capacity", "1", "--load-latency", "10m", *given]) == 0
+    assert "counts seconds" not in capsys.readouterr().err
+
+
 def week_of_work(folder: Path, *, dated: bool = True) -> Path:
     """Three weeks of half hours around the 30th of March 2025, with work from eight to six in Berlin."""
     path = folder / "work.csv"

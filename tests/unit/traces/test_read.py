@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.errors import UsageError
+from autoscaler.report.curves import is_dated
 from autoscaler.traces import csv_columns
 from autoscaler.traces.columns import Clock, parse_number, parse_time
 from autoscaler.traces.read import column_names, read_trace
@@ -118,6 +119,21 @@ def test_several_units_keep_their_order_and_repeat_nothing(tmp_path: Path) -> No
     trace = read_trace(path, ("b", "a", "b"))
     assert list(trace.demand) == ["b", "a"]
     np.testing.assert_array_equal(trace.demand["b"], [2, 4])
+
+
+@pytest.mark.parametrize(
+    ("start_s", "dated"), [(0, False), (86_400, False), (99_999_999, False), (1_764_547_200, True)]
+)
+def test_seconds_since_the_epoch_are_dates_and_those_from_some_start_are_not(
+    tmp_path: Path, start_s: int, dated: bool
+) -> None:
+    trace = trace_of(tmp_path, f"timestamp,requests\n{start_s},1\n{start_s + 60},2\n")
+    assert (trace.start_s, trace.dated, is_dated(trace.start_s)) == (start_s, dated, dated)
+
+
+def test_a_bad_time_is_told_as_the_file_has_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="line 3, column 'timestamp': 1764547200 repeats the time of the row before"):
+        trace_of(tmp_path, "timestamp,requests\n1764547200,1\n1764547200,2\n")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autoscaler.errors import UsageError
 from autoscaler.traces.columns import NUMBER_MAX, parse_time, time_text
 from autoscaler.traces.read import read_trace
-from autoscaler.traces.trace import Trace
+from autoscaler.traces.trace import DATED_FROM_S, Trace
 from autoscaler.traces.write import write_trace
 
 NAN = float("nan")
@@ -40,7 +40,8 @@ def test_reading_gives_back_exactly_what_was_written(
 ) -> None:
     path = tmp_path_factory.mktemp("trace") / f"demand.{suffix}"
     demand = {"requests": np.array(counts), 'odd, "name"': np.arange(len(counts)) / 3}
-    written = Trace("demand", start_us / 10**6, bin_us / 10**6, demand, dated, counted)
+    since_epoch = start_us >= DATED_FROM_S * 10**6
+    written = Trace("demand", start_us / 10**6, bin_us / 10**6, demand, dated or since_epoch, counted)
     write_trace(written, path)
     read = read_trace(path, tuple(demand))
     assert read.name == "demand"
