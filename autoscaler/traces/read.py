@@ -91,9 +91,22 @@ def _trace_of(columns: Columns, units: Sequence[str]) -> Trace:
         _refuse_gap(columns, time_us, bins)
     demand = {unit: _on_grid(columns.numbers[unit], index, bins) for unit in units}
     bin_s = bin_us / 10**6
-    # Where bins were made wider or rows left out, the column keeps the old width, and states nothing of these rows.
-    counted = BIN_SECONDS in columns.numbers and bool((columns.numbers[BIN_SECONDS] == bin_s).all())
-    return Trace(trace_name(path), int(time_us[0]) / 10**6, bin_s, demand, columns.dated, counted)
+    stated_s = columns.numbers.get(BIN_SECONDS)
+    counted = stated_s is not None and bool((stated_s == bin_s).all())
+    misstated = "" if stated_s is None else _misstated(columns, stated_s, bin_s)
+    return Trace(trace_name(path), int(time_us[0]) / 10**6, bin_s, demand, columns.dated, counted, misstated)
+
+
+def _misstated(columns: Columns, stated_s: FloatArray, bin_s: float) -> str:
+    """What to say where the column of widths doesn't have `bin_s`: bins were made wider, or rows were left out."""
+    bad = np.flatnonzero(~np.isnan(stated_s) & (stated_s != bin_s))
+    if not len(bad):
+        return ""
+    return (
+        f"column '{BIN_SECONDS}' has {stated_s[bad[0]]:g} at {columns.place(int(bad[0]))}, and the rows are {bin_s:g} s"
+        f" apart: each count is taken for {bin_s:g} s; where it is, write {bin_s:g} or remove the column, else give a"
+        " row per bin"
+    )
 
 
 def _bin_width_us(columns: Columns, time_us: IntArray) -> int:

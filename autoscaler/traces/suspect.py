@@ -24,9 +24,9 @@ def suspicions(trace: Trace) -> list[str]:
     A cumulative counter rises, and never falls but to near nothing, where it was reset; a rate is fractional in most
     bins; a counter that broke gives a bin of a thousand times all others. None is an error: a real demand may look like
     it. Nothing in the numbers tells a rate from what Prometheus extrapolates to be counts, so a file that states its
-    bins' width is believed.
+    bins' width is believed; one that states another than its rows have may count a part of each.
     """
-    found = []
+    found = [trace.misstated] if trace.misstated else []
     for unit, values in trace.demand.items():
         known = values[~np.isnan(values)]
         for text in (_cumulative(known) or ("" if trace.counted else _rate(known)), _outlier(trace, values)):

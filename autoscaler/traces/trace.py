@@ -28,6 +28,7 @@ class Trace:
         dated: whether times are wall-clock times, dates or seconds since the epoch, or seconds from some start.
         counted: whether it is stated that demand is counts per bin: fractional ones are no rate then. A file states it
             by the column BIN_SECONDS.
+        misstated: where that column states another width than `bin_s`, a sentence that says so; else ''.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Trace:
     demand: Mapping[str, FloatArray]
     dated: bool
     counted: bool = False
+    misstated: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.demand.values())))

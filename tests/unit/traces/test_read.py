@@ -17,6 +17,7 @@ from autoscaler.report.curves import is_dated
 from autoscaler.traces import csv_columns
 from autoscaler.traces.columns import Clock, parse_number, parse_time
 from autoscaler.traces.read import column_names, read_trace
+from autoscaler.traces.suspect import suspicions
 
 NAN = float("nan")
 DAY_S = 1740787200.0  # 2025-03-01T00:00:00Z
@@ -111,6 +112,21 @@ def test_a_column_may_state_the_bins_width(tmp_path: Path, content: str, counted
     trace = trace_of(tmp_path, content)
     assert trace.counted is counted
     assert list(trace.demand) == ["requests"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("0,1,300\n300,2,60\n600,3,60\n", "column 'bin_seconds' has 60 at line 3, and the rows are 300 s apart: each"),
+        ("0,1,60\n60,2,60\n300,3,60\n", ""),
+        ("0,1,60\n60,2,\n", ""),
+    ],
+    ids=["rows are wider", "rows are absent", "missing"],
+)
+def test_a_stated_width_that_the_rows_contradict_is_told(tmp_path: Path, rows: str, said: str) -> None:
+    trace = trace_of(tmp_path, f"timestamp,requests,bin_seconds\n{rows}")
+    assert trace.misstated.startswith(said)
+    assert suspicions(trace) == ([trace.misstated] if said else [])
 
 
 def test_several_units_keep_their_order_and_repeat_nothing(tmp_path: Path) -> None:
