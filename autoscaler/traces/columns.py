@@ -41,6 +41,12 @@ _DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?|\d\d(?!\.))(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
 )
 
+# 12/1/2026 13:05 or 1.12.2026
+_SPREADSHEET_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}(?!\d)", re.ASCII)
+_COMMAS = re.compile(r"[+-]?[\d.,]+", re.ASCII)  # 5,5 or 1,234.5
+# The column that is read where no unit is named.
+_COUNTS = "requests"
+
 
 class Clock(Enum):
     """How a time column writes its times; a file keeps to one way."""
@@ -104,7 +110,9 @@ def parse_time(text: str) -> tuple[int, Clock]:
         return seconds_to_ns(float(text)), Clock.SECONDS
     match = _DATE.fullmatch(text)
     if match is None:
-        raise CellError(f"{shown(text)} is not a time; {TIME_ALLOWED}")
+        swapped = " (day and month could be swapped)" if _SPREADSHEET_DATE.match(text) else ""
+        cells = "; in a spreadsheet, format the cells as yyyy-mm-dd hh:mm:ss" if swapped else ""
+        raise CellError(f"{shown(text)} is not a time{swapped}; {TIME_ALLOWED}{cells}")
     date, time, fraction, offset = match.groups()
     try:
         moment = datetime.fromisoformat(f"{date}T{time or '00:00'}{offset or '+00:00'}")
@@ -140,7 +148,8 @@ def parse_number(text: str) -> float:
     if text.lower() in MISSING:
         return float("nan")
     if not _NUMBER.fullmatch(text):
-        raise CellError(f"{shown(text)} is not a number; {NUMBER_ALLOWED}")
+        comma = "; write decimals with '.', and nothing between thousands" if _COMMAS.fullmatch(text) else ""
+        raise CellError(f"{shown(text)} is not a number; {NUMBER_ALLOWED}{comma}")
     value = float(text)
     check_number(value, text)
     return value
@@ -159,26 +168,33 @@ def check_number(value: float, text: str) -> None:
 
 def check_names(path: Path, place: str, names: Sequence[str], time: str, numbers: Sequence[str]) -> None:
     """Raise UsageError where a wanted column is absent or there twice."""
-    listed = listed_names(names)
     for wanted in (time, *numbers):
         count = names.count(wanted)
         if count == 0:
-            raise UsageError(f"{path}: {place} names no column '{wanted}'; there are: {listed}{_advice(names, wanted)}")
+            there = f"there are: {listed_names(names)}{_advice(names, wanted, time, numbers)}"
+            raise UsageError(f"{path}: {place} names no column '{wanted}'; {there}")
         if count > 1:
             raise UsageError(f"{path}: {place} names column '{wanted}' {count} times; keep one of them")
 
 
-def _advice(names: Sequence[str], wanted: str) -> str:
+def _advice(names: Sequence[str], wanted: str, time: str, numbers: Sequence[str]) -> str:
     """What to do about a column that is absent from `names`, where that can be told."""
     advice = ""
     separator = next((s for s in (";", "\t") if len(names) == 1 and s in names[0]), None)
     alike = next((name for name in names if name.strip().lower() == wanted.strip().lower()), None)
     if separator:
         advice = f"; separate columns by ',' instead of {separator!r}"
+        advice += ", and decimals by '.'" if separator == ";" else ""
     elif alike is not None:
         advice = f"; write {shown(alike)} as {shown(wanted)}"
     elif names and (names[0].startswith("#") or _NUMBER.fullmatch(names[0]) or _DATE.fullmatch(names[0])):
         advice = "; the first line must name the columns"
+    elif wanted == time and _COUNTS in numbers and _COUNTS not in names:
+        advice = f"; rename the column of times to {time!r}, and that of counts to {_COUNTS!r}, or name it with --unit"
+    elif wanted == time:
+        advice = f"; rename the column of times to {time!r}"
+    elif wanted == _COUNTS:
+        advice = f"; rename the column of counts to {_COUNTS!r}, or name it with --unit"
     # Bytes that are no UTF-8 are read as halves of surrogate pairs.
     if any("\udc80" <= character <= "\udcff" for character in "".join(names)):
         advice += "; save the file as UTF-8"

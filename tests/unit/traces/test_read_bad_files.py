@@ -41,6 +41,25 @@ BAD_CSV: dict[str, tuple[bytes, list[str]]] = {
     "header only": (csv_of(), ["has 0 row(s)", "at least 2"]),
     "one row": (csv_of("0,1"), ["has 1 row(s)", "at least 2"]),
     "header without newline": (b"timestamp,requests", ["has 0 row(s)"]),
+    "other names": (
+        b"time,count\n0,1\n",
+        ["rename the column of times to 'timestamp', and that of counts to 'requests', or name it with --unit"],
+    ),
+    "another name of counts": (
+        b"timestamp,count\n0,1\n",
+        ["rename the column of counts to 'requests', or name it with"],
+    ),
+    "another name of times": (b"time,requests\n0,1\n", ["requests; rename the column of times to 'timestamp'"]),
+    "date of a spreadsheet": (
+        csv_of("12/1/2026 13:05,1"),
+        ["line 2", TIMES, "'12/1/2026 13:05' is not a time (day and month could be swapped)", "as yyyy-mm-dd hh:mm:ss"],
+    ),
+    "german": (
+        b"timestamp;requests\n01.12.2026 13:05;5,5\n",
+        ["separate columns by ',' instead of ';', and decimals by '.'"],
+    ),
+    "decimal comma": (csv_of('0,"5,5"'), ["line 2", COUNTS, "write decimals with '.', and nothing between thousands"]),
+    "german date": (csv_of("01.12.2026 13:05,1"), [TIMES, "swapped", "allowed are ISO-8601 dates"]),
     "binary": (b"\x00\x01\x02\xff" * 20, ["is binary data"]),
     "image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", ["is binary data"]),
     "html": (b"<!DOCTYPE html>\n<html>", ["is HTML"]),
