@@ -14,6 +14,9 @@ from autoscaler.errors import shown
 
 Path = tuple[str | int, ...]
 
+# What a field is called elsewhere, where that isn't spelled alike.
+_ALSO_CALLED = {"events": "schedule"}
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -39,8 +42,13 @@ def path_text(path: Path) -> str:
 def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
     """All that a manifest of this model did wrong, in the order of the model's fields."""
     found = []
-    for detail in error.errors(include_url=False):
-        path = tuple(part for part in detail["loc"] if part not in ("", "[key]"))
+    details = error.errors(include_url=False)
+    paths = [tuple(part for part in detail["loc"] if part not in ("", "[key]")) for detail in details]
+    unknown = [path for path, detail in zip(paths, details, strict=True) if detail["type"] == "extra_forbidden"]
+    meant = {(*path[:-1], _nearest(str(path[-1]), _fields_at(path[:-1], model))) for path in unknown}
+    for path, detail in zip(paths, details, strict=True):
+        if detail["type"] == "missing" and path in meant:
+            continue  # it is there under a name that is asked about
         message = _message(detail["type"], detail["input"], detail.get("ctx", {}), detail["msg"], path, model)
         if message:
             found.append(Problem(path, message))
@@ -58,7 +66,7 @@ def _message(kind: str, given: Any, context: dict[str, Any], text: str, path: Pa
     if kind == "too_short" and len(given) >= context["min_length"]:
         return ""  # it was long enough, and its entries have problems of their own
     allowed = _allowed(kind, context)
-    near = _nearest(str(given), re.findall(r"'(\w+)'", context["expected"])) if "expected" in context else ""
+    near = _question(str(given), re.findall(r"'(\w+)'", context["expected"])) if "expected" in context else ""
     return f"must be {allowed}, got {shown(given)}{near}" if allowed else text
 
 
@@ -92,7 +100,7 @@ def _allowed(kind: str, context: dict[str, Any]) -> str:
 
 def _unknown(name: str, parent: Path, model: type[BaseModel]) -> str:
     fields = _fields_at(parent, model)
-    hint = _nearest(name, fields) or f"; it has {', '.join(fields)}"
+    hint = _question(name, fields) or f"; it has {', '.join(fields)}"
     return f"is no field of {path_text(parent) or 'the object'}{hint}"
 
 
@@ -113,7 +121,15 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
     return next((found for each in getattr(annotation, "__args__", ()) if (found := _model_in(each))), None)
 
 
-def _nearest(given: str, names: list[str]) -> str:
+def _question(given: str, names: list[str]) -> str:
     """A question after the nearest of the names; '' where none is near."""
+    near = _nearest(given, names)
+    return f"; did you mean {near}?" if near else ""
+
+
+def _nearest(given: str, names: list[str]) -> str:
+    """The nearest of the names; '' where none is near."""
+    if _ALSO_CALLED.get(given) in names:
+        return _ALSO_CALLED[given]
     near = difflib.get_close_matches(given.lower(), [name.lower() for name in names], n=1)
-    return next((f"; did you mean {name}?" for name in names if near and name.lower() == near[0]), "")
+    return next((name for name in names if near and name.lower() == near[0]), "")

@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from autoscaler.api.gpu_budget import GpuBudget
 from autoscaler.api.model import Model, Rule
 from autoscaler.api.node_head_start import NodeHeadStart
+from autoscaler.api.query import Query
 from autoscaler.api.scalars import CAPACITY_MAX, CAPACITY_MIN, DurationBetween, LateBudget
 from autoscaler.api.schedule import NAMES_DIFFER, Schedule, TimeZone
 from autoscaler.api.status import PredictiveAutoscalerStatus
@@ -28,9 +29,10 @@ PLURAL = "predictiveautoscalers"
 
 # Autoscalers own the replicas of their workload; whoever names one as a target means that workload.
 _NO_TARGETS = ("HorizontalPodAutoscaler", "ScaledObject")
+# Kubernetes' own that have pods, or are one, and no scale subresource.
+_UNSCALABLE = ("Pod", "DaemonSet", "Job", "CronJob")
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Query = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 Selector = Annotated[str, StringConstraints(max_length=1024)]
 Unit = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=63)]
 
@@ -79,6 +81,13 @@ class ScaleTargetRef(Model):
             cel=f"!(self.kind in {list(_NO_TARGETS)})",
             message="must be a workload, got {kind}; name what it scales (its own scaleTargetRef): mode Floor finds the"
             " autoscaler by itself",
+        ),
+        Rule(
+            field="kind",
+            holds=lambda target: target.kind not in _UNSCALABLE,
+            cel=f"!(self.kind in {list(_UNSCALABLE)})",
+            message="must have a scale subresource, as Deployment, StatefulSet and LeaderWorkerSet have, got {kind};"
+            " name what runs the pods",
         ),
     )
 

@@ -21,6 +21,11 @@ from autoscaler.read_limited import read_limited
 SUFFIXES = (".yaml", ".yml")
 FILE_MIB_MAX = 8
 FILES_MAX = 10_000
+# By a key of theirs, the files of ours that are no objects.
+_OTHER_FILES = {
+    "gpus": "; a group of models is for backtest-group",
+    "schedule": "; a schedule of its own is for backtest --schedule",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ def _object_of(file: Path, document: Document) -> Iterator[Found]:
 
 
 def _read_object(manifest: dict[str, Any]) -> PredictiveAutoscaler | tuple[Problem, ...]:
-    empty = tuple(_empty(manifest.get("spec"), ("spec",)))
+    empty = tuple(_empty(manifest["spec"], ("spec",))) if "spec" in manifest else ()
     try:
         read = PredictiveAutoscaler.from_manifest(manifest)
     except ValidationError as error:
@@ -195,8 +200,11 @@ def _empty(value: object, path: tuple[str | int, ...]) -> Iterator[Problem]:
 def _not_ours(manifest: object) -> Problem | str | None:
     """None for a PredictiveAutoscaler of our version; what to call an object of another kind; or what is wrong."""
     if not isinstance(manifest, dict) or not {"apiVersion", "kind"} <= manifest.keys():
-        hint = "; a group of models is for backtest-group" if isinstance(manifest, dict) and "gpus" in manifest else ""
-        return Problem((), f"is no Kubernetes object; it needs apiVersion: {API_VERSION} and kind: {KIND}{hint}")
+        named = manifest if isinstance(manifest, dict) else ()
+        uses = (each for key, each in _OTHER_FILES.items() if key in named)
+        return Problem(
+            (), f"is no Kubernetes object; it needs apiVersion: {API_VERSION} and kind: {KIND}{next(uses, '')}"
+        )
     group = str(manifest["apiVersion"]).partition("/")[0]
     kind = str(manifest["kind"])
     if kind == KIND and manifest["apiVersion"] != API_VERSION:

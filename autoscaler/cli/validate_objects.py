@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,7 +77,12 @@ def _object(each: FileObject, writers: dict[tuple[str, str], FileObject]) -> dic
         "mode": str(spec.mode),
         "target": target,
         "does": does,
-        "warnings": [*advice(each.autoscaler), *query_warnings, *_second_writer(each, target, writers)],
+        "warnings": [
+            *advice(each.autoscaler),
+            *query_warnings,
+            *_past_events(each, time()),
+            *_second_writer(each, target, writers),
+        ],
         "text": f"{each.file}:{each.line}: {metadata.namespace}/{metadata.name}: mode {spec.mode}, {target}: {does}",
     }
 
@@ -103,6 +109,17 @@ def _does(autoscaler: PredictiveAutoscaler) -> str:
         f"{acts[spec.mode]}{within}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later"
         f" than {format_duration(spec.objective.max_wait)}"
     )
+
+
+def _past_events(each: FileObject, now_s: float) -> Iterator[str]:
+    """Events that came once, and are over."""
+    from autoscaler.api.scalars import time_text
+
+    for index, event in enumerate(each.autoscaler.spec.schedule):
+        if event.at is not None and event.at + event.duration <= now_s:
+            line = each.document.line_of(("spec", "schedule", index, "at"))
+            ended = f"{event.name} ended at {time_text(event.at + event.duration)}"
+            yield f"spec.schedule[{index}].at (line {line}): {ended}; give it a new time or remove it"
 
 
 def _second_writer(each: FileObject, target: str, writers: dict[tuple[str, str], FileObject]) -> Iterator[str]:

@@ -114,6 +114,7 @@ def test_the_full_example_is_stored_as_it_is(custom: client.CustomObjectsApi, na
         {"loadLatency": {"prior": "25h"}},
         {"scaleTargetRef": {"kind": "HorizontalPodAutoscaler", "name": "chat"}},
         {"scaleTargetRef": {"kind": "ScaledObject", "apiVersion": "keda.sh/v1alpha1", "name": "chat"}},
+        {"scaleTargetRef": {"kind": "Pod", "apiVersion": "v1", "name": "chat-0"}},
         {"demand": [{"capacity": 1}]},
         {"demand": [{"capacity": 1, "query": "a", "preset": "vllm"}]},
         {"demand": [{"capacity": 1, "preset": "dcgm"}]},

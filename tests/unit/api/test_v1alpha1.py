@@ -126,6 +126,20 @@ def test_an_object_made_in_python_takes_numbers_and_yaml_does_not() -> None:
             {"demand": [{"query": QUERY, "capacity": "3"}]},
             "spec.demand[0].capacity: must be a number, got '3'",
         ),
+        (
+            {"demand": [{"query": 'sum(rate(a{b="c}[1m]))', "capacity": 1}]},
+            'spec.demand[0].query: has a quote " at character 14 that nothing closes',
+        ),
+        (
+            {"engine": {"queueLength": "sum(a"}},
+            "spec.engine.queueLength: has a ( at character 4 that nothing closes",
+        ),
+        (
+            {"scaleTargetRef": {"name": "chat-0", "kind": "Pod", "apiVersion": "v1"}},
+            "spec.scaleTargetRef.kind: must have a scale subresource, as Deployment, StatefulSet and LeaderWorkerSet"
+            " have, got Pod; name what runs the pods",
+        ),
+        ({"events": []}, "spec.events: is no field of spec; did you mean schedule?"),
         ({"demand": {"query": QUERY}}, f'spec.demand: must be a list, got {{"query": "{QUERY}"}}'),
         (
             {"demand": [{"preset": "vlm", "capacity": 1}]},

@@ -94,12 +94,22 @@ def test_other_kinds_are_passed_over(tmp_path: Path) -> None:
             "2: kind: must be PredictiveAutoscaler, got 'PredictiveAutoScaler'",
         ),
         ("kind: PredictiveAutoscaler", "kind: Policy", "2: kind: must be PredictiveAutoscaler, got 'Policy'"),
+        ("spec:", "specs:", "5: specs: is no field of the object; did you mean spec?"),
         ("kind: PredictiveAutoscaler\n", "", "1: is no Kubernetes object; it needs apiVersion: headstart.dev/v1alpha1"),
     ],
 )
 def test_an_object_that_was_meant_for_us_is_not_passed_over(tmp_path: Path, old: str, new: str, message: str) -> None:
     (problem,) = told(write(tmp_path, good().replace(old, new)))
     assert problem.startswith(message)
+
+
+def test_a_schedule_of_its_own_is_sent_where_it_is_read(tmp_path: Path) -> None:
+    (problem,) = told(write(tmp_path, "schedule: []\n"))
+    assert problem.endswith("and kind: PredictiveAutoscaler; a schedule of its own is for backtest --schedule")
+
+
+def test_an_object_without_a_spec_is_told_so(tmp_path: Path) -> None:
+    assert told(write(tmp_path, good().partition("spec:")[0])) == ["1: spec: is missing; it must be given"]
 
 
 def test_a_list_as_kubectl_prints_it_is_read_item_by_item(tmp_path: Path) -> None:

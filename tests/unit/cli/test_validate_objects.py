@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from autoscaler.cli.app import run
 ROOT = Path(__file__).resolve().parents[3]
 MINIMAL = ROOT / "manifests" / "examples" / "minimal.yaml"
 FULL = ROOT / "manifests" / "examples" / "full.yaml"
+
+
+@pytest.fixture(autouse=True)
+def before_the_examples_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoscaler.cli.validate_objects.time", lambda: datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 
 
 def changed(path: Path, old: str, new: str, source: Path = MINIMAL) -> Path:
@@ -72,6 +78,17 @@ def test_warnings_leave_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixt
     warnings = capsys.readouterr().err.splitlines()
     assert [line.partition(": warning: ")[2][:15] for line in warnings] == ["mode Scale sets", "history 24h is "]
     assert all(line.startswith(f"{path}:2: warning: ") for line in warnings)
+
+
+def test_an_event_that_is_over_is_a_warning_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    event = "{name: NAME, at: 'YEAR-03-02T17:00:00+01:00', duration: 3h, expect: 3x}"
+    events = "".join(f"    - {event.replace('NAME', f'in-{y}').replace('YEAR', y)}\n" for y in ("2027", "2026"))
+    path = changed(tmp_path / "past.yaml", "  maxReplicas", f"  schedule:\n{events}  maxReplicas")
+    assert run(["validate", str(path)]) == 0
+    assert capsys.readouterr().err == (
+        f"{path}:2: warning: spec.schedule[1].at (line 11): in-2026 ended at 2026-03-02T19:00:00Z; give it a new time"
+        " or remove it\n"
+    )
 
 
 def test_what_a_preset_cannot_tell_is_told_at_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
