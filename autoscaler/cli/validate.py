@@ -21,7 +21,8 @@ def validate(
         list[Path],
         typer.Argument(
             metavar="FILE",
-            help="Traces (CSV or Parquet), or PredictiveAutoscalers (.yaml, .yml, or a folder of them).",
+            help="Traces (CSV or Parquet; - is standard input), or PredictiveAutoscalers (.yaml, .yml, or a folder of"
+            " them).",
             show_default=False,
         ),
     ],

@@ -35,7 +35,7 @@ from autoscaler.traces.columns import (
     parse_number,
     parse_time,
 )
-from autoscaler.traces.source import is_gzip, open_bytes
+from autoscaler.traces.source import is_gzip, on_disk, open_bytes
 from forecasting.series import FloatArray
 
 # Large enough that a row never exceeds a block, small enough that a block's columns don't matter beside the arrays.
@@ -204,7 +204,7 @@ def _arrow_stream(path: Path) -> Any:
     import pyarrow as pa
 
     # As bytes: Arrow encodes a name itself, and can't where the name is no UTF-8.
-    file = pa.OSFile(os.fsencode(path))
+    file = pa.OSFile(os.fsencode(on_disk(path)))
     return pa.CompressedInputStream(file, "gzip") if is_gzip(path) else file
 
 

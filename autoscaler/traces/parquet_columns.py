@@ -27,6 +27,7 @@ from autoscaler.traces.columns import (
     parse_time,
     seconds_to_ns,
 )
+from autoscaler.traces.source import on_disk
 from forecasting.series import FloatArray
 
 _BATCH_ROWS = 1 << 18
@@ -67,7 +68,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         # Without a buffer of a whole row group, whose size is the writer's choice. The name as bytes, since Arrow can't
         # encode one that is no UTF-8.
-        with pa.OSFile(os.fsencode(path)) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+        with pa.OSFile(os.fsencode(on_disk(path))) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]

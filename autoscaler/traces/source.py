@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import re
+import shutil
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, cast
 
 from autoscaler.errors import UsageError
@@ -51,15 +55,15 @@ def sniff(path: Path) -> Content:
 
 def _check_is_file(path: Path) -> None:
     try:
-        mode = path.stat().st_mode
+        mode = _named(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if _ADDRESS.match(str(path)):
             raise UsageError(f"{path}: is an address, and only files are read; download it and give the file") from None
         raise UsageError(f"{path}: no such file; {_WANTED}") from None
     except OSError as error:
         raise UsageError(f"{path}: can't be read: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
-        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        kind = "a directory" if stat.S_ISDIR(mode) else "neither a regular file nor a pipe"
         raise UsageError(f"{path}: is {kind}; {_WANTED}")
 
 
@@ -76,6 +80,29 @@ def _text_content(path: Path, head: bytes) -> Content:
     return Content.JSON if text.startswith((b"{", b"[")) else Content.CSV
 
 
+def on_disk(path: Path) -> Path:
+    """`path`; for a pipe a copy of all that came out of it, made once, since a trace is read in several goes.
+
+    '-' is standard input. Raises OSError.
+    """
+    status = _named(path).stat()
+    return _copy(_named(path), (status.st_dev, status.st_ino)) if stat.S_ISFIFO(status.st_mode) else _named(path)
+
+
+def _named(path: Path) -> Path:
+    return Path("/dev/stdin") if str(path) == "-" else path
+
+
+@lru_cache
+def _copy(pipe: Path, _identity: tuple[int, int]) -> Path:
+    copy = NamedTemporaryFile(prefix="headstart-")  # noqa: SIM115 - it is read until the process ends
+    atexit.register(copy.close)
+    with pipe.open("rb") as stream:
+        shutil.copyfileobj(stream, copy)
+    copy.flush()
+    return Path(copy.name)
+
+
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open `path` for reading bytes; gzip is recognised by its first bytes and decompressed.
@@ -84,7 +111,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     shows it only at its end.
     """
     try:
-        with path.open("rb") as raw:
+        with on_disk(path).open("rb") as raw:
             compressed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
             raw.seek(0)
             if compressed:
@@ -104,10 +131,10 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 def is_gzip(path: Path) -> bool:
     """Whether the file is compressed, by its first bytes."""
-    with path.open("rb") as raw:
+    with on_disk(path).open("rb") as raw:
         return raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
 
 
 def trace_name(path: Path) -> str:
-    """The file's name without its suffixes `.csv`, `.csv.gz`, `.parquet`, `.jsonl`."""
-    return Path(path.name.removesuffix(".gz")).stem
+    """The file's name without its suffixes `.csv`, `.csv.gz`, `.parquet`, `.jsonl`; 'stdin' for '-'."""
+    return Path(_named(path).name.removesuffix(".gz")).stem
