@@ -10,7 +10,7 @@ from autoscaler.report import facts, words
 from autoscaler.report.curves import is_dated
 from autoscaler.report.division_data import division_data
 from autoscaler.report.group_lines import Line, lines_of
-from autoscaler.report.group_text import TITLES, above_maximums, how_to_read, scored, sentence
+from autoscaler.report.group_text import TITLES, cautions, how_to_read, scored, sentence
 from autoscaler.report.page_parts import (
     MISSING_KEY,
     asset,
@@ -92,8 +92,8 @@ def _table(group: Group, outcomes: Sequence[GroupOutcome], lines: Sequence[Line]
         for place, (asked, model) in enumerate(zip(group.models, outcome.models, strict=True)):
             rows.append(_model_row(model, asked.setting.late_budget, looks[place]))
     body = "\n".join(rows)
-    above = "".join(f'\n<p class="note">{unbroken(told)}.</p>' for told in above_maximums(group))
-    return f"<table><thead><tr>{row_cells('th', _HEADS)}</tr></thead>\n<tbody>{body}</tbody></table>{above}"
+    notes = "".join(f'\n<p class="note">{unbroken(told)}.</p>' for told in cautions(group))
+    return f"<table><thead><tr>{row_cells('th', _HEADS)}</tr></thead>\n<tbody>{body}</tbody></table>{notes}"
 
 
 def _model_row(model: ModelOutcome, late_budget: float, look: str) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from autoscaler.backtest.group import HEADSTART, Group, GroupOutcome, ModelOutcome
 from autoscaler.report import facts, words
-from autoscaler.report.group_text import COLUMNS, TITLES, TOTAL, above_maximums, scored, sentence
+from autoscaler.report.group_text import COLUMNS, TITLES, TOTAL, cautions, scored, sentence
 from autoscaler.report.table import noted
 
 
@@ -93,4 +93,4 @@ def _model(model: ModelOutcome, late_budget: float) -> dict[str, object]:
 
 def _note(group: Group) -> str:
     columns = (f"{head}: {told}" for head, told in COLUMNS.items())
-    return "\n".join([f"{scored(group)}; nobody gives up waiting", *columns, *above_maximums(group)])
+    return "\n".join([f"{scored(group)}; nobody gives up waiting", *columns, *cautions(group)])

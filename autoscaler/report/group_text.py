@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from autoscaler.backtest.group import EQUAL_PARTS, FIRST_COME, HEADSTART, UNLIMITED, Group, GroupOutcome
 from autoscaler.report import words
-from autoscaler.report.reading import bursts_hidden, demand_above_maximum, history_told
+from autoscaler.report.reading import bursts_hidden, demand_above_maximum, history_told, too_short_to_judge
 
 TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -68,7 +68,11 @@ def how_to_read(group: Group) -> list[str]:
     return [*texts, *bursts_hidden(strictest), *history_told(strictest)]
 
 
-def above_maximums(group: Group) -> list[str]:
-    """A line per model whose scored demand needs more replicas than it is allowed."""
-    told = ((model.name, demand_above_maximum(model.setting)) for model in group.models)
-    return [f"{name}: {above}" for name, above in told if above]
+def cautions(group: Group) -> list[str]:
+    """A line per model of which too little is scored, or whose demand there needs more replicas than it is allowed."""
+    return [
+        f"{model.name}: {told}"
+        for model in group.models
+        for told in (too_short_to_judge(model.setting), demand_above_maximum(model.setting))
+        if told
+    ]

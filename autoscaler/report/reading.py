@@ -44,6 +44,18 @@ def history_told(setting: Setting) -> list[str]:
     return [f"The first {words.count(setting.score_from_bin)} bins are history: learned from, not counted."]
 
 
+def too_short_to_judge(setting: Setting) -> str:
+    """A line where what is scored proves nothing: one bin, or no longer than a load, so that no replica that is ordered
+    in it serves in it; '' elsewhere.
+    """
+    bins, load_s = len(setting) - setting.score_from_bin, setting.load_latency.quantile_s(0.5)
+    if bins > 1 and bins * setting.bin_s > load_s:
+        return ""
+    scored = "one bin is" if bins == 1 else f"{words.duration(bins * setting.bin_s)} are"
+    loads = f", and a replica loads for {words.duration(load_s)}" if bins * setting.bin_s <= load_s else ""
+    return f"Only {scored} scored{loads}: too little to judge by; score more, or give a longer trace"
+
+
 def hides_bursts(result: BacktestResult) -> bool:
     """Whether late work was counted in bins in which a burst can come, wait too long and be over."""
     return result.requests is None and bool(bursts_hidden(result.setting))

@@ -6,6 +6,7 @@ import math
 
 from autoscaler.backtest.result import BacktestResult
 from autoscaler.report import words
+from autoscaler.report.reading import too_short_to_judge
 from autoscaler.report.summary import (
     HEADSTART,
     RIVAL_FAMILY,
@@ -22,12 +23,17 @@ _SAME_COST = 0.0005  # below 0.05 % a difference is none: it would be printed as
 
 
 def sentence(result: BacktestResult) -> str:
-    """One to four plain sentences on what this backtest found.
+    """One to five plain sentences on what this backtest found; the first says so where it is too little to judge by.
 
-    They compare Headstart with the cheapest HPA target that is at most as late, or say that none of those tried is; and
-    with a static fleet where that would have done as well. Where Headstart was not run they describe the first policy
-    that was.
+    The others compare Headstart with the cheapest HPA target that is at most as late, or say that none of those tried
+    is; and with a static fleet where that would have done as well. Where Headstart was not run they describe the first
+    policy that was.
     """
+    too_short = too_short_to_judge(result.setting)
+    return f"{too_short}. {_found(result)}" if too_short else _found(result)
+
+
+def _found(result: BacktestResult) -> str:
     summary = summarise(result)
     own = summary.policy(HEADSTART)
     if own is None:

@@ -13,11 +13,13 @@ from rich.console import Console
 
 from autoscaler.backtest.cluster import bins_of
 from autoscaler.backtest.group import DIVISIONS, HEADSTART, UNLIMITED
+from autoscaler.core.load_latency import LoadLatency
 from autoscaler.report import words
 from autoscaler.report.division_data import division_data
 from autoscaler.report.group_lines import lines_of
 from autoscaler.report.group_page import group_page
 from autoscaler.report.group_table import group_json, group_table
+from autoscaler.report.page_parts import unbroken
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028"
 MANY = tuple(f"model {place}" for place in range(12))
@@ -61,6 +63,17 @@ def test_the_document_has_every_division_together_and_per_model(group, outcomes)
     assert found["models"]["code"]["settings"]["gpus_per_replica"] == 2
     assert found["models"]["code"]["trace"]["scored_bins"] == 288
     assert "command" not in group_json(group, outcomes)
+
+
+def test_a_scored_part_no_longer_than_a_models_load_is_told_here_and_on_the_page(group, outcomes):
+    code = group.models[1]
+    setting = code.setting
+    scored_s = (len(setting) - setting.score_from_bin) * setting.bin_s
+    slow = replace(code, setting=replace(setting, load_latency=LoadLatency.constant(scored_s)))
+    short = replace(group, models=(group.models[0], slow, *group.models[2:]))
+    line = f"code: Only {words.duration(scored_s)} are scored, and a replica loads for {words.duration(scored_s)}: "
+    assert [each.startswith(line) for each in printed(short, outcomes)].count(True) == 1
+    assert unbroken(line) in group_page(short, outcomes)
 
 
 def test_a_maximum_below_what_demand_needs_is_told_per_model_here_and_on_the_page(group, outcomes):

@@ -6,6 +6,7 @@ import pytest
 from report_results import make_result, with_policy, without
 
 from autoscaler.backtest.result import BacktestResult, Frontier
+from autoscaler.core.load_latency import LoadLatency
 from autoscaler.report.page import html_page
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import in_display_order, summarise
@@ -26,6 +27,21 @@ def test_a_win_is_told_in_hours_money_and_lateness(tried):
         "Headstart would have served this trace with 800 GPU-hours, 20 % fewer (200 GPU-hours, $500) than the best HPA "
         "that keeps the same lateness in hindsight, with 0.6 % of requests waiting longer than 10 s (asked: 1 %)."
     )
+
+
+@pytest.mark.parametrize(
+    ("scored_bins", "load_s", "told"),
+    [
+        (1, 60.0, "Only one bin is scored: too little to judge by; score more, or give a longer trace. Headstart "),
+        (1, 600.0, "Only one bin is scored, and a replica loads for 10 min: too little to judge by; "),
+        (2, 600.0, "Only 10 min are scored, and a replica loads for 10 min: too little to judge by; "),
+        (3, 600.0, "Headstart would have served"),
+    ],
+)
+def test_a_scored_part_that_proves_nothing_is_said_first(tried, scored_bins, load_s, told):
+    score_from_bin, load = len(tried.setting) - scored_bins, LoadLatency.constant(load_s)
+    setting = replace(tried.setting, score_from_bin=score_from_bin, load_latency=load)
+    assert sentence(replace(tried, setting=setting)).startswith(told)
 
 
 def with_budget_row(result: BacktestResult, replica_hours: float, late_fraction: float) -> BacktestResult:
