@@ -243,11 +243,11 @@ def print_result(result: BacktestResult, *, as_json: bool = False, beside: bool 
         print_document(json_text(to_json(result, command=command_line())))
         return
     console = table_console(beside=beside)
-    console.print(policy_table(result))
+    console.print(policy_table(result), crop=False)
     console.print()
     waits = wait_table(result)
     if waits is not None:
-        console.print(waits)
+        console.print(waits, crop=False)
         console.print()
     console.print(sentence(result), style="bold")
 

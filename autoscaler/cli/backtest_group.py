@@ -95,4 +95,4 @@ def _print(group: Group, outcomes: Sequence[GroupOutcome], *, as_json: bool, bes
     if as_json:
         print_document(json_text(group_json(group, outcomes, command=command_line())))
     else:
-        table_console(beside=beside).print(group_table(group, outcomes))
+        table_console(beside=beside).print(group_table(group, outcomes), crop=False)

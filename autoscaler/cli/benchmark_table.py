@@ -25,7 +25,7 @@ def print_benchmark(results: Sequence[Finished]) -> None:
         _table(("Headstart", *text.GROUP_HEADS), grouped, text.GAP_NOTE),
         _table(text.WORTH_HEADS, map(text.worth_cells, worth_of_parts(results)), ""),
     ):
-        console.print(table)
+        console.print(table, crop=False)
         console.print()
     console.print(text.headline(results), style="bold")
 
@@ -34,10 +34,12 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) ->
     from rich.table import Table
     from rich.text import Text
 
+    from autoscaler.report.table import whole
+
     table = Table(caption=caption, caption_justify="left", box=None, header_style="bold", pad_edge=False)
-    table.add_column(heads[0], overflow="fold")
+    table.add_column(heads[0])
     for head in heads[1:]:
         table.add_column(head, justify="right")
     for row in rows:
         table.add_row(*map(Text, row), style="bold" if row[0] in {"Headstart", "all"} else None)
-    return table
+    return whole(table)

@@ -29,8 +29,6 @@ _DAY_S = 86_400.0
 # No object is decided on less often.
 _INTERVAL_MAX_S = 3600.0
 _TEXT_WIDTH_MIN = 20
-# Most reason codes fit into it: OrderedAhead, DemandMissing, AtMaxReplicas.
-_REASON_WIDTH = 13
 # After an upgrade each of a thousand objects may have one.
 _REMARKS_MAX = 5
 
@@ -76,7 +74,7 @@ def explain(
     if as_json:
         print_document(json.dumps([_to_json(explanation) for explanation in explanations], indent=2))
     elif several:
-        stdout_console().print(_overview(found, explanations))
+        stdout_console().print(_overview(found, explanations), crop=False)
         stderr_console().print("Name one with --object to have it explained.")
     else:
         for place, explanation in enumerate(explanations):
@@ -203,15 +201,17 @@ def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
     """All objects, those that changed last first."""
     from rich.table import Table
 
+    from autoscaler.report.table import whole
     from autoscaler.report.words import NOTHING, moment
 
     last_s = max(entry.newest.observation.now_s for entry in found)
     title = f"{len(found)} objects until {moment(last_s, dated=True)} UTC, those that changed last first"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for header in ("object", "changed", "from -> to", "newest", "wants"):
+    table.add_column("object")
+    for header in ("changed", "from -> to", "newest", "wants"):
         table.add_column(header, no_wrap=True)
-    for header in ("why", "done"):
-        table.add_column(header, min_width=_REASON_WIDTH, overflow="fold")
+    table.add_column("why")
+    table.add_column("done")
     rows = sorted(
         zip(found, explanations, strict=True),
         key=lambda row: -row[0].changed.observation.now_s if row[0].changed else math.inf,
@@ -229,7 +229,7 @@ def _overview(found: list[Found], explanations: list[Explanation]) -> Table:
             newest.done_at_last.reason,
             style="red" if explanation.differences else "",
         )
-    return table
+    return whole(table)
 
 
 def _recent(time_s: float, last_s: float) -> str:

@@ -121,7 +121,7 @@ def forecast(
     for horizon in range(len(steps)):
         console = table_console(beside=piped)
         console.print(_title(report, report.accuracies[0].rows[horizon]), style="italic", highlight=False)
-        console.print(_table(report, horizon))
+        console.print(_table(report, horizon), crop=False)
     if png is not None and not piped:
         stderr_console().print(f"wrote {png}")
 
@@ -181,17 +181,18 @@ def _draw(trace: Trace, unit: str, model: Forecaster | PointModel, horizon: int,
 def _table(report: AccuracyReport, horizon: int) -> Table:
     from rich.table import Table
 
+    from autoscaler.report.table import whole
     from autoscaler.report.words import NOTHING, share
 
     rows = [(accuracy.name, accuracy.rows[horizon]) for accuracy in report.accuracies]
     intervals = sorted({interval for _, row in rows for interval in row.coverage})
-    # Headers of two lines and no box: all of it fits into 80 columns, where numbers would be cut otherwise.
+    # Headers of two lines and no box: all of it fits into 80 columns.
     table = Table(box=None, pad_edge=False, collapse_padding=True)
-    table.add_column("model", no_wrap=True)
+    table.add_column("model")
     for header in ("error", "against raw\nlast value", "mean\nerror /s", "pinball\n/s"):
-        table.add_column(header, justify="right", no_wrap=True)
+        table.add_column(header, justify="right")
     for interval in intervals:
-        table.add_column(f"inside\n{share(interval)}", justify="right", no_wrap=True)
+        table.add_column(f"inside\n{share(interval)}", justify="right")
     best = report.best_at(horizon)
     for index, (name, row) in enumerate(rows):
         against = NOTHING if name == _REFERENCE else _against(row)
@@ -199,7 +200,7 @@ def _table(report: AccuracyReport, horizon: int) -> Table:
         cells = [name, share(row.wape), against, *errors]
         cells += [share(row.coverage[interval]) if interval in row.coverage else NOTHING for interval in intervals]
         table.add_row(*cells, style="bold" if index == best else "")
-    return table
+    return whole(table)
 
 
 def _title(report: AccuracyReport, row: HorizonAccuracy) -> str:

@@ -108,7 +108,7 @@ def describe(
     if as_json:
         print_document(json.dumps(asdict(description), indent=2))
     else:
-        stdout_console().print(_table(description))
+        stdout_console().print(_table(description), crop=False)
 
 
 @app.command("generate")
@@ -145,15 +145,17 @@ def _said(trace: Trace) -> str:
 def _table(description: Description) -> Table:
     from rich.table import Table
 
+    from autoscaler.report.table import whole
+
     table = Table(title=f"{description.name}: {description.unit}", title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
+    table.add_column(justify="right")
     table.add_column(style="dim")
     for section in _sections(description):
         for row in section:
             table.add_row(*row)
         table.add_section()
-    return table
+    return whole(table)
 
 
 def _sections(d: Description) -> list[list[tuple[str, str, str]]]:

@@ -10,16 +10,16 @@ from rich.table import Table
 from autoscaler.backtest.group import HEADSTART, Group, GroupOutcome, ModelOutcome
 from autoscaler.report import facts, words
 from autoscaler.report.group_text import COLUMNS, TITLES, TOTAL, cautions, scored, sentence
-from autoscaler.report.table import noted
+from autoscaler.report.table import noted, whole
 
 
 def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> RenderableType:
     """One row per division and model, at most 100 columns wide."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("division", no_wrap=True)
-    table.add_column("model", overflow="fold")
+    table.add_column("division")
+    table.add_column("model")
     for head in ("GPU-hours", "late", "cut", "GPUs moved", "most GPUs"):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right")
     for outcome in outcomes:
         style = "bold" if outcome.name == HEADSTART else None
         for place, model in enumerate(outcome.models):
@@ -44,7 +44,7 @@ def group_table(group: Group, outcomes: Sequence[GroupOutcome]) -> RenderableTyp
             style=style,
             end_section=True,
         )
-    return noted(table, _note(group))
+    return noted(whole(table), _note(group))
 
 
 def group_json(group: Group, outcomes: Sequence[GroupOutcome], *, command: str | None = None) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,8 @@ from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
 
+_NAME_WIDTH = 20  # a name without a space is broken from here on
+
 
 def policy_table(result: BacktestResult) -> RenderableType:
     """All policies, Headstart first, at most 100 columns wide. Late shares above the budget are red."""
@@ -24,12 +27,12 @@ def policy_table(result: BacktestResult) -> RenderableType:
     priced = result.gpu_hour_price is not None
     budget = result.setting.late_budget
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("policy", overflow="fold", max_width=44 if priced else 54)
+    table.add_column("policy", max_width=44 if priced else 54)
     for head in ("GPU-hours", *(["cost"] if priced else []), "of optimum", "late", "starts/day", "used"):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right")
     for row in summary.policies:
         table.add_row(*_cells(row, budget), style="bold" if row.name == HEADSTART else None)
-    return noted(table, _note(result))
+    return noted(whole(table), _note(result))
 
 
 def wait_table(result: BacktestResult) -> RenderableType | None:
@@ -41,9 +44,9 @@ def wait_table(result: BacktestResult) -> RenderableType | None:
         f"{words.count(result.requests.requests)} requests; seconds from arrival\n"
         "late work: share of the work whose request was late; in bins: as the model in bins counts it"
     )
-    table.add_column("policy", no_wrap=True)
+    table.add_column("policy")
     for head in WAIT_HEADS:
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right")
     for row in summarise(result).policies:
         if row.requests is not None:
             table.add_row(
@@ -51,7 +54,21 @@ def wait_table(result: BacktestResult) -> RenderableType | None:
                 *wait_cells(row.requests),
                 style="bold" if row.name == HEADSTART else None,
             )
-    return noted(table, note)
+    return noted(whole(table), note)
+
+
+def whole(table: Table) -> Table:
+    """`table`, complete on a narrow terminal too: names and heads are broken between words; numbers, which are flush
+    right, and columns of `no_wrap` never. Where even that needs more room the table has it: print it with crop=False.
+    """
+    for column in table.columns:
+        is_unbroken = column.no_wrap or column.justify == "right"
+        cells = [str(cell) for cell in column.cells]
+        kept = [*str(column.header).split(), *(cells if is_unbroken else " ".join(cells).split())]
+        widest = max(map(cell_len, kept), default=0)
+        column.min_width = widest if is_unbroken else min(widest, _NAME_WIDTH)
+        column.no_wrap, column.overflow = False, "fold"
+    return table
 
 
 def noted(table: Table, note: str) -> RenderableType:
@@ -92,7 +109,7 @@ def to_json(result: BacktestResult, *, command: str | None = None) -> dict[str, 
 def _cells(row: PolicySummary, budget: float) -> list[str | Text]:
     late = words.late_share(row.late_fraction, budget)
     return [
-        Text(row.title.replace(" %", "\u00a0%") + ("*" if row.hindsight else "")),
+        Text(row.title + ("*" if row.hindsight else "")),
         words.hours(row.gpu_hours),
         *([words.money(row.money)] if row.money is not None else []),
         words.NOTHING if row.cost_over_optimum is None else f"{row.cost_over_optimum:.2f}",
