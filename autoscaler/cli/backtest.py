@@ -102,7 +102,6 @@ def backtest(
     from autoscaler.traces.read import read_trace
     from autoscaler.traces.requests import bin_requests
     from autoscaler.traces.suspect import suspicions
-    from autoscaler.traces.write import check_format
     from forecasting.lead_members import DEFAULT_MEMBERS
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
@@ -117,8 +116,7 @@ def backtest(
             bin_s=bin_s or prometheus_options.DEFAULT_BIN_S,
             connection=access.connection_to(prometheus),
         )
-    if plan_out is not None:
-        check_format(plan_out)
+    _check_plan(plan_out)
     order_latency, warm_nodes = with_nodes(load_latency, node_latency, placeholders, fidelity)
     replica = Replica(
         fidelity=fidelity,
@@ -172,11 +170,21 @@ def backtest(
         with progress("replaying its requests", quiet=as_json) as report:
             result = replay_per_request(result, log, speed, report=report)
     result = priced(result, gpu_hour_price=gpu_hour_price, gpus_per_replica=gpus_per_replica)
-    if plan_out is not None:
+    try:
         _write_plan(result, policy, read, DEFAULT_UNIT if speed else next(iter(capacity_rps)), plan_out)
-    write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
-    print_result(result, as_json=as_json, beside=piped)
+        write_reports(result, json_out=json_out, html_out=html_out, png_out=png_out)
+    finally:
+        # Files first, since a reader of the table may have gone; and the table though one of them can't be written.
+        print_result(result, as_json=as_json, beside=piped)
     tell_written(outputs)
+
+
+def _check_plan(path: Path | None) -> None:
+    """Raise UsageError where a plan can't be written in the format that its name asks for."""
+    from autoscaler.traces.write import check_format
+
+    if path is not None:
+        check_format(path)
 
 
 def _policies_against(names: list[str]) -> tuple[str, ...]:
@@ -206,9 +214,11 @@ def _dated(
     return setting
 
 
-def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path) -> None:
+def _write_plan(result: BacktestResult, policy: str, trace: Trace, unit: str, path: Path | None) -> None:
     from autoscaler.backtest.plan import write_plan
 
+    if path is None:
+        return
     chosen = next(row for row in result.policies if row.name == policy)
     with writing(path) as file:
         write_plan(trace, unit, chosen.outcome.desired, file)

@@ -70,8 +70,10 @@ def backtest_group(
     for name in DIVISIONS:
         with progress(f"replaying {file.name}: {name}", quiet=as_json) as report:
             outcomes.append(run_group(group, name, report))
-    _write(group, outcomes, name=file.name, json_out=json_out, html_out=html_out)
-    _print(group, outcomes, as_json=as_json, beside=piped)
+    try:
+        _write(group, outcomes, name=file.name, json_out=json_out, html_out=html_out)
+    finally:
+        _print(group, outcomes, as_json=as_json, beside=piped)
     tell_written(outputs)
 
 

@@ -93,9 +93,11 @@ def _report(results: list[Finished], out: Path) -> None:
     from autoscaler.report.benchmark_text import write_markdown
 
     table, page, text = out / "results.parquet", out / "benchmark.html", out / "benchmark.md"
-    write_results(table, results)
-    write_benchmark_page(results, page, command=command_line())
-    write_markdown(results, text, command=command_line())
-    print_benchmark(results)
+    try:
+        write_results(table, results)
+        write_benchmark_page(results, page, command=command_line())
+        write_markdown(results, text, command=command_line())
+    finally:
+        print_benchmark(results)
     for path in (table, page, text):
         stderr_console().print(f"wrote {path}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoscaler.cli.output import progress, stderr_console, table_console
-from autoscaler.cli.outs import check_outs, parse_png_out, print_document, writing
+from autoscaler.cli.output import progress, table_console
+from autoscaler.cli.outs import check_outs, parse_png_out, print_document, tell_written, writing
 from autoscaler.cli.params import ScoreFromOption, TimeZoneOption, parse_days, parse_positive_duration_s
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ def forecast(
     Each model walks over the scored part as it would run live: a forecast sees earlier bins only. The raw last value
     that it is compared with is the latest count as it stands; the model last-value adds the error it usually makes.
     """
-    import json
     from dataclasses import replace
 
     from autoscaler.report.forecast_accuracy import latest, measure
@@ -113,17 +112,25 @@ def forecast(
     with progress("forecasting", quiet=as_json) as report_progress:
         report = measure(demand, unit, models, steps, score_from=score_from, on_progress=report_progress)
     report = replace(report, bins_left_out=len(whole) - len(demand))
-    if png is not None:
-        _draw(demand, unit, models[report.best_at(steps.index(drawn_step))], drawn_step, png)
+    try:
+        if png is not None:
+            _draw(demand, unit, models[report.best_at(steps.index(drawn_step))], drawn_step, png)
+    finally:
+        _print(report, as_json=as_json, beside=piped)
+    tell_written({"--png": png})
+
+
+def _print(report: AccuracyReport, *, as_json: bool, beside: bool) -> None:
+    """A table per horizon; or JSON. See `table_console` for `beside`."""
+    import json
+
     if as_json:
         print_document(json.dumps(_to_json(report), indent=2))
         return
-    for horizon in range(len(steps)):
-        console = table_console(beside=piped)
-        console.print(_title(report, report.accuracies[0].rows[horizon]), style="italic", highlight=False)
+    console = table_console(beside=beside)
+    for horizon, row in enumerate(report.accuracies[0].rows):
+        console.print(_title(report, row), style="italic", highlight=False)
         console.print(_table(report, horizon), crop=False)
-    if png is not None and not piped:
-        stderr_console().print(f"wrote {png}")
 
 
 def _horizons_s(text: str) -> list[float]:

@@ -333,10 +333,13 @@ def kept(tmp_path) -> dict[str, Path]:
     return paths
 
 
-def assert_refused(code, capsys, kept, *, exit_code=2) -> str:
-    """One line on standard error, nothing else printed, and the output files as they were; returns the line."""
+def assert_refused(code, capsys, kept, *, exit_code=2, printed_first="") -> str:
+    """One line on standard error, nothing else printed unless what begins with `printed_first`, and the output files as
+    they were; returns the line.
+    """
     printed = capsys.readouterr()
-    assert (code, printed.out) == (exit_code, "")
+    assert (code, bool(printed.out)) == (exit_code, bool(printed_first))
+    assert printed.out.startswith(printed_first)
     assert printed.err.startswith("headstart: ")
     assert printed.err.count("\n") == 1
     assert printed.err.endswith("\n")
@@ -450,14 +453,15 @@ def test_the_trace_is_never_written_over(kept, tmp_path, capsys):
     assert trace.read_bytes() == content
 
 
-def test_a_disk_that_is_full_leaves_no_half_file(trace, kept, capsys, monkeypatch):
+def test_a_disk_that_is_full_leaves_no_half_file_and_the_table_is_printed(trace, kept, capsys, monkeypatch):
     def fail(path: Path, write) -> None:
         write(path.with_name(f".aside-{path.name}"))
         path.with_name(f".aside-{path.name}").unlink()
         raise HeadstartError(f"{path}: can't be written: No space left on device")
 
     monkeypatch.setattr("autoscaler.traces.write.write_aside", fail)
-    line = assert_refused(run(trace, *OPTIONS, "--against", "none", *outs(kept)), capsys, kept, exit_code=1)
+    code = run(trace, *OPTIONS, "--against", "none", *outs(kept))
+    line = assert_refused(code, capsys, kept, exit_code=1, printed_first="policy ")
     assert line.startswith(f"{kept['--plan-out']}: can't be written")
 
 

@@ -55,6 +55,16 @@ def test_the_results_and_the_page_are_written_and_named(folder: Path, capsys: py
     assert "Headstart backtest of group.yaml: 2 models, 5 GPUs" in page
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_the_table_is_printed_though_the_page_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.run(["backtest-group", "group.yaml", "--html-out", "/dev/full"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("division ")
+    assert printed.err == "headstart: /dev/full: can't be written: No space left on device\n"
+
+
 def test_the_results_can_be_piped_with_the_table_on_standard_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,6 +131,9 @@ def test_horizons_below_a_bin_are_a_bin(ramp, capsys):
 
 
 def test_a_picture_is_written_whole(ramp, tmp_path, capsys):
+    full = ("--png", "/dev/full") if Path("/dev/full").exists() else ()
+    assert run(ramp, "--horizons", "1h", "--model", "last-value", *full) == (1 if full else 0)
+    assert "last-value" in capsys.readouterr().out
     picture = tmp_path / "forecast.png"
     assert run(ramp, "--horizons", "1h,3h", "--model", "last-value", "--png", picture) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
