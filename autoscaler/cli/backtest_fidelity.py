@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.cli.params import Capacity, capacity_by_unit
 from autoscaler.cli.prometheus_options import Query, queries_by_unit
-from autoscaler.errors import UsageError
+from autoscaler.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from autoscaler.backtest.engine_speed import EngineSpeed
@@ -76,7 +76,13 @@ class Replica:
         _refuse(speeds, "counts for nothing in counts per bin; leave it out, or give a log and --fidelity request")
         if not self.capacity:
             raise UsageError("--capacity: is missing; give the work per second that one replica sustains")
-        return capacity_by_unit(self.capacity, self.unit or DEFAULT_UNIT), None
+        capacity_rps = capacity_by_unit(self.capacity, self.unit or DEFAULT_UNIT)
+        if self.unit is not None and self.unit not in capacity_rps:
+            raise UsageError(
+                f"--unit: {shown(self.unit)} is what a --capacity without a unit is for, and each has one; leave it "
+                "out, or add a capacity for it"
+            )
+        return capacity_rps, None
 
     def _per_request(self) -> tuple[dict[str, float], EngineSpeed]:
         from autoscaler.backtest.engine_speed import EngineSpeed

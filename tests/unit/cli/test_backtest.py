@@ -394,6 +394,10 @@ BAD_OPTIONS = {
     "unknown policy": (["--policy", "hpaa"], "'hpaa'"),
     "unknown rival": (["--against", "hpaa"], "'hpaa'"),
     "none and a rival": (["--against", "none", "--against", "hpa"], "--against: 'none' leaves all others out"),
+    "unit beside capacities with theirs": (
+        ["--capacity", "output_tokens=4", "--unit", "requests"],
+        "--unit: 'requests' is what a --capacity without a unit is for, and each has one; leave it out, or add a",
+    ),
     "unknown unit": (["--unit", "prompts"], "prompts"),
     "unknown option": (["--capacitty", "3"], "No such option: --capacitty"),
 }
