@@ -10,7 +10,7 @@ import typer
 
 from autoscaler.cli.output import progress, table_console
 from autoscaler.cli.outs import check_outs, parse_png_out, print_document, tell_written, writing
-from autoscaler.cli.params import ScoreFromOption, TimeZoneOption, parse_days, parse_positive_duration_s
+from autoscaler.cli.params import ScoreFromOption, TimeZoneOption, is_typed, parse_days, parse_positive_duration_s
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,6 +32,7 @@ _REFERENCE = "last-value"
 
 
 def forecast(
+    context: typer.Context,
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="CSV or Parquet with 'timestamp' and counts per bin.")],
     *,
     unit: Annotated[str, typer.Option("--unit", metavar="COLUMN", help="The column of counts.")] = "requests",
@@ -103,6 +104,8 @@ def forecast(
     if time_zone != UTC_ZONE and not whole.dated:
         raise undated("--time-zone", whole.name)
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))
+    if is_typed(context, "horizons"):
+        _warn_of_rounding(horizons_s, demand.bin_s)
     steps = sorted({_steps(horizon_s, demand.bin_s) for horizon_s in horizons_s})
     drawn_step = _steps(drawn, demand.bin_s)
     setting = ModelSetting(
@@ -159,6 +162,15 @@ def _drawn_horizon(horizons_s: list[float], asked_s: float | None) -> float:
 
 def _steps(horizon_s: float, bin_s: float) -> int:
     return max(1, round(horizon_s / bin_s))
+
+
+def _warn_of_rounding(horizons_s: list[float], bin_s: float) -> None:
+    """Say on standard error which horizons are no whole number of bins, and what is measured instead."""
+    for horizon_s in horizons_s:
+        measured_s = _steps(horizon_s, bin_s) * bin_s
+        if not math.isclose(measured_s, horizon_s):
+            told = f"{horizon_s:g} s is no multiple of the bins of {bin_s:g} s; {measured_s:g} s is measured"
+            typer.echo(f"warning: --horizons: {told}", err=True)
 
 
 def _models(names: list[str] | None, setting: ModelSetting) -> list[Forecaster]:

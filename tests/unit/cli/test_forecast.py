@@ -130,6 +130,22 @@ def test_horizons_below_a_bin_are_a_bin(ramp, capsys):
     assert len(json.loads(capsys.readouterr().out)["models"][0]["horizons"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("horizons", "told"),
+    [
+        (["--horizons", "7m,90m,3h"], [(420, 3600), (5400, 7200)]),
+        (["--horizons", "2h"], []),
+        ([], []),
+    ],
+)
+def test_horizons_that_are_no_whole_number_of_bins_are_told(ramp, horizons, told, capsys):
+    assert run(ramp, *horizons, "--model", "last-value") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: --horizons: {asked} s is no multiple of the bins of 3600 s; {used} s is measured"
+        for asked, used in told
+    ]
+
+
 def test_a_picture_is_written_whole(ramp, tmp_path, capsys):
     full = ("--png", "/dev/full") if Path("/dev/full").exists() else ()
     assert run(ramp, "--horizons", "1h", "--model", "last-value", *full) == (1 if full else 0)
