@@ -12,7 +12,7 @@ import typer
 from autoscaler.cli import keda_options as keda
 from autoscaler.cli import prometheus_options as prometheus
 from autoscaler.cli.option_group import with_groups
-from autoscaler.cli.outs import parse_record
+from autoscaler.cli.outs import parse_record, tell_appended
 from autoscaler.cli.params import parse_address, parse_positive_duration_s
 from autoscaler.keda.guest_limits import GUESTS_PER_NAMESPACE
 
@@ -46,7 +46,9 @@ def serve(
     record: Annotated[
         Path | None,
         typer.Option(
-            parser=parse_record, metavar="FILE", help="Append decisions and the histories that they stand on."
+            parser=parse_record,
+            metavar="FILE",
+            help="Append decisions and the histories that they stand on, to what it holds from before a restart too.",
         ),
     ] = None,
 ) -> None:
@@ -60,6 +62,7 @@ def serve(
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    parse_address(listen, "--listen")
     host, port = parse_address(metrics_listen, "--metrics-listen")
     connection = access.connection_to(url)
     listening = keda.listening_at(
@@ -70,6 +73,7 @@ def serve(
         cross_namespace=False,
         guests_per_namespace=guests_per_namespace,
     )
+    tell_appended(record)
     serve_keda(
         Process(connection, tick_s, host, port, record),
         listening,

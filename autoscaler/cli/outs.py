@@ -134,6 +134,12 @@ def tell_written(outs: Mapping[str, Path | None]) -> None:
             stderr_console().print(f"wrote {path}")
 
 
+def tell_appended(record: Path | None) -> None:
+    """Say on standard error where a recording goes on after what its file holds, as it should after a restart."""
+    if record is not None and record.is_file() and record.stat().st_size:
+        stderr_console().print(f"{record}: holds a recording already; this one is appended to it")
+
+
 def print_document(text: str) -> None:
     """Print what programs read, such as JSON. Raises HeadstartError where standard output is closed."""
     check_stdout()

@@ -14,7 +14,7 @@ from autoscaler.cli import keda_options as keda
 from autoscaler.cli import kube_options as kube
 from autoscaler.cli import prometheus_options as prometheus
 from autoscaler.cli.option_group import with_groups
-from autoscaler.cli.outs import parse_record
+from autoscaler.cli.outs import parse_record, tell_appended
 from autoscaler.cli.params import (
     BudgetGpus,
     Capacity,
@@ -117,7 +117,8 @@ def run(
         typer.Option(
             parser=parse_record,
             metavar="FILE",
-            help="Append decisions and the histories that they stand on; headstart replay makes them again.",
+            help="Append decisions and the histories that they stand on, to what it holds from before a restart too; "
+            "headstart replay makes them again.",
         ),
     ] = None,
     simulate: Annotated[
@@ -196,6 +197,7 @@ def run(
 
         prometheus.refuse_typed(context, "counts for nothing with --simulate, whose demand is the trace's")
         _refuse_with_simulation(context)
+        tell_appended(record)
         run_simulated(
             simulate,
             capacity=capacity,
@@ -213,6 +215,9 @@ def run(
     if capacity:
         raise UsageError("--capacity: is for --simulate; in a cluster each object states its own")
     host, port = parse_address(listen, "--listen")
+    # Told before a kubeconfig is looked for.
+    if config is not None and not config.exists():
+        raise UsageError(f"--config: there is no {config}; name a YAML file, or a folder of them")
     connection = access.connection_to(url)
     settings = Settings(
         process=Process(
@@ -233,6 +238,7 @@ def run(
     if keda_listen is not None:
         from autoscaler.keda.serve import external_scaler
 
+        parse_address(keda_listen, "--keda-listen")
         extension = external_scaler(
             keda.listening_at(
                 keda_listen,
@@ -243,6 +249,7 @@ def run(
                 guests_per_namespace=keda_guests_per_namespace,
             )
         )
+    tell_appended(record)
     run_live(
         settings,
         stop,

@@ -27,7 +27,7 @@ REF = ScaledObjectRef(
     ("options", "said"),
     [
         ([], "--prometheus: is missing"),
-        (["--listen", "nowhere"], "'nowhere' is no address to listen on"),
+        (["--listen", "nowhere"], "--listen: must be HOST:PORT, such as 0.0.0.0:8080, got 'nowhere'"),
         (["--metrics-listen", "nowhere"], "--metrics-listen: "),
         (["--keda-tls-cert", "tls.crt"], "--keda-tls-key: is missing"),
         (["--keda-tls-client-ca", "ca.crt"], "--keda-tls-client-ca: needs --keda-tls-cert"),

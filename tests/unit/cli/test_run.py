@@ -139,6 +139,11 @@ def test_a_damaged_recording_is_told_in_one_line(recorded, tmp_path, capsys, cha
         (["run", "--prometheus", "http://127.0.0.1:1", "--listen", "8080"], "--listen: must be HOST:PORT"),
         (["run", "--prometheus", "http://127.0.0.1:1", "--listen", ":70000"], "--listen: must be HOST:PORT"),
         (["run", "--prometheus", "http://127.0.0.1:1", "--capacity", "1"], "--capacity: is for --simulate"),
+        (
+            ["run", "--prometheus", "http://127.0.0.1:1", "--config", "/none"],
+            "--config: there is no /none; name a YAML",
+        ),
+        (["run", "--prometheus", "http://127.0.0.1:1", "--keda-listen", "1"], "--keda-listen: must be HOST:PORT"),
         (["run", "--prometheus", "http://127.0.0.1:1", "--tick", "0s"], "--tick: '0s' is no time at all"),
         (["run", "--simulate", "TRACE"], "--capacity: is missing"),
         (["run", "--simulate", "/none.csv", "--capacity", "1"], "/none.csv: no such file"),
@@ -185,6 +190,15 @@ def test_a_recording_may_come_through_a_pipe(recorded, capsys):
     os.close(reader)
     assert (code, printed.err) == (0, "")
     assert "120 decisions of 1 object made again" in printed.out
+
+
+def test_a_recording_that_goes_on_in_a_file_says_so(trace, tmp_path, capsys):
+    arguments = ["run", "--simulate", trace, "--capacity", "1", "--speed", "max", "--record", tmp_path / "r.jsonl"]
+    assert headstart(capsys, *arguments)[1].err == ""
+    lines = len((tmp_path / "r.jsonl").read_text().splitlines())
+    told = f"{tmp_path / 'r.jsonl'}: holds a recording already; this one is appended to it\n"
+    assert headstart(capsys, *arguments)[1].err.replace("\n", "") == told.replace("\n", "")
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) > lines
 
 
 def test_without_a_cluster_it_says_so() -> None:
