@@ -81,7 +81,7 @@ def calibration_chart(results: Sequence[Finished]) -> str:
             f'<line class="budget" x1="{left:.2f}%" x2="{left + width:.2f}%" '
             f'y1="{_late_y(budget):.1f}" y2="{_late_y(budget):.1f}"/>'
             f'<text x="{left + width / 2:.2f}%" y="{_HEIGHT + 22:g}" text-anchor="middle">'
-            f"asked: {words.share(budget)}</text>"
+            f"asked: {words.asked_share(budget)}</text>"
         )
         for place, finished in enumerate(group):
             late = late_judged(row_of(finished, HEADSTART))
@@ -97,7 +97,7 @@ def calibration_chart(results: Sequence[Finished]) -> str:
 def _told(finished: Finished) -> str:
     case = finished.case
     seed = "" if case.seed is None else f", seed {case.seed}"
-    return escape(f"{case.trace}, load {case.load}, {words.share(case.setting.late_budget)} asked{seed}")
+    return escape(f"{case.trace}, load {case.load}, {words.asked_share(case.setting.late_budget)} asked{seed}")
 
 
 def _gap_x(gap: float) -> str:

@@ -103,7 +103,7 @@ def _numbers(own: Pooled) -> str:
 
 def _budget_keys(results: Sequence[Finished]) -> str:
     return "".join(
-        f'<span class="key look-{look}">{unbroken(words.share(budget))} asked</span>'
+        f'<span class="key look-{look}">{unbroken(words.asked_share(budget))} asked</span>'
         for budget, look in look_of_budgets(results).items()
     )
 
@@ -141,7 +141,7 @@ def _case_cells(finished: Finished, shown: Sequence[str]) -> list[str]:
     budget = case.setting.late_budget
     load = case.load if case.seed is None else f"{case.load} (seed {case.seed})"
     cells = [_outcome_cell(row_of(finished, policy), budget) for policy in shown]
-    return [load, words.share(budget), *cells, ratio(row_of(finished, HEADSTART).gap_closed, percent=True)]
+    return [load, words.asked_share(budget), *cells, ratio(row_of(finished, HEADSTART).gap_closed, percent=True)]
 
 
 def _outcome_cell(row: Row, budget: float) -> str:

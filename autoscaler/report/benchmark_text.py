@@ -75,7 +75,7 @@ def headline(results: Sequence[Finished]) -> str:
     if worst is None or own.gap_median is None or own.cost_over_rival is None:
         return f"{over} no case has a gap between a reactive plan as seldom late as Headstart and the optimum. {kept}"
     finished, gap = worst
-    asked = words.share(finished.case.setting.late_budget)
+    asked = words.asked_share(finished.case.setting.late_budget)
     where = f"{finished.case.trace}, load {finished.case.load}, {asked} asked"
     return (
         f"{over} {_of_the_gap(own.gap_median, gap, where)} "
@@ -172,7 +172,8 @@ def groups(results: Sequence[Finished]) -> list[tuple[str, list[Finished]]]:
     named = [("all", list(results))]
     if len(histories := by_history(results)) > 1:
         named += [(name, histories[name]) for name in (LONG, SHORT)]
-    named += [(f"{words.share(budget)} asked", group) for budget, group in sorted(by_budget(results).items())[::-1]]
+    budgets = sorted(by_budget(results).items())[::-1]
+    named += [(f"{words.asked_share(budget)} asked", group) for budget, group in budgets]
     named += [(f"load {load}", group) for load, group in by_load(results).items()]
     return named + list(by_trace(results).items())
 

@@ -11,7 +11,7 @@ from autoscaler.core.decision import Reason
 from autoscaler.core.plan_kernels import COUNT_MAX, choose_replicas, need_while_queued, needed_for_queue, whole
 from autoscaler.report.told_nodes import told_nodes, told_phases
 from autoscaler.report.told_schedule import told_schedule
-from autoscaler.report.words import count, duration, moment, share
+from autoscaler.report.words import asked_share, count, duration, moment, share
 from autoscaler.telemetry.record import Done, Record
 from autoscaler.wording import replicas_text
 
@@ -117,7 +117,7 @@ class ToldSteps:
         return told
 
     def _risk(self) -> str:
-        late, budget = self._outlook.late_share, share(self._spec.objective.late_budget)
+        late, budget = self._outlook.late_share, asked_share(self._spec.objective.late_budget)
         waits = f"waited longer than {duration(self._spec.objective.max_wait_s)}"
         if math.isnan(late):
             return f"The history is too short to choose the risk from it: a cautious one, for a budget of {budget}."

@@ -73,7 +73,7 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
         reasons=_reasons(result),
         hollow="Hollow: default settings; filled: best settings in hindsight"
         + ("; lines: all targets tried." if result.frontiers else "."),
-        budget=unbroken(words.share(setting.late_budget)),
+        budget=unbroken(words.asked_share(setting.late_budget)),
         reading=bullets(how_to_read(result)),
         command=command_shown(command),
         facts=_facts(result),
@@ -96,7 +96,7 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
     budget = result.setting.late_budget
     cards = [
         ("GPU-hours", words.hours(main.gpu_hours), main.title),
-        ("Late share", words.late_share(main.late_fraction, budget), f"asked: at most {words.share(budget)}"),
+        ("Late share", words.late_share(main.late_fraction, budget), f"asked: at most {words.asked_share(budget)}"),
     ]
     if saving is not None:
         word = "Saved" if saving.gpu_hours >= 0 else "Dearer"

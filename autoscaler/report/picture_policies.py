@@ -83,7 +83,7 @@ def _frame(axes: Axes, budget: float, low: int, high: int) -> None:
     axes.axvspan(zero - 0.35, zero + 0.3, color=ZERO, lw=0, zorder=0)
     axes.axvspan(math.log10(budget), high + 0.15, color=OVER, lw=0, zorder=0)
     axes.axvline(math.log10(budget), color=BAD, lw=1.2, ls=(0, (4, 3)), zorder=1)
-    asked = f"asked: {words.share(budget)}"
+    asked = f"asked: {words.asked_share(budget)}"
     axes.text(
         math.log10(budget),
         1.008,

@@ -77,7 +77,7 @@ def _against_budget(result: BacktestResult, summary: Summary, own: PolicySummary
     """What the cheapest HPA within the asked budget costs, where Headstart was less late than asked, or that none of
     both keeps it; else nothing.
     """
-    rival, asked = summary.policy(f"{RIVAL_FAMILY}-within-budget"), words.share(result.setting.late_budget)
+    rival, asked = summary.policy(f"{RIVAL_FAMILY}-within-budget"), words.asked_share(result.setting.late_budget)
     if rival is not None and not rival.within_budget and not own.within_budget:
         return f" {_no_target_keeps(f'the asked {asked} either', result, rival.late_fraction, rival.gpu_hours)}"
     if rival is None or not rival.within_budget or rival.late_fraction <= own.late_fraction:
@@ -151,7 +151,7 @@ def _late(result: BacktestResult, row: PolicySummary, verb: str) -> str:
     if math.isnan(row.late_fraction):
         return "no work in the scored part that could have waited"
     late = words.late_share(row.late_fraction, setting.late_budget)
-    asked = f"asked: {'' if row.within_budget else 'at most '}{words.share(setting.late_budget)}"
+    asked = f"asked: {'' if row.within_budget else 'at most '}{words.asked_share(setting.late_budget)}"
     return f"{late} of {work_name(result)} {verb} longer than {words.duration(setting.max_wait_s)} ({asked})"
 
 

@@ -122,7 +122,7 @@ def _cells(row: PolicySummary, budget: float) -> list[str | Text]:
 def _note(result: BacktestResult) -> str:
     who = "" if result.requests is None else "requests that "
     asked = f"late: {who}waited longer than {words.duration(result.setting.max_wait_s)}"
-    asked += f", asked: at most {words.share(result.setting.late_budget)}"
+    asked += f", asked: at most {words.asked_share(result.setting.late_budget)}"
     marks = "; * needs hindsight" if any(row.hindsight for row in result.policies) else ""
     if marks and result.requests is not None:
         marks += "\nfluid: chosen on the work per bin, so for single requests it may be late, or not the cheapest"

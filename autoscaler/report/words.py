@@ -51,17 +51,22 @@ def share(value: float) -> str:
     return f"{_trimmed(percent, decimals)} %"
 
 
+def asked_share(value: float) -> str:
+    """A share that somebody asked for, as exactly as that: '1 %', '0.0001 %'."""
+    return f"{100 * value:.12g} %"
+
+
 def late_share(value: float, budget: float) -> str:
     """A late share, with enough decimals that one above the budget never reads like one within it.
 
     A budget of 1 % and a late share of 1.0004 % would both be '1 %' by `share`.
     """
-    text = share(value)
-    decimals = 3
-    while value > budget and text == share(budget) and decimals <= 12:
-        text = f"{_trimmed(100 * value, decimals)} %"
-        decimals += 1
-    return text
+    if value > budget and share(value) == share(budget):
+        for decimals in range(3, 13):
+            text = _trimmed(100 * value, decimals)
+            if float(text) > 100 * budget:
+                return f"{text} %"
+    return share(value)
 
 
 def duration(seconds: float) -> str:

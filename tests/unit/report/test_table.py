@@ -141,6 +141,18 @@ def test_shares_read_as_percentages(value, text):
     assert words.share(value) == text
 
 
+def test_a_budget_reads_as_it_was_asked_and_what_is_above_it_as_more():
+    assert [words.asked_share(value) for value in (0.01, 0.07, 1e-6, 0.000_999)] == [
+        "1 %",
+        "7 %",
+        "0.0001 %",
+        "0.0999 %",
+    ]
+    assert words.late_share(1.5e-6, 1e-6) == "0.0002 %"
+    assert words.late_share(0.010_004, 0.01) == "1.0004 %"
+    assert words.late_share(0.5e-6, 1e-6) == "<0.001 %"
+
+
 def test_amounts_and_times_have_as_many_digits_as_people_need():
     assert [words.hours(value) for value in (1234.4, 12.34, 0.456, 0.0)] == ["1,234", "12.3", "0.46", "0"]
     assert [words.money(value) for value in (925.4, 12.3, -3.5)] == ["$925", "$12.30", "-$3.50"]
