@@ -27,6 +27,7 @@ from autoscaler.report.page_parts import (
 from autoscaler.report.palette import looks_of
 from autoscaler.report.reading import above_maximum, how_to_read
 from autoscaler.report.reasons import MEANINGS, headstart_reasons, shares
+from autoscaler.report.repeats import repeats_told, without_repeats
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, OPTIMUM, PolicySummary, Summary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
@@ -49,6 +50,8 @@ def write_html(result: BacktestResult, path: Path, *, command: str | None = None
 
 def html_page(result: BacktestResult, *, command: str | None = None) -> str:
     """The page as text. All text that comes from the user is escaped."""
+    notes = [note for note in (above_maximum(result), repeats_told(result)) if note]
+    result = without_repeats(result)
     summary = summarise(result)
     main = summary.policies[0]
     looks = looks_of([row.name for row in summary.policies])
@@ -61,7 +64,7 @@ def html_page(result: BacktestResult, *, command: str | None = None) -> str:
         sentence=unbroken(sentence(result)),
         numbers=_numbers(result, summary),
         table_title="Policies",
-        table=_table(result, summary),
+        table=_table(result, summary, notes),
         waits=_waits(result, summary),
         traces="trace",
         times="Times are UTC." if is_dated(setting.start_s) else "Times count from the start of the trace.",
@@ -117,15 +120,14 @@ def _numbers(result: BacktestResult, summary: Summary) -> str:
     return number_cards(cards)
 
 
-def _table(result: BacktestResult, summary: Summary) -> str:
+def _table(result: BacktestResult, summary: Summary, notes: list[str]) -> str:
     # Late comes first: the one column that must be seen beside a name where the page is narrow.
     heads = ["Policy", "late", "GPU-hours", *(["cost"] if result.gpu_hour_price is not None else [])]
     heads += ["of optimum", "late bins", "starts a day", "utilisation"]
     looks = looks_of([row.name for row in summary.policies])
     rows = "\n".join(_table_row(row, looks[row.name].key, result.setting.late_budget) for row in summary.policies)
-    above = above_maximum(result)
-    note = f'\n<p class="note">{unbroken(above[:1].upper() + above[1:])}.</p>' if above else ""
-    return f"<table><thead><tr>{row_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>{note}"
+    below = "".join(f'\n<p class="note">{unbroken(note[:1].upper() + note[1:])}.</p>' for note in notes)
+    return f"<table><thead><tr>{row_cells('th', heads)}</tr></thead>\n<tbody>{rows}</tbody></table>{below}"
 
 
 def _table_row(row: PolicySummary, look: str, budget: float) -> str:

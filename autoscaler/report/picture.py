@@ -20,6 +20,7 @@ from autoscaler.report.grouped_curves import grouped
 from autoscaler.report.palette import looks_of
 from autoscaler.report.picture_policies import draw_cost_against_lateness
 from autoscaler.report.picture_style import BAD, INK, LINE, MUTED, PAPER, blend, plain_axes
+from autoscaler.report.repeats import without_repeats
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import BEST, RIVAL_FAMILY, in_display_order, summarise
 from forecasting.series import FloatArray
@@ -55,7 +56,7 @@ def write_png(result: BacktestResult, path: Path) -> None:
 
     figure = Figure(figsize=(13.2, 7.6), dpi=_DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
-    _draw(figure, result)
+    _draw(figure, without_repeats(result))
     write_aside(path, lambda aside: figure.savefig(aside, format="png", facecolor=PAPER))
 
 

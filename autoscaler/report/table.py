@@ -14,6 +14,7 @@ from autoscaler.backtest.result import BacktestResult, Frontier, RequestFigures
 from autoscaler.report import facts, words
 from autoscaler.report.reading import above_maximum, hides_bursts
 from autoscaler.report.reasons import headstart_reasons, shares
+from autoscaler.report.repeats import repeats_told, without_repeats
 from autoscaler.report.sentence import sentence
 from autoscaler.report.summary import HEADSTART, PolicySummary, summarise
 from autoscaler.report.waits import WAIT_HEADS, wait_cells
@@ -23,7 +24,7 @@ _NAME_WIDTH = 20  # a name without a space is broken from here on
 
 def policy_table(result: BacktestResult) -> RenderableType:
     """All policies, Headstart first, at most 100 columns wide. Late shares above the budget are red."""
-    summary = summarise(result)
+    summary = summarise(without_repeats(result))
     priced = result.gpu_hour_price is not None
     budget = result.setting.late_budget
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -47,7 +48,7 @@ def wait_table(result: BacktestResult) -> RenderableType | None:
     table.add_column("policy")
     for head in WAIT_HEADS:
         table.add_column(head, justify="right")
-    for row in summarise(result).policies:
+    for row in summarise(without_repeats(result)).policies:
         if row.requests is not None:
             table.add_row(
                 Text(row.name),
@@ -129,9 +130,8 @@ def _note(result: BacktestResult) -> str:
     if hides_bursts(result):
         bins = words.duration(result.setting.bin_s)
         marks += f"\nbins of {bins} are wider than that: what waits in a burst within one isn't seen"
-    if above := above_maximum(result):
-        marks += f"\n{above}"
-    return asked + marks
+    told = (each for each in (above_maximum(result), repeats_told(result)) if each)
+    return "\n".join([asked + marks, *told])
 
 
 def _policy(row: PolicySummary, settings: dict[str, facts.Value]) -> dict[str, object]:
