@@ -14,6 +14,7 @@ from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity, Replica, queries_for, with_nodes
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
+from autoscaler.cli.idle import warn_of_idleness
 from autoscaler.cli.option_group import with_groups
 from autoscaler.cli.output import progress, table_console
 from autoscaler.cli.outs import check_outs, json_text, print_document, tell_written, write_text, writing
@@ -211,6 +212,8 @@ def _dated(
     for remark in remarks(setting, interval_given=interval_given):
         typer.echo(f"warning: {remark}", err=True)
     warn_of_gaps(setting)
+    if is_typed(context, "capacity"):
+        warn_of_idleness(setting)
     return setting
 
 

@@ -497,6 +497,16 @@ def test_what_is_scored_and_mostly_missing_is_one_remark(known, told, tmp_path, 
     assert bool(error) == bool(told)
 
 
+@pytest.mark.parametrize(("capacity", "told"), [(4e7, "1e-05"), (4e3, "")])
+def test_a_capacity_beside_which_demand_is_nothing_is_one_remark(capacity, told, trace, capsys):
+    options = ["--load-latency", "600s", "--policy", "hpa", "--against", "none"]
+    assert run(trace, "--capacity", capacity, *options) == 0
+    warning = f"warning: --capacity: the trace's peak would need {told} of one replica; if that isn't so, give the "
+    error = capsys.readouterr().err
+    assert error.startswith(warning if told else "")
+    assert error.count("\n") == bool(told)
+
+
 def test_a_suspicious_column_is_one_remark_and_leaves_the_json_alone(tmp_path, capsys):
     rates = write_csv(tmp_path / "rates.csv", [count and count / BIN_S + 0.001 for count in make_counts()])
     assert run(rates, *OPTIONS, "--against", "none", "--json") == 0
