@@ -12,6 +12,7 @@ import typer
 from autoscaler.cli import backtest_options as options
 from autoscaler.cli import prometheus_options
 from autoscaler.cli.backtest_fidelity import DEFAULT_UNIT, Fidelity, Replica, queries_for, with_nodes
+from autoscaler.cli.counts import read_counts
 from autoscaler.cli.gaps import warn_of_gaps
 from autoscaler.cli.history import PastDemand
 from autoscaler.cli.idle import warn_of_idleness
@@ -43,7 +44,8 @@ def backtest(
         Path | None,
         typer.Argument(
             metavar="TRACE",
-            help="CSV or Parquet with 'timestamp' and counts per bin; or a log of requests. Or give --query.",
+            help="CSV or Parquet with 'timestamp' and counts per bin, or a log of requests; - is standard input. Or"
+            " give --query.",
             show_default=False,
         ),
     ] = None,
@@ -100,9 +102,7 @@ def backtest(
     from autoscaler.backtest.request_run import replay_per_request, request_setting
     from autoscaler.backtest.run import POLICIES, priced, run_backtest
     from autoscaler.traces.formats import import_requests
-    from autoscaler.traces.read import read_trace
     from autoscaler.traces.requests import bin_requests
-    from autoscaler.traces.suspect import suspicions
     from forecasting.lead_members import DEFAULT_MEMBERS
 
     outputs = {"--plan-out": plan_out, "--json-out": json_out, "--html-out": html_out, "--png-out": png_out}
@@ -152,9 +152,7 @@ def backtest(
         assert trace is not None
         with progress(f"reading {trace.name}", quiet=as_json):
             if speed is None:
-                read = read_trace(trace, tuple(capacity_rps))
-                for suspicion in suspicions(read):
-                    typer.echo(f"{trace}: warning: {suspicion}", err=True)
+                read = read_counts(trace, tuple(capacity_rps))
                 setting = setting_of(read, scenario)
             else:
                 log = import_requests(trace)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoscaler.cli.counts import CountsArgument, read_counts
 from autoscaler.cli.output import progress, table_console
 from autoscaler.cli.outs import check_outs, parse_png_out, print_document, tell_written, writing
 from autoscaler.cli.params import ScoreFromOption, TimeZoneOption, is_typed, parse_days, parse_positive_duration_s
@@ -33,7 +34,7 @@ _REFERENCE = "last-value"
 
 def forecast(
     context: typer.Context,
-    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="CSV or Parquet with 'timestamp' and counts per bin.")],
+    trace: CountsArgument,
     *,
     unit: Annotated[str, typer.Option("--unit", metavar="COLUMN", help="The column of counts.")] = "requests",
     horizons: Annotated[
@@ -91,7 +92,6 @@ def forecast(
     from dataclasses import replace
 
     from autoscaler.report.forecast_accuracy import latest, measure
-    from autoscaler.traces.read import read_trace
     from autoscaler.traces.trace import undated
     from forecasting.clock import UTC_ZONE
     from forecasting.registry import ModelSetting
@@ -100,7 +100,7 @@ def forecast(
     horizons_s = _horizons_s(horizons)
     drawn = _drawn_horizon(horizons_s, png_horizon_s)
     with progress(f"reading {trace.name}", quiet=as_json):
-        whole = read_trace(trace, (unit,))
+        whole = read_counts(trace, (unit,))
     if time_zone != UTC_ZONE and not whole.dated:
         raise undated("--time-zone", whole.name)
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))

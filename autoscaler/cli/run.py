@@ -22,6 +22,7 @@ from autoscaler.cli.params import (
     is_typed,
     parse_address,
     parse_capacity,
+    parse_duration_s,
     parse_gpu_budget,
     parse_load_latency,
     parse_positive_duration_s,
@@ -162,7 +163,7 @@ def run(
         float,
         typer.Option(
             "--max-wait",
-            parser=parse_positive_duration_s,
+            parser=parse_duration_s,
             metavar="DURATION",
             help="The longest wait for a replica that is not late.",
             show_default="10s",

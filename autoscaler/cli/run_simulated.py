@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from autoscaler.cli.counts import read_counts
 from autoscaler.cli.gaps import warn_of_simulated_gaps
 from autoscaler.cli.output import stdout_console
 from autoscaler.cli.params import Capacity, capacity_by_unit
@@ -54,12 +55,11 @@ def run_simulated(
     from autoscaler.controller.tell import Teller
     from autoscaler.telemetry.log import Log
     from autoscaler.telemetry.metrics import Metrics
-    from autoscaler.traces.read import read_trace
 
     if not capacity:
         raise UsageError("--capacity: is missing; give the requests per second that one replica sustains")
     capacity_rps = capacity_by_unit(capacity, _UNIT)
-    trace = read_trace(path, tuple(capacity_rps))
+    trace = read_counts(path, tuple(capacity_rps))
     warn_of_simulated_gaps(trace)
     check_peak(arriving_rs(trace, capacity_rps), trace.bin_s, replicas_max=_REPLICAS_MAX)
     autoscaler = _autoscaler(trace, capacity_rps, load_latency, max_wait_s=max_wait_s, late_budget=late_budget)
