@@ -20,11 +20,12 @@ from forecasting.append_log import AppendLog
 from forecasting.clock import UTC_ZONE
 from forecasting.errors import ModelError
 from forecasting.lead_average import average, average_bins, give_vote, weights_of
+from forecasting.lead_features import IntArray
 from forecasting.lead_history import LeadHistory
 from forecasting.lead_member import TARGETS, LeadMember
 from forecasting.lead_members import DEFAULT_MEMBERS, MEMBERS, start_member
 from forecasting.lead_naive import LAST_VALUE
-from forecasting.lead_raise import raise_bins
+from forecasting.lead_raise import raise_bins, raise_newest
 from forecasting.protocol import check_levels
 from forecasting.series import FloatArray, Series
 
@@ -59,6 +60,7 @@ class LeadEnsemble:
         said: what the members and their average said at the latest origins where the loss is taken, logs, rows of
             shape (members + 1, TARGETS, levels).
         quantiles: `at_lead(LEAD_LEVELS)`, which is at hand: shape (TARGETS, len(LEAD_LEVELS)).
+        fall_ago: what `lead_return.fallen_for` knows of the bins so far, shape (2,).
         fallen_bins: bins since demand fell abruptly below the usual, so that it may come back; 0 where it didn't.
         rises_weekly: whether it rose abruptly at this time one week ago and two, so that it may again.
     """
@@ -71,6 +73,7 @@ class LeadEnsemble:
     trusted: bool
     said: AppendLog
     quantiles: FloatArray
+    fall_ago: IntArray
     fallen_bins: int = 0
     rises_weekly: bool = False
 
@@ -112,6 +115,7 @@ class LeadEnsemble:
             trusted=True,
             said=AppendLog.empty((len(models) + 1, TARGETS, len(LEAD_LEVELS[_at_loss(loss_from)])), rows_max=lead + 2),
             quantiles=np.full((TARGETS, len(LEAD_LEVELS)), np.nan),
+            fall_ago=np.full(2, -1),
         )
 
     def fit(self, series: Series) -> Self:
@@ -168,8 +172,9 @@ class LeadEnsemble:
             judged,
             quantiles[unknown:],
         )
+        fall_ago = self.fall_ago.copy()
         fallen_bins, rises_weekly = raise_bins(
-            bins.log_demand, bins.lead, bins.days, bins.floor, LEAD_LEVELS, quantiles[unknown:]
+            bins.log_demand, bins.lead, bins.days, bins.floor, LEAD_LEVELS, fall_ago, quantiles[unknown:]
         )
         return type(self)(
             history=history,
@@ -180,6 +185,7 @@ class LeadEnsemble:
             trusted=trusted,
             said=self.said.extend(at_loss),
             quantiles=quantiles[-1].copy(),
+            fall_ago=fall_ago,
             fallen_bins=fallen_bins,
             rises_weekly=rises_weekly,
         )
@@ -218,7 +224,8 @@ class LeadEnsemble:
         demand = np.empty(said.shape[1:])
         history = self.history
         average(said, self.weights, history.floor, demand)
-        raise_bins(history.log_demand.rows, history.lead, history.days, history.floor, wanted, demand[None])
+        rows = history.log_demand.rows
+        raise_newest(rows, history.lead, history.days, history.floor, wanted, self.fallen_bins, demand)
         return demand
 
 

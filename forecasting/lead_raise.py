@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from forecasting.clock import Days
 from forecasting.kernel import kernel
-from forecasting.lead_return import raise_for_return
+from forecasting.lead_features import IntArray
+from forecasting.lead_return import fallen_for, raise_for_return
 from forecasting.lead_weekly import raise_for_week
 from forecasting.series import Float32Array, FloatArray
 
 
 @kernel(nogil=True)
 def raise_bins(
-    log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
+    log_demand: Float32Array,
+    lead: int,
+    days: Days,
+    floor: float,
+    levels: FloatArray,
+    fall_ago: IntArray,
+    quantiles: FloatArray,
 ) -> tuple[int, bool]:
     """Raise what was said after each of the last bins of `log_demand`.
 
@@ -21,6 +28,7 @@ def raise_bins(
         days: of the bins of `log_demand`.
         floor: added to demand before the log.
         levels: of the quantiles, increasing, shape (q,).
+        fall_ago: what `fallen_for` knows of the bins before these, shape (2,); written to.
         quantiles: work per second, shape (n, TARGETS, q); written to.
 
     Returns:
@@ -28,9 +36,24 @@ def raise_bins(
         time one week ago and two.
     """
     before = len(log_demand) - len(quantiles)
-    fallen, rose = 0, False
+    fallen, rises = 0, False
     for i in range(len(quantiles)):
         seen = log_demand[: before + i + 1]
-        fallen = raise_for_return(seen, lead, days, floor, levels, quantiles[i])
-        rose = raise_for_week(seen, lead, days, floor, levels, quantiles[i])
-    return fallen, rose
+        fallen = fallen_for(seen, days, fall_ago)
+        rises = raise_newest(seen, lead, days, floor, levels, fallen, quantiles[i])
+    return fallen, rises
+
+
+@kernel()
+def raise_newest(
+    log_demand: Float32Array,
+    lead: int,
+    days: Days,
+    floor: float,
+    levels: FloatArray,
+    fallen: int,
+    quantiles: FloatArray,
+) -> bool:
+    """Raise what is said after the newest bin, shape (TARGETS, q), so many bins after a fall; see `raise_bins`."""
+    raise_for_return(log_demand, lead, days, floor, fallen, levels, quantiles)
+    return raise_for_week(log_demand, lead, days, floor, levels, quantiles)

@@ -16,7 +16,7 @@ import numpy as np
 from forecasting.clock import Days
 from forecasting.clock_kernels import bins_back
 from forecasting.kernel import inner
-from forecasting.lead_features import SEASON_DAYS, demand_at
+from forecasting.lead_features import SEASON_DAYS, IntArray, demand_at
 from forecasting.lead_windows import mean_around, median_of
 from forecasting.series import Float32Array, FloatArray
 
@@ -53,28 +53,43 @@ def usual_at(log_demand: Float32Array, at: int, days: Days) -> float:
 
 
 @inner
-def fallen_for(log_demand: Float32Array, days: Days) -> int:
-    """Bins since demand fell abruptly below the usual, the newest among them; 0 where it didn't, or a day ago."""
+def fallen_for(log_demand: Float32Array, days: Days, ago: IntArray) -> int:
+    """Bins since demand fell abruptly below the usual, the newest among them; 0 where it didn't, or a day ago.
+
+    Args:
+        log_demand: log of demand plus floor of the bins seen, gaps imputed, shape (n,), n >= 1.
+        days: of the bins of `log_demand`.
+        ago: how many bins ago, seen from the bin before the newest, demand was about the usual for the last time, and
+            for the first time since then fallen; -1 where it wasn't. Shape (2,), brought up to the newest: looking
+            back for both took 6 ms a bin after a day of seconds.
+    """
     newest = len(log_demand) - 1
-    # The comparison is false where the usual isn't known.
-    if not log_demand[newest] < usual_at(log_demand, newest, days) + _FALLEN:
+    for i in range(2):
+        ago[i] += ago[i] >= 0
+    usual = usual_at(log_demand, newest, days)
+    # Comparisons are false where the usual isn't known.
+    is_fallen = log_demand[newest] < usual + _FALLEN
+    if is_fallen and ago[1] < 0:
+        ago[1] = 0
+    elif not log_demand[newest] < usual + _USUAL:
+        ago[0], ago[1] = 0, -1
+    if not is_fallen or ago[0] < 0 or ago[0] >= min(days.day, newest) or ago[0] - ago[1] > _ABRUPT_BINS:
         return 0
-    fallen = newest
-    for i in range(newest - 1, max(0, newest - days.day), -1):
-        usual = usual_at(log_demand, i, days)
-        if log_demand[i] < usual + _FALLEN:
-            fallen = i
-        elif not log_demand[i] < usual + _USUAL:
-            # A rise that doesn't come, on a first Saturday, is no fall.
-            fell = log_demand[i] >= usual_at(log_demand, fallen, days) + _USUAL
-            return newest - fallen + 1 if fell and fallen - i <= _ABRUPT_BINS else 0
-    return 0
+    # A rise that doesn't come, on a first Saturday, is no fall.
+    fell = log_demand[newest - ago[0]] >= usual_at(log_demand, newest - ago[1], days) + _USUAL
+    return ago[1] + 1 if fell else 0
 
 
 @inner
 def raise_for_return(
-    log_demand: Float32Array, lead: int, days: Days, floor: float, levels: FloatArray, quantiles: FloatArray
-) -> int:
+    log_demand: Float32Array,
+    lead: int,
+    days: Days,
+    floor: float,
+    fallen: int,
+    levels: FloatArray,
+    quantiles: FloatArray,
+) -> None:
     """Raise quantiles at increasing `levels` (q,), shape (TARGETS, q), work per second, to the usual beyond its chance.
 
     Args:
@@ -82,15 +97,12 @@ def raise_for_return(
         lead: bins between the next bin and the target.
         days: of the bins of `log_demand`.
         floor: added to demand before the log.
+        fallen: bins since the fall, see `fallen_for`.
         levels: of the quantiles.
         quantiles: written to.
-
-    Returns:
-        Bins since the fall, see `fallen_for`.
     """
-    fallen = fallen_for(log_demand, days)
     if fallen == 0:
-        return 0
+        return
     known = len(log_demand)
     chance = _RETURNS * (lead + 1) / (fallen + lead + 1)
     usual = usual_at(log_demand, known + lead, days)
@@ -98,9 +110,8 @@ def raise_for_return(
     for at in range(known, known + lead):
         peak = max(peak, usual_at(log_demand, at, days))
     if math.isnan(usual) or math.isnan(peak):
-        return fallen
+        return
     for i in range(len(levels)):
         if 1.0 - levels[i] < chance:
             quantiles[0, i] = max(quantiles[0, i], demand_at(usual + _ABOVE, floor))
             quantiles[1, i] = max(quantiles[1, i], demand_at(peak + _ABOVE, floor))
-    return fallen
