@@ -20,6 +20,9 @@ from forecasting.series import FloatArray
 # A member whose loss is 10 % above the best's keeps 37 % of the best's weight. Sharper weights (30) lost on short
 # histories: 34 % of the distance to the optimum against 78 % on a tenant with 1,000 bins before scoring.
 _ETA = 10.0
+# A best loss of nothing divides no other. In whatever unit of work: at 1e-12 a replica that does 1e-15 of it per second
+# had all members weighted alike.
+_LEAST_LOSS = 1e-300
 
 # The average loses its vote when its loss is 10 % above the last value's, and has it again below 5 %; nobody is judged
 # by fewer than 100 known leads. The last value's weight has done the work by then: with margins of 2 %, or judged from
@@ -76,7 +79,7 @@ def weights_of(losses: FloatArray) -> FloatArray:
             worst = max(worst, counted[m])
         total = 0.0
         for m in range(members):
-            weights[m, k] = math.exp(-_ETA * (counted[m] / max(best, 1e-12) - 1.0)) if worst > 0.0 else 1.0
+            weights[m, k] = math.exp(-_ETA * (counted[m] / max(best, _LEAST_LOSS) - 1.0)) if worst > 0.0 else 1.0
             total += weights[m, k]
         for m in range(members):
             weights[m, k] /= total

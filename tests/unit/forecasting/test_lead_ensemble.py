@@ -172,6 +172,12 @@ def test_a_member_ten_per_cent_worse_keeps_a_third_of_the_weight():
     assert weights_of(np.zeros((2, 2))).tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
+@pytest.mark.parametrize("unit", [1e-15, 1e15])
+def test_weights_go_by_losses_in_any_unit_of_work(unit):
+    losses = np.array([[1.0, 4.0], [1.1, 2.0], [1.3, 2.0]])
+    np.testing.assert_allclose(weights_of(unit * losses), weights_of(losses))
+
+
 def test_the_peaks_weights_go_by_the_loss_of_both_targets():
     weights = weights_of(np.array([[1.0, 4.0], [3.0, 2.0], [4.0, 2.0]]))
     np.testing.assert_allclose(weights[:, 0], weights_of(np.array([[1.0], [3.0], [4.0]]))[:, 0])
