@@ -13,15 +13,15 @@ import numpy as np
 from autoscaler.core.cold_start import reactive_replicas
 from autoscaler.core.decision import UNKNOWING, Decision, Reason
 from autoscaler.core.demand import see_demand
+from autoscaler.core.needs import decision_at, forecast_needs
 from autoscaler.core.observation import Observation
 from autoscaler.core.outlook import Outlook
 from autoscaler.core.plan_kernels import IntArray, choose_replicas, queue_ahead, whole
 from autoscaler.core.risk import LEVELS, LOW, MEDIAN, is_due
-from autoscaler.core.schedule import Decisions, asking, expecting, raised
+from autoscaler.core.schedule import Decisions, asking, expecting
 from autoscaler.core.selection import with_risk_selected
-from autoscaler.core.spec import Part, Spec
+from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
-from forecasting.series import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def decide_early(spec: Spec, state: State, observation: Observation) -> tuple[De
 def look_ahead(spec: Spec, state: State, observation: Observation) -> State:
     """Steps 1, 2, 5 and 6: the state with the bin that just ended, its forecast and the risk to take."""
     state = see_demand(spec, state, observation)
-    state = replace(state, needs=_forecast_needs(spec, state))
+    state = replace(state, needs=forecast_needs(spec, state))
     return with_risk_selected(spec, state) if is_due(state.bins, observation.now_s, spec.bin_s) else state
 
 
@@ -146,20 +146,6 @@ def choose(spec: Spec, outlook: Outlook, observation: Observation) -> Decision:
     )
 
 
-def _forecast_needs(spec: Spec, state: State) -> FloatArray:
-    """Step 5: quantiles of demand one lead ahead, and of the peak until then, in replicas: shape (2, levels)."""
-    needs = in_replicas(spec, state.forecasts)
-    if state.calm:
-        (needs,) = raised(spec.schedule, needs[None], in_replicas(spec, state.calm)[None], _decision(spec, state))
-    return needs[[0, 0]] if Part.RENT_OR_BUY in spec.without else needs
-
-
-def _decision(spec: Spec, state: State) -> Decisions:
-    """When the decision is made that the state is for."""
-    assert state.next_start_s is not None, "a state that a decision is made of knows its time"
-    return Decisions(state.next_start_s - spec.bin_s, spec.bin_s, state.lead_bins)
-
-
 def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
     """Names of the events for which more is ordered or kept than by the forecast alone."""
     if not state.calm:
@@ -167,7 +153,7 @@ def _raised_by(spec: Spec, state: State) -> tuple[str, ...]:
     level = state.risk.level(state.needs[0])
     if not (state.needs[:, level] > in_replicas(spec, state.forecasts)[:, level]).any():
         return ()
-    return expecting(spec.schedule, _decision(spec, state))
+    return expecting(spec.schedule, decision_at(spec, state))
 
 
 def _least(spec: Spec, outlook: Outlook, observation: Observation) -> tuple[int, tuple[str, ...]]:

@@ -13,20 +13,18 @@ import numpy as np
 
 from autoscaler.core.belief import Lately, believable_only
 from autoscaler.core.fluid import serve_bin
+from autoscaler.core.needs import forecast_needs
 from autoscaler.core.observation import Observation
-from autoscaler.core.risk import CANDIDATES, LEVELS
+from autoscaler.core.risk import CANDIDATES
 from autoscaler.core.schedule import Decisions, as_tried, without_surges
 from autoscaler.core.spec import Spec
 from autoscaler.core.state import State, drain_s, in_replicas
 from autoscaler.core.trials import servable
 from autoscaler.core.unseen import Unseen
 from forecasting.clock import DAY_S
-from forecasting.lead_member import TARGETS
 
 # Bins that a decision catches up on, at most: a second's work. After a longer silence the history starts anew.
 _SKIPPED_BINS_MAX = 4_320
-
-_NAN_NEEDS = np.full((TARGETS, len(LEVELS)), np.nan)
 
 
 def see_demand(spec: Spec, state: State, observation: Observation) -> State:
@@ -44,7 +42,9 @@ def see_demand(spec: Spec, state: State, observation: Observation) -> State:
     else:
         for bins_ago in range(skipped + 1, 1, -1):
             start_s = observation.now_s - bins_ago * spec.bin_s
-            state = replace(_append(spec, state, {}, None, start_s), needs=_NAN_NEEDS)
+            state = replace(_append(spec, state, {}, None, start_s), next_start_s=start_s + 2 * spec.bin_s)
+            # The self-backtest decides on them as on missing ones: what it has on order comes, and its queues move on.
+            state = replace(state, needs=forecast_needs(spec, state))
         backlog_rs = _believed_backlog_rs(spec, state, observation)
         state = _append(spec, state, observation.demand_rps, backlog_rs, observation.now_s - spec.bin_s)
     if observation.fleet_assumed:

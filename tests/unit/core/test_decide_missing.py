@@ -89,6 +89,18 @@ def test_skipped_ticks_are_missing_bins(spec_of, run_of):
         assert a.low_at_lead == pytest.approx(b.low_at_lead)
 
 
+def test_the_self_backtest_decides_on_bins_that_were_skipped_as_on_missing_ones(spec_of, run_of):
+    rng = np.random.default_rng(0)
+    demand = (5 + 3 * rng.random(240)).tolist()
+    # A jump before the gap has replicas on order and work queued in it.
+    demand[96:100] = [30.0] * 4
+    whole = run_of(spec_of(), [*demand[:100], *[NAN] * 6, *demand[106:]]).state.trials
+    skipped = run_of(spec_of(), [*demand[:100], *demand[106:]], jumps=[*[1] * 100, 7]).state.trials
+    for name in ("unscored", "ready", "due", "backlog_rs", "sums", "scored", "day_bins"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(skipped, name), err_msg=name)
+    np.testing.assert_array_equal(whole.days.rows, skipped.days.rows)
+
+
 def test_all_missing_from_the_start_keeps_one_replica_for_good(spec_of, run_of):
     run = run_of(spec_of(), [NAN] * 300)
     assert set(run.desired) == {1}
