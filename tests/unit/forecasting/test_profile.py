@@ -38,6 +38,20 @@ def test_a_day_is_followed_once_it_was_seen_and_tested():
     assert wape(fitted.forecast(DAY), values[5 * DAY : 6 * DAY]) < 0.06
 
 
+@pytest.mark.parametrize("bin_min", [25.0, 22.0, 7.0])
+def test_a_day_keeps_its_time_in_bins_that_do_not_divide_it(bin_min):
+    errors = []
+    for minutes in (bin_min, 24.0):
+        bins = round(28 * 1440 / minutes)
+        hour = (np.arange(10 * bins) + 0.5) * minutes / 600 % 24
+        values = np.where((hour > 9) & (hour < 17), 100.0, 5.0).reshape(bins, 10).mean(axis=1)
+        known = Series.of(values[: bins // 4 * 3], bin_s=60 * minutes)
+        fitted = SeasonalProfile(**FIXED).fit(known)
+        day = round(1440 / minutes)
+        errors.append(wape(fitted.forecast(day), values[len(known) : len(known) + day]))
+    assert errors[0] < errors[1] + 0.05
+
+
 def test_a_growing_service_has_no_evening_peak():
     values = 100.0 * 1.02 ** (np.arange(8 * DAY) / 4)
     fitted = SeasonalProfile(periods=(DAY,), **FIXED).fit(series(values))
