@@ -129,6 +129,20 @@ def seasonal_step(log_demand: Float32Array, back: IntArray) -> float:
     return median_of(steps, days)
 
 
+@inner
+def seasonal_height(log_demand: Float32Array, back: IntArray, ago: int) -> float:
+    """What log demand usually is so many bins before the next one: the median over earlier days; NaN before two."""
+    heights = np.empty(SEASON_DAYS)
+    days = 0
+    for k in range(SEASON_DAYS):
+        index = len(log_demand) - back[k] - ago
+        if index < 1:
+            break
+        heights[days] = mean_around(log_demand, index, 1)
+        days += 1
+    return median_of(heights, days) if days > 1 else math.nan
+
+
 @kernel()
 def targets_between(log_demand: Float32Array, width: int) -> tuple[float, float]:
     """Log demand of the last bin, and the peak of the last `width` bins."""

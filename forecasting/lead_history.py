@@ -57,6 +57,7 @@ class LeadHistory:
         bins: bins seen, missing ones included.
         bins_known: bins seen that were not missing.
         missing_at: index of the latest missing bin, -1 without one.
+        gap: bins missing in a row up to the newest, from the first known one on.
         log_demand: log(demand + floor) per bin of the last KEPT_DAYS, from the first known one on; of float32, which is
             86 kB instead of 173 for minutes, and a millionth of demand.
         missing: which of it is imputed.
@@ -74,6 +75,7 @@ class LeadHistory:
     bins: int
     bins_known: int
     missing_at: int
+    gap: int
     log_demand: AppendLog
     missing: BitLog
     running: FloatArray
@@ -97,6 +99,7 @@ class LeadHistory:
             bins=0,
             bins_known=0,
             missing_at=-1,
+            gap=0,
             log_demand=AppendLog.empty(rows_max=remembered, dtype=np.float32),
             missing=BitLog.empty(rows_max=remembered),
             running=np.zeros(RUNNING),
@@ -140,7 +143,7 @@ class LeadHistory:
         targets = np.zeros((len(values), TARGETS))
         bounds = np.empty(len(values))
         running = history.running.copy()
-        missing_at, next_start_s, peak_log = see_bins(
+        missing_at, gap, next_start_s, peak_log = see_bins(
             values,
             history.lead,
             days,
@@ -149,6 +152,7 @@ class LeadHistory:
             history.bins,
             len(history.features),
             history.missing_at,
+            history.gap,
             history.next_start_s,
             history.peak_log,
             log_window,
@@ -181,6 +185,7 @@ class LeadHistory:
             bins=history.bins + len(values),
             bins_known=int(known_after[-1]) if len(known_after) else history.bins_known,
             missing_at=missing_at,
+            gap=gap,
             log_demand=log_demand,
             missing=history.missing.extend(missing),
             running=running,

@@ -140,6 +140,20 @@ def test_a_gap_is_filled_as_earlier_days_moved_and_never_towards_zero():
     np.testing.assert_allclose(imputed[24 * 5 : 24 * 5 + 8], truth[24 * 5 : 24 * 5 + 8], rtol=0.25)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_day_without_demand_is_filled_with_the_usual_however_noisy(seed):
+    minutes = 1_440
+    usual = 40.0 * (1 + 0.8 * np.sin(2 * np.pi * np.arange(9 * minutes) / minutes))
+    demand = usual * np.exp(np.random.default_rng(seed).normal(0, 0.3, 9 * minutes))
+    gap = slice(7 * minutes + 480, 8 * minutes + 480)
+    demand[gap] = math.nan
+    history = LeadHistory.start(lead=10, bin_s=60.0, floor=0.5).extend(demand)[0]
+    off = np.log((history.demand_of_last(2 * minutes)[480:-960] + 0.5) / (usual[gap] + 0.5))
+    # What it was off by after half a day fades; it was off by a factor of two at the end.
+    assert np.sqrt(np.mean(off[-360:] ** 2)) < 0.2
+    assert abs(off[-120:].mean()) < 0.05
+
+
 def test_a_gap_in_a_history_without_a_day_holds_the_last_value():
     history = history_of([10.0, 20.0, math.nan, math.nan])
     assert history.latest_demand == pytest.approx(20.0)
@@ -280,7 +294,8 @@ def test_kernels_equal_their_python_form(monkeypatch):
             ):
                 for name in names:
                     monkeypatch.setattr(module, name, getattr(module, name).py_func)
-            for name in ("imputed", "lead_features", "seasonal_step", "see_newest", "targets_between"):
+            of_bins = ("imputed", "seasonal_height", "seasonal_step", "see_newest", "lead_features", "targets_between")
+            for name in of_bins:
                 monkeypatch.setattr(kernel_module, name, getattr(kernel_module, name).py_func)
             monkeypatch.setattr(history_module, "see_bins", kernel_module.see_bins.py_func)
         history, bins = history_of([]).extend(demand)
