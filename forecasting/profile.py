@@ -214,6 +214,8 @@ def _least(errors: list[list[float]], default: int) -> int:
 
     The default's, where an error is unknown because the history is shorter than a horizon.
     """
-    relative = np.array(errors) / np.maximum(errors[default], np.finfo(np.float64).tiny)
+    # Beside no error at all, as of constant demand, the last place of a large number is infinitely more.
+    with np.errstate(over="ignore"):
+        relative = np.array(errors) / np.maximum(errors[default], np.finfo(np.float64).tiny)
     total = relative.sum(axis=1)
     return default if np.isnan(total).any() else int(np.argmin(total))

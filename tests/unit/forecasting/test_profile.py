@@ -52,6 +52,13 @@ def test_a_day_keeps_its_time_in_bins_that_do_not_divide_it(bin_min):
     assert errors[0] < errors[1] + 0.05
 
 
+@pytest.mark.filterwarnings("error")
+def test_constant_demand_of_any_size_is_forecast_without_a_warning():
+    for demand in (0.0, 0.1, 1e17, 1e300):
+        fitted = SeasonalProfile().fit(series(np.full(5 * DAY, demand)))
+        np.testing.assert_allclose(fitted.forecast(DAY), demand, rtol=1e-6)
+
+
 def test_a_growing_service_has_no_evening_peak():
     values = 100.0 * 1.02 ** (np.arange(8 * DAY) / 4)
     fitted = SeasonalProfile(periods=(DAY,), **FIXED).fit(series(values))
