@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from problems import Problem, write_problem
 from rival_models import RIVALS
+from rivals import is_answered
 
 _HERE = Path(__file__).resolve().parent
 # Threads of BLAS that wait for each other over small matrices made SARIMAX thirty times as slow on two cores.
@@ -43,11 +45,17 @@ def answer_of(folder: Path, problem: Problem, model: str) -> Path:
 
 
 def ask_rivals(problems: Sequence[Problem], options: argparse.Namespace) -> None:
-    """Write the problems and have the rivals answer them. What they have answered already is taken again."""
+    """Write the problems and have the rivals answer them. What they have answered already is taken again.
+
+    Answers to others of the same name go: with no rivals to ask, they would be scored.
+    """
     for old in options.folder.glob("*.json"):
         old.unlink()
     for problem in problems:
-        write_problem(problem, options.folder)
+        asked = json.loads(write_problem(problem, options.folder).read_text())
+        for answer in (answer_of(options.folder, problem, name) for name in options.rival):
+            if not is_answered(answer, asked):
+                answer.unlink(missing_ok=True)
     if options.rivals_python is not None:
         command = [options.rivals_python, _HERE / "rivals.py", options.folder, *options.rival]
         subprocess.run([str(part) for part in command], check=True, env={**os.environ, **_ONE_THREAD})

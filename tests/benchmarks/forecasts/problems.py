@@ -5,6 +5,7 @@ Whoever reads `<trace>.parquet` gets the whole series; `rivals.py` hands each mo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ def write_problem(problem: Problem, folder: Path) -> Path:
         "bin_s": problem.bin_s,
         "start_s": problem.start_s,
         "day": problem.day,
+        "digest": hashlib.sha256(np.ascontiguousarray(problem.values).tobytes()).hexdigest(),
         "steps": problem.steps,
         "levels": list(LEVELS),
         "origins": problem.rival_origins.tolist(),

@@ -1,7 +1,8 @@
 """Runs models of other libraries over the problems that compare.py wrote: `python rivals.py FOLDER MODEL...`.
 
 Runs in an environment of its own, which has those libraries and nothing of ours: statsforecast needs a pandas below 3.
-Writes `<trace>-<model>.parquet` per problem; one that is there for the same origins, steps and levels is left as it is.
+Writes `<trace>-<model>.parquet` per problem; one that is there for the same demand, origins, steps and levels is left
+as it is.
 """
 
 from __future__ import annotations
@@ -73,17 +74,24 @@ def walk(rival: Rival, values: np.ndarray, problem: dict) -> pd.DataFrame:
         for step, quantiles in zip(problem["steps"], said, strict=True):
             named = {f"q{level}": quantile for level, quantile in zip(problem["levels"], quantiles, strict=True)}
             rows.append({"origin": origin, "step": step, **named, "fit_s": fit_s, "forecast_s": forecast_s})
-    return pd.DataFrame(rows).drop_duplicates(["origin", "step"])
+    return pd.DataFrame(rows).drop_duplicates(["origin", "step"]).assign(digest=_digest(problem))
 
 
 def is_answered(path: Path, problem: dict) -> bool:
-    """Whether `path` has forecasts for just this problem's origins, steps and levels."""
+    """Whether `path` has forecasts for just this problem's demand, origins, steps and levels."""
     if not path.exists():
         return False
     there = pd.read_parquet(path)
     asked = {(origin, step) for origin in problem["origins"] for step in problem["steps"]}
-    columns = {f"q{level}" for level in problem["levels"]}
-    return columns <= set(there.columns) and set(zip(there["origin"], there["step"], strict=True)) == asked
+    columns = {"digest", *(f"q{level}" for level in problem["levels"])}
+    if not columns <= set(there.columns) or set(there["digest"]) != {_digest(problem)}:
+        return False
+    return set(zip(there["origin"], there["step"], strict=True)) == asked
+
+
+def _digest(problem: dict) -> str:
+    """Of the demand and when it came: a trace that was written anew may have as many bins as before."""
+    return f"{problem['start_s']} {problem['bin_s']} {problem['digest']}"
 
 
 def main(folder: Path, names: Sequence[str]) -> None:

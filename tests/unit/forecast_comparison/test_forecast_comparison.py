@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import argparse
 import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from asked import answer_of, ask_rivals
 from compare import report
 from ours import OURS, run
 from problems import LEVELS, problem_of, write_problem
@@ -120,7 +122,7 @@ def test_quantiles_below_zero_or_out_of_order_are_put_right(ramp, tmp_path):
     assert walk(says, ramp.values, described(ramp, tmp_path))[COLUMNS].iloc[0].tolist() == [0.0, 3.0, 3.0, 4.0]
 
 
-def test_an_answer_counts_for_the_same_origins_and_steps_only(ramp, tmp_path):
+def test_an_answer_counts_for_the_same_demand_origins_and_steps_only(ramp, tmp_path):
     problem = described(ramp, tmp_path)
     path = tmp_path / "ramp-x.parquet"
     assert not is_answered(path, problem)
@@ -128,6 +130,22 @@ def test_an_answer_counts_for_the_same_origins_and_steps_only(ramp, tmp_path):
     assert is_answered(path, problem)
     assert not is_answered(path, problem | {"origins": problem["origins"][1:]})
     assert not is_answered(path, problem | {"steps": [1, 2]})
+    assert not is_answered(path, problem | {"start_s": 600.0})
+    changed = ramp.values.copy()
+    changed[-1] += 1.0
+    other = problem_of(trace_of(changed), "requests", origins=40, rival_origins=8)
+    assert not is_answered(path, described(other, tmp_path))
+
+
+def test_answers_to_what_a_trace_was_before_are_not_scored(ramp, tmp_path):
+    options = argparse.Namespace(folder=tmp_path, rival=["prophet"], rivals_python=None)
+    answer = answer_of(tmp_path, ramp, "prophet")
+    walk(last_value, ramp.values, described(ramp, tmp_path)).to_parquet(answer)
+    ask_rivals([ramp], options)
+    assert answer.exists()
+    ramp.values[-1] += 1.0
+    ask_rivals([ramp], options)
+    assert not answer.exists()
 
 
 def test_losses_are_pooled_as_shares_of_the_last_values_so_that_no_trace_counts_more():
