@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,22 +25,17 @@ def case_digest(setting: Setting, variants: Sequence[Variant]) -> str:
 
     Neither the trace's name nor the loads' labels count.
     """
-    told = {
-        "code": code_digest(_ROOT),
-        "start_s": setting.start_s,
-        "bin_s": setting.bin_s,
-        "capacity_rps": dict(setting.capacity_rps),
-        "load_s": setting.load_latency.quantiles_s,
-        "max_wait_s": setting.max_wait_s,
-        "late_budget": setting.late_budget,
-        "score_from_bin": setting.score_from_bin,
-        "replicas": [setting.replicas_min, setting.replicas_max],
-        "start_failure_share": setting.start_failure_share,
-        "drain_s": setting.drain_s,
-        "seed": setting.seed,
-        "variants": [[variant.name, variant.members, sorted(variant.without)] for variant in variants],
-    }
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    asked = replace(
+        setting,
+        trace_name="",
+        load_latency=replace(setting.load_latency, label=""),
+        demand_rps={},
+        arrivals_rs=np.empty(0),
+    )
+    run = [(variant.name, variant.members, sorted(variant.without)) for variant in variants]
+    # All of the setting, so that a field that is added can't be forgotten.
+    digest = hashlib.sha256(repr((code_digest(_ROOT), asked, run)).encode())
+    digest.update(np.ascontiguousarray(setting.arrivals_rs).tobytes())
     for unit, demand_rps in setting.demand_rps.items():
         digest.update(unit.encode())
         digest.update(np.ascontiguousarray(demand_rps).tobytes())

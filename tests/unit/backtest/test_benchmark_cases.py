@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from autoscaler.backtest.benchmark.cases import Question, plan_cases
 from autoscaler.backtest.benchmark.digest import case_digest, code_digest
 from autoscaler.backtest.benchmark.variants import VARIANTS, WITH_BOOSTED
+from autoscaler.backtest.setting import WarmNodes
+from autoscaler.core.event import Event
 from autoscaler.core.known_loads import KNOWN_LOADS
 from autoscaler.core.load_latency import LoadLatency
 from autoscaler.errors import UsageError
@@ -91,15 +93,28 @@ def test_the_digest_tells_apart_what_decides_the_result_and_nothing_else():
     assert case_digest(replace(setting, load_latency=other_label), VARIANTS) == known
     demand_rps = setting.demand_rps["requests"].copy()
     demand_rps[-1] = np.nan
-    changed = [
-        replace(setting, demand_rps={"requests": demand_rps}),
-        replace(setting, late_budget=0.02),
-        replace(setting, seed=1),
-        replace(setting, max_wait_s=11.0),
-        replace(setting, score_from_bin=3),
-        replace(setting, load_latency=LoadLatency.constant(1200.0)),
-    ]
-    digests = {case_digest(each, VARIANTS) for each in changed}
+    changed = {
+        "start_s": 600.0,
+        "bin_s": 300.0,
+        "demand_rps": {"requests": demand_rps},
+        "capacity_rps": {"requests": 1.0},
+        "arrivals_rs": setting.arrivals_rs + 1.0,
+        "load_latency": LoadLatency.constant(1200.0),
+        "max_wait_s": 11.0,
+        "late_budget": 0.02,
+        "score_from_bin": 3,
+        "replicas_min": 1,
+        "replicas_max": 50,
+        "start_failure_share": 0.1,
+        "drain_s": 30.0,
+        "seed": 1,
+        "interval_s": 1200.0,
+        "schedule": (Event("batch", 600.0, at_s=0.0, at_least=3),),
+        "time_zone": "Europe/Berlin",
+        "warm_nodes": WarmNodes(LoadLatency.constant(60.0), LoadLatency.constant(60.0), 2),
+    }
+    assert set(changed) == {field.name for field in fields(setting)} - {"trace_name"}
+    digests = {case_digest(replace(setting, **{name: value}), VARIANTS) for name, value in changed.items()}
     assert len(digests | {known, case_digest(setting, (*VARIANTS, WITH_BOOSTED))}) == len(changed) + 2
 
 
