@@ -1,9 +1,13 @@
 """The Kubernetes HorizontalPodAutoscaler on one or several External metrics of type AverageValue.
 
-It syncs every 15 s, at whole multiples of 15 s from the trace's start. The plan's row t holds what the rounds up to
-and including the start of bin t led to; a round sees the bins that are complete by then. So with wide bins several
-rounds go on the same metric, which lets rate policies take several steps, and with bins under 15 s only some bins
-begin with a decision. The metric is a rate over the last minute, or over the last bin where bins are wider.
+It syncs every 15 s, at whole multiples of 15 s from the trace's start. A round sees the bins that are complete by
+then. So with wide bins several rounds go on the same metric, which lets rate policies take several steps, and with bins
+under 15 s only some bins begin with a decision. The metric is a rate over the last minute, or over the last bin where
+bins are wider.
+
+The plan's row t is the most that the rounds in bin t led to: a rise within it counts from its start, a fall from the
+next bin's. Counted from the next bin's too, the rise from 1 to 20 replicas that takes 45 s came 5 min late in bins of
+that width, and the best target as seldom late as Headstart on the bundled `code` cost 23 % more.
 """
 
 from __future__ import annotations
@@ -70,7 +74,7 @@ class HpaOptions:
 
 
 def plan_hpa(setting: Setting, options: HpaOptions) -> IntArray:
-    """Replicas at the start of each bin, shape (n,). Begins with the minimum, which is at least 1."""
+    """Replicas in each bin, shape (n,). Begins with the minimum, which is at least 1."""
     return follow_metrics(setting, hpa_metric(setting)[:, np.newaxis], options)
 
 
@@ -129,4 +133,5 @@ def _run(rules: HpaRules, state: HpaState, metrics: FloatArray, bin_s: float, de
             skipped = hpa_rounds.skip_idle(rules, state, metrics[t], inside - done)
             if skipped == 0:
                 hpa_rounds.sync(rules, state, metrics[t])
+                desired[t] = max(desired[t], state.counters[REPLICAS])
             done += max(1, skipped)

@@ -35,7 +35,7 @@ class KedaOptions:
 
 
 def plan_keda(setting: Setting, options: KedaOptions) -> IntArray:
-    """Replicas at the start of each bin, shape (n,). Begins with 1, or the minimum where that is more."""
+    """Replicas in each bin, shape (n,). Begins with 1, or the minimum where that is more."""
     rules = hpa_rules(setting, HpaOptions(target=options.target, behavior=None))
     hpa = hpa_rounds.new_hpa(rules, rules.replicas_min)
     desired = np.zeros(len(setting), dtype=np.int64)
@@ -64,6 +64,7 @@ def _run(rules: HpaRules, hpa: HpaState, metric: FloatArray, bin_s: float, sleep
             done += skipped
             if skipped == 0:
                 last_active = _round(rules, hpa, seen, done, last_active, sleeps)
+                desired[t] = max(desired[t], hpa.counters[REPLICAS])
                 done += 1
             elif seen[0] > 0.0:
                 last_active = (done - 1) // POLL_ROUNDS * POLL_ROUNDS

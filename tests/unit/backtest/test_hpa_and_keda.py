@@ -106,10 +106,17 @@ def test_bounds_go_before_everything_and_a_failed_query_changes_nothing(rounds):
     assert rounds(PLAIN, 1, [100] * 4, replicas_max=12) == [5, 10, 12, 12]
 
 
-def test_a_plan_holds_the_rounds_up_to_the_start_of_each_bin(replica_setting):
+def test_a_plan_holds_the_most_of_the_rounds_in_each_bin(replica_setting):
     # Bin 0 is first seen at minute 1, by one round; three more see it within bin 1, the fifth begins bin 2.
-    assert plan_hpa(replica_setting([100] * 5), PLAIN).tolist() == [1, 5, 80, 100, 100]
-    assert plan_hpa(replica_setting([100] * 5), LEGACY).tolist() == [1, 4, 64, 100, 100]
+    assert plan_hpa(replica_setting([100] * 5), PLAIN).tolist() == [1, 40, 100, 100, 100]
+    assert plan_hpa(replica_setting([100] * 5), LEGACY).tolist() == [1, 32, 100, 100, 100]
+    assert plan_hpa(replica_setting([100] * 5, bin_s=300.0), PLAIN).tolist() == [1, 100, 100, 100, 100]
+    assert plan_keda(replica_setting([100] * 5, bin_s=300.0), KedaOptions(target=1.0)).tolist() == [1] + [100] * 4
+
+
+def test_a_fall_within_a_bin_is_in_the_next_ones_row(replica_setting):
+    # Seen at 600 s; 300 s later, within the same bin, its recommendation is alone in the window.
+    assert plan_hpa(replica_setting([10] * 3 + [2] * 3, bin_s=600.0), PLAIN).tolist() == [1, 10, 10, 10, 10, 2]
 
 
 def test_a_fall_in_bin_10_lowers_the_plan_5_minutes_after_it_was_seen(replica_setting):
