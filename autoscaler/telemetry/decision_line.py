@@ -46,7 +46,7 @@ from autoscaler.telemetry.schedule_fields import (
 from forecasting.clock import UTC_ZONE
 from forecasting.lead_member import TARGETS
 
-VERSION = 6
+VERSION = 7
 # How a decision begins, also behind the prefixes of `kubectl logs --prefix --timestamps`.
 OPENING = '{"kind":"Decision",'
 
