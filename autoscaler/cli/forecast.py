@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoscaler.cli.counts import CountsArgument, read_counts
+from autoscaler.cli.counts import CountsArgument
 from autoscaler.cli.output import progress, table_console
 from autoscaler.cli.outs import check_outs, parse_png_out, print_document, tell_written, writing
 from autoscaler.cli.params import ScoreFromOption, TimeZoneOption, is_typed, parse_days, parse_positive_duration_s
@@ -92,6 +92,7 @@ def forecast(
     from dataclasses import replace
 
     from autoscaler.report.forecast_accuracy import latest, measure
+    from autoscaler.traces.read import read_trace
     from autoscaler.traces.trace import undated
     from forecasting.clock import UTC_ZONE
     from forecasting.registry import ModelSetting
@@ -100,7 +101,7 @@ def forecast(
     horizons_s = _horizons_s(horizons)
     drawn = _drawn_horizon(horizons_s, png_horizon_s)
     with progress(f"reading {trace.name}", quiet=as_json):
-        whole = read_counts(trace, (unit,))
+        whole = read_trace(trace, (unit,))
     if time_zone != UTC_ZONE and not whole.dated:
         raise undated("--time-zone", whole.name)
     demand = latest(whole, _BINS_MAX if days is None else math.ceil(days * _DAY_S / whole.bin_s))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoscaler.cli.counts import CountsArgument, read_counts
+from autoscaler.cli.counts import CountsArgument
 from autoscaler.cli.output import progress, stderr_console, stdout_console
 from autoscaler.cli.outs import check_outs, parse_out, print_document, said_of, writing
 from autoscaler.cli.params import parse_positive_duration_s
@@ -102,9 +102,10 @@ def describe(
     from dataclasses import asdict
 
     from autoscaler.traces.describe import describe as describe_trace
+    from autoscaler.traces.read import read_trace
 
     with progress(f"reading {trace.name}", quiet=as_json):
-        description = describe_trace(read_counts(trace, (unit,)), unit)
+        description = describe_trace(read_trace(trace, (unit,)), unit)
     if as_json:
         print_document(json.dumps(asdict(description), indent=2))
     else:

@@ -160,7 +160,7 @@ def test_thousands_of_loading_replicas_fit_below_the_size_at_which_log_lines_are
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"version":6', '"version":2', "version is 2, this Headstart reads 6"),
+        ('"version":7', '"version":2', "version is 2, this Headstart reads 7"),
         ('"missing":false', '"missing":0', "outlook.missing must be true or false, not 0"),
         ('"level":14', '"level":21', "outlook.level must be 0 to 20, not 21"),
         ('"drain_s":60.0', '"drain_s":0', "outlook.drain_s must be above 0"),
