@@ -11,6 +11,7 @@ from autoscaler.backtest import cluster_steps
 from autoscaler.backtest.baselines import optimum
 from autoscaler.backtest.baselines.optimum import plan_optimum
 from autoscaler.backtest.cluster import bins_of, new_state, outcome, simulate
+from autoscaler.core.load_latency import LoadLatency
 
 
 def cheapest_without_late_work(setting, replicas_max):
@@ -90,6 +91,14 @@ def test_work_waits_for_as_long_as_is_not_late_whatever_the_width_of_bins(bin_s,
     found = simulate(setting, plan_optimum(setting))
     assert found.late_fraction == 0.0
     assert plan_optimum(setting)[10:].tolist() == [1] * 90
+
+
+@pytest.mark.parametrize("others", [{"load": LoadLatency.lognormal(30.0, 0.8)}, {"start_failure_share": 0.3}])
+def test_in_bins_of_seconds_a_plan_that_loads_make_late_is_not_the_optimum(others, replica_setting):
+    rng = np.random.default_rng(7)
+    demand = np.where(np.arange(2_000) // 100 % 2, 6.0, 1.0) * rng.random(2_000)
+    setting = replica_setting(demand, bin_s=1.0, load_s=30.0, max_wait_s=10.0, score_from_bin=500, **others)
+    assert simulate(setting, plan_optimum(setting)).late_fraction == 0.0
 
 
 def test_where_waiting_is_dearer_work_is_served_within_its_bin(replica_setting):
