@@ -60,7 +60,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
 def built(kustomization: Path) -> Iterator[dict[str, Any]]:
     """The objects that a kustomization's folder names, and those that these name; without its transformations."""
     (about,) = documents(kustomization / "kustomization.yaml")
-    for entry in [*about.get("resources", []), *about.get("components", [])]:
+    for entry in [*about.get("resources", []), *(about.get("components") or [])]:
         path = (kustomization / entry).resolve()
         yield from built(path) if path.is_dir() else documents(path)
 

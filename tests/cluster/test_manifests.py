@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def test_the_capacity_buffer_passes_a_server_side_dry_run(
 def test_the_readmes_role_for_another_kind_passes_a_server_side_dry_run(kubectl: Kubectl) -> None:
     (block,) = (MANIFESTS / "README.md").read_text().split("```yaml\n")[1:]
     assert len(dry_run(kubectl, "--filename=-", stdin=block.partition("```")[0])) == 1
+
+
+def test_an_installation_of_ones_own_with_the_operators_service_monitor_passes_a_server_side_dry_run(
+    kubectl: Kubectl, kinds: None, installed: None, tmp_path: Path
+) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    path = tmp_path / "manifests" / "examples" / "cluster" / "kustomization.yaml"
+    monitor = "- ../../components/service-monitor"
+    path.write_text(path.read_text().replace(f"# {monitor}", monitor))
+    assert "servicemonitor.monitoring.coreos.com/headstart" in "".join(dry_run(kubectl, "--kustomize", path.parent))
 
 
 def test_a_misspelt_field_would_fail_the_dry_run(kubectl: Kubectl, kinds: None, namespace: str) -> None:

@@ -60,7 +60,7 @@ def test_there_are_the_kustomizations_that_the_readme_names() -> None:
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=name_of)
 def test_a_kustomization_names_every_file_beside_it_and_no_file_elsewhere(folder: Path) -> None:
     (about,) = documents(folder / "kustomization.yaml")
-    entries = [*about.get("resources", []), *about.get("components", [])]
+    entries = [*about.get("resources", []), *(about.get("components") or [])]
     files = {entry for entry in entries if not (folder / entry).is_dir()}
     assert files == {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"} - APART
     for entry in set(entries) - files:
@@ -209,6 +209,16 @@ def test_the_walk_keeps_what_was_written_into_the_installation_and_begins_withou
     for overlay in ("shadow", "floor"):
         assert f"`- ../../overlays/{overlay}`" in text
         assert (installation / f"../../overlays/{overlay}/kustomization.yaml").is_file()
+
+
+def test_an_installation_of_ones_own_needs_no_operator_and_names_what_one_adds() -> None:
+    installation = MANIFESTS / "examples" / "cluster"
+    assert {each["apiVersion"] for each in built(installation) if ".com/" in each["apiVersion"]} == set()
+    offered = re.findall(r"^  # - (\S+)$", (installation / "kustomization.yaml").read_text(), flags=re.MULTILINE)
+    assert [name_of((installation / each).resolve()) for each in offered] == [
+        "components/service-monitor",
+        "components/alerts",
+    ]
 
 
 def test_the_readme_names_the_account_and_its_roles() -> None:
