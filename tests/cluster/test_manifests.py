@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from kubernetes import client
 from manifest_rights import MANIFESTS, NAMESPACE, OVERLAYS
 
 CRDS = Path(__file__).resolve().parent / "crds"
+README = (MANIFESTS / "README.md").read_text()
 KUSTOMIZATIONS = sorted(
     str(path.parent.relative_to(MANIFESTS))
     for path in MANIFESTS.rglob("kustomization.yaml")
@@ -88,7 +90,7 @@ def test_the_capacity_buffer_passes_a_server_side_dry_run(
 
 
 def test_the_readmes_role_for_another_kind_passes_a_server_side_dry_run(kubectl: Kubectl) -> None:
-    (block,) = (MANIFESTS / "README.md").read_text().split("```yaml\n")[1:]
+    (block,) = README.split("```yaml\n")[1:]
     assert len(dry_run(kubectl, "--filename=-", stdin=block.partition("```")[0])) == 1
 
 
@@ -116,6 +118,17 @@ def test_each_overlay_differs_from_the_one_before_by_one_role(kubectl: Kubectl) 
     for before, after, role in zip(names, names[1:], ("headstart-floor", "headstart-scale"), strict=False):
         assert after - before == {("ClusterRole", role), ("ClusterRoleBinding", role)}
         assert before < after
+
+
+def test_all_but_the_definition_can_be_deleted_as_the_readme_says(installed: None, kubectl: Kubectl) -> None:
+    (selector,) = re.findall(r"^kubectl delete -k \S+ --selector '(\S+)'$", README, flags=re.MULTILINE)
+    overlay = MANIFESTS / "overlays" / "shadow"
+    deleted = kubectl(
+        *("delete", "--ignore-not-found", "--dry-run=server", f"--selector={selector}", "--output=name"),
+        *("--kustomize", overlay),
+    ).splitlines()
+    assert len(deleted) == len(objects(kubectl, "overlays/shadow")) - 1
+    assert "customresourcedefinition" not in "".join(deleted)
 
 
 def test_both_replicas_are_admitted_and_run_on_different_nodes(
