@@ -119,6 +119,28 @@ def test_the_standalone_deployment_differs_from_base_in_what_it_runs() -> None:
     assert service["spec"]["clusterIP"] == "None"
 
 
+def test_the_standalone_replicas_are_drained_one_by_one_and_reached_by_keda_and_prometheus_alone() -> None:
+    folder = MANIFESTS / "examples" / "keda-serve"
+    alone, service = documents(folder / "headstart.yaml")
+    (budget,) = documents(folder / "disruption-budget.yaml")
+    (policy,) = documents(folder / "network-policy.yaml")
+    (asked,) = documents(COMPONENT / "network-policy.yaml")
+    (base,) = documents(MANIFESTS / "base" / "network-policy.yaml")
+    labels = alone["spec"]["template"]["metadata"]["labels"]
+    (apart,) = alone["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"].popitem()[1]
+    for selector in (
+        budget["spec"]["selector"],
+        policy["spec"]["podSelector"],
+        apart["podAffinityTerm"]["labelSelector"],
+    ):
+        assert selector == {"matchLabels": labels}
+    assert budget["spec"]["minAvailable"] < alone["spec"]["replicas"]
+    assert policy["spec"]["ingress"] == [*asked["spec"]["ingress"], *base["spec"]["ingress"]]
+    assert all(rule in base["spec"]["egress"] for rule in policy["spec"]["egress"])
+    opened = {each["name"]: each["containerPort"] for each in standalone_container()["ports"]}
+    assert {each["targetPort"]: each["port"] for each in service["spec"]["ports"]} == opened
+
+
 def test_calls_that_hang_are_ended_well_before_keda_takes_a_workload_to_zero() -> None:
     # By the desk, which starts another process; the exchange before may have been a second ago.
     assert _EXCHANGE_S + _ANSWER_TIMEOUT_S <= KEDA_GIVES_UP_S / 4
@@ -168,7 +190,7 @@ def test_an_example_names_a_service_that_the_manifests_have(path: Path) -> None:
     folder = path.parent if path.parent.name == "keda-serve" else COMPONENT
     services = [each for file in folder.glob("*.yaml") for each in documents(file) if each["kind"] == "Service"]
     (service,) = services
-    (port,) = service["spec"]["ports"]
+    (port,) = [each for each in service["spec"]["ports"] if each["name"] == "keda"]
     (scaled,) = read_scaled_objects(path)
     address = f"{service['metadata']['name']}.{service['metadata']['namespace']}:{port['port']}"
     assert {trigger.metadata["scalerAddress"] for trigger in scaled.triggers} == {address}
