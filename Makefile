@@ -7,8 +7,10 @@ RIVAL_CONSTRAINTS := .ci/rivals-constraints.txt
 # Real traces where they lie beside the checkout, else those that come with it.
 TRACES ?= $(or $(wildcard ../shared/traces),data)
 BIN := $(VENV)/bin
-# Outside of the checkout and named by what it is built from, so that a fresh clone uses the same build.
-built = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/$(notdir $(1))/$(shell cat $(1)/go.mod $(1)/go.sum | sha256sum | cut -c 1-16)
+# Outside of the checkout and named by what it is built from, so that a fresh clone uses the same build. Each make asks for
+# the digest, on macOS too, which has no sha256sum.
+digest = $(shell cat $(1) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])')
+built = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/headstart/$(notdir $(1))/$(call digest,$(1)/go.mod $(1)/go.sum)
 CONTROL_PLANE_MODULE := tests/cluster/control-plane
 CONTROL_PLANE := $(call built,$(CONTROL_PLANE_MODULE))
 KEDA_MODULE := tests/cluster/keda
@@ -36,8 +38,8 @@ help:
 	@echo "make benchmark-controller  run the live controller with 1,000 objects (ten minutes)"
 	@echo "make benchmark-keda   poll 1,000 ScaledObjects every second (ten minutes)"
 	@echo "make benchmark-forecasts  compare forecasts with other libraries', as policies too (TRACES=folder; hours)"
-	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Go 1.26; 5 to 12 minutes, once)"
-	@echo "make keda             build the KEDA that tests/cluster starts (Go 1.26; 10 to 20 minutes, once)"
+	@echo "make control-plane    build the Kubernetes programs that tests/cluster starts (Linux, Go 1.26; 5 to 12 minutes, once)"
+	@echo "make keda             build the KEDA that tests/cluster starts (Linux, Go 1.26; 10 to 20 minutes, once)"
 	@echo "make wheel            build dist/*.whl"
 	@echo "make constraints      renew the pinned versions in $(CONSTRAINTS)"
 	@echo "make clean            remove what these made in the checkout, .venv as well"
@@ -101,11 +103,15 @@ $(RIVALS)/.installed: $(RIVAL_CONSTRAINTS) | $(BIN)/python
 	$(RIVALS)/bin/python -m pip install --quiet pmdarima prophet pyarrow statsforecast statsmodels
 	@touch $@
 
+# Asked in the module's folder, where a go since 1.21 is of the version that go.mod names if it may fetch that.
+need_go = @(cd $(2) && go version) 2>/dev/null | grep -Eq 'go1\.(2[6-9]|[3-9][0-9])' || \
+  { echo "make $(1) needs Go 1.26 or newer, and there is none (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+
 control-plane: $(CONTROL_PLANE)/kube-apiserver
 
 # Built aside and moved as a whole: who finds the folder finds all programs in it.
 $(CONTROL_PLANE)/kube-apiserver:
-	@command -v go >/dev/null || { echo "make control-plane needs Go 1.26 or newer, and there is no go (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+	$(call need_go,control-plane,$(CONTROL_PLANE_MODULE))
 	mkdir -p $(dir $(CONTROL_PLANE))
 	partial=$$(mktemp -d $(CONTROL_PLANE).XXXXXX) && trap 'rm -rf "$$partial"' EXIT && chmod 755 "$$partial" && \
 	cd $(CONTROL_PLANE_MODULE) && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && \
@@ -118,7 +124,7 @@ keda: $(KEDA)/keda-operator
 # KEDA's packages are large: two compilers at a time fit into 4 GB of memory. Its CRDs are kept beside the programs, so
 # that the tests need neither Go nor its cache of modules.
 $(KEDA)/keda-operator:
-	@command -v go >/dev/null || { echo "make keda needs Go 1.26 or newer, and there is no go (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+	$(call need_go,keda,$(KEDA_MODULE))
 	mkdir -p $(dir $(KEDA))
 	partial=$$(mktemp -d $(KEDA).XXXXXX) && trap 'rm -rf "$$partial"' EXIT && chmod 755 "$$partial" && \
 	cd $(KEDA_MODULE) && CGO_ENABLED=0 nice -n 19 go build -p 2 -trimpath -o "$$partial/" -ldflags "-s -w" tool && \
@@ -129,7 +135,7 @@ $(KEDA)/keda-operator:
 
 # What polls the external scaler as KEDA does.
 $(VENV)/keda-callers: $(KEDA_MODULE)/callers/main.go $(KEDA_MODULE)/go.sum | $(VENV)/.installed-test
-	@command -v go >/dev/null || { echo "make benchmark-keda needs Go 1.26 or newer, and there is no go (Debian 12 has 1.19, too old): https://go.dev/doc/install" >&2; exit 1; }
+	$(call need_go,benchmark-keda,$(KEDA_MODULE))
 	cd $(KEDA_MODULE) && CGO_ENABLED=0 go build -trimpath -o "$(abspath $@)" ./callers
 
 wheel: $(VENV)/.installed
