@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.decision_line import OPENING, from_line, rfc3339
-from autoscaler.telemetry.record import Record
+from autoscaler.telemetry.record import Record, Write
 from autoscaler.telemetry.write_line import OPENING as WRITE
 from autoscaler.telemetry.write_line import from_write_line
 
@@ -28,6 +29,8 @@ _WRITE_HEAD = re.compile(
 # What a replica that doesn't lead gives as its reason to do nothing.
 _NOT_LEADING = "NotLeading"
 _END = "}}"
+# Per object, so that a damaged line gives way to the next best. All lines of a day wouldn't fit into memory.
+_CANDIDATES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class DecisionLog:
         cut: lines of decisions and writes that are not whole; they were skipped.
         names: all objects in it.
         first_s, last_s: times of the first and the last decision; infinite without one.
-        left_out: what was to be told and can't be read, and why, one line each: another version may have logged it.
+        left_out: lines that were to be told and can't be read, and why, one text each: another version may have logged
+            them, or they are damaged.
     """
 
     objects: dict[str, Found]
@@ -81,12 +85,12 @@ class _Line:
 
 
 class _Reading:
-    """What was found so far of what is asked for."""
+    """What was found so far of what is asked for: the best lines of each object, the best of them last."""
 
     def __init__(self, object_name: str | None, until_s: float) -> None:
         self._object_name, self._until_s = object_name, until_s
-        self.newest: dict[str, _Line] = {}
-        self.changed: dict[str, _Line] = {}
+        self.newest: dict[str, list[_Line]] = {}
+        self.changed: dict[str, list[_Line]] = {}
         # By object and decision: a retry is rare, so that all are kept until it is known which decisions are told.
         self.writes: dict[tuple[str, float], list[_Line]] = {}
         self.names: set[str] = set()
@@ -109,8 +113,9 @@ class _Reading:
         changes = head["current"] not in {head["desired"], "null"}
         for kept in (self.newest, self.changed) if changes else (self.newest,):
             # The logs of two replicas, one after the other, aren't in the order of time.
-            if name not in kept or found.rank >= kept[name].rank:
-                kept[name] = found
+            lines = kept.setdefault(name, [])
+            bisect.insort(lines, found, key=lambda line: line.rank)
+            del lines[:-_CANDIDATES_MAX]
 
     def take_write(self, number: int, text: str) -> None:
         head = _WRITE_HEAD.match(text)
@@ -146,39 +151,69 @@ def read_log(
     """
     found = _Reading(object_name, until_s)
     for number, line in enumerate(lines, start=1):
-        if (begin := line.find(OPENING)) >= 0:
-            found.take_decision(number, line[begin:].rstrip())
-        elif (begin := line.find(WRITE)) >= 0:
-            found.take_write(number, line[begin:].rstrip())
-
-    def record(key: str, line: _Line) -> Record:
-        writes = sorted(found.writes.get((key, line.rank[0]), ()), key=lambda write: write.rank)
-        later = tuple(from_write_line(write.text, where=f"{name}, line {write.number}") for write in writes)
-        return replace(from_line(line.text, where=f"{name}, line {line.number}"), later=later)
-
-    unread: dict[str, UsageError] = {}
-
-    def record_or_none(key: str, line: _Line, what: str) -> Record | None:
-        try:
-            return record(key, line)
-        except UsageError as error:
-            unread[what] = error
-            return None
-
-    objects = {}
-    for key, last in sorted(found.newest.items()):
-        newest, changed = record_or_none(key, last, key), found.changed.get(key)
-        if newest is None:
+        decision, write = line.rfind(OPENING), line.rfind(WRITE)
+        if decision < 0 and write < 0:
             continue
-        if changed is None or changed is last:
-            objects[key] = Found(newest, newest if changed else None)
+        # What begins before the last one in its line was cut, with the end of its line.
+        found.cut += line.count(OPENING) + line.count(WRITE) - 1
+        if decision > write:
+            found.take_decision(number, line[decision:].rstrip())
         else:
-            objects[key] = Found(newest, record_or_none(key, changed, f"the last change of {key}"))
-    if unread and not objects:
-        raise next(iter(unread.values()))
-    left_out = tuple(f"{error}; {what} is left out" for what, error in unread.items())
+            found.take_write(number, line[write:].rstrip())
+    telling = _Telling(found, name)
+    objects = {}
+    for key, lines_of_it in sorted(found.newest.items()):
+        newest = telling.best(key, lines_of_it, key)
+        if newest is not None:
+            changed = telling.best(key, found.changed.get(key, []), f"the last change of {key}")
+            objects[key] = Found(newest, changed)
+    if telling.unread and not objects:
+        raise next(iter(telling.unread.values()))
     names = tuple(sorted(found.names))
+    left_out = tuple(telling.remarks.values())
     return DecisionLog(objects, found.decisions, found.cut, names, found.first_s, found.last_s, left_out)
+
+
+class _Telling:
+    """Reads the lines that are told whole, each once, and notes those that can't be."""
+
+    def __init__(self, found: _Reading, name: str) -> None:
+        self._found, self._name = found, name
+        self._read: dict[int, Record] = {}
+        self.unread: dict[int, UsageError] = {}
+        self.remarks: dict[int, str] = {}
+
+    def best(self, key: str, lines: list[_Line], what: str) -> Record | None:
+        """The best of the lines that can be read; None where none can, so that `what` is left out."""
+        for line in reversed(lines):
+            record = self._record(key, line)
+            if record is not None:
+                return record
+            self.remarks.setdefault(line.number, f"{self.unread[line.number]}; the decision before it is taken")
+        for line in lines:
+            del self.remarks[line.number]
+        if lines:
+            self.remarks[lines[-1].number] = f"{self.unread[lines[-1].number]}; {what} is left out"
+        return None
+
+    def _record(self, key: str, line: _Line) -> Record | None:
+        if line.number not in self._read and line.number not in self.unread:
+            try:
+                record = from_line(line.text, where=f"{self._name}, line {line.number}")
+                self._read[line.number] = replace(record, later=self._later(key, line.rank[0]))
+            except UsageError as error:
+                self.unread[line.number] = error
+        return self._read.get(line.number)
+
+    def _later(self, key: str, decided_s: float) -> tuple[Write, ...]:
+        """What was written of a decision in later ticks."""
+        writes = []
+        for line in sorted(self._found.writes.get((key, decided_s), ()), key=lambda write: write.rank):
+            try:
+                writes.append(from_write_line(line.text, where=f"{self._name}, line {line.number}"))
+            except UsageError as error:
+                self.remarks[line.number] = f"{error}; that write is left out"
+        return tuple(writes)
 
 
 def nothing_found(log: DecisionLog, name: str, object_name: str | None) -> UsageError:

@@ -11,7 +11,8 @@ from decision_records import MORNING_S, make_outlook, make_record
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.decision_line import VERSION, to_line
 from autoscaler.telemetry.decision_log import nothing_found, read_log
-from autoscaler.telemetry.record import Done, Record
+from autoscaler.telemetry.record import Done, Record, Write
+from autoscaler.telemetry.write_line import to_write_line
 
 
 def minutes(minute: int, *, name: str = "chat", changes: bool = True) -> Record:
@@ -68,11 +69,36 @@ def test_lines_that_are_cut_are_counted_and_never_taken_for_the_newest() -> None
     assert log.cut == 3
 
 
-def test_a_damaged_line_that_is_to_be_told_names_its_number() -> None:
+def test_a_damaged_line_gives_way_to_the_one_before_it_and_names_its_number() -> None:
     bad = to_line(minutes(2)).replace('"level":14', '"level":99')
-    with pytest.raises(UsageError, match="^log, line 3: outlook.level must be 0 to 20, not 99$"):
-        read_log(["x", to_line(minutes(1)), bad], "log")
-    assert read_log([bad, to_line(minutes(3))], "log").objects
+    with pytest.raises(UsageError, match="^log, line 2: outlook.level must be 0 to 20, not 99$"):
+        read_log(["x", bad], "log")
+    log = read_log(["x", to_line(minutes(1)), bad, bad], "log")
+    found = log.objects["shop/chat"]
+    assert (times(found.newest), found.changed) == (1, found.newest)
+    assert log.left_out == tuple(
+        f"log, line {number}: outlook.level must be 0 to 20, not 99; the decision before it is taken"
+        for number in (4, 3)
+    )
+    later = read_log([bad, to_line(minutes(3))], "log")
+    assert times(later.objects["shop/chat"].newest) == 3
+    assert later.left_out == ()
+
+
+def test_a_torn_line_and_the_next_on_the_same_line() -> None:
+    torn, whole = to_line(minutes(1))[:900], to_line(minutes(2))
+    log = read_log([to_line(minutes(0)), torn + whole], "log")
+    assert times(log.objects["shop/chat"].newest) == 2
+    assert (log.decisions, log.cut, log.left_out) == (2, 1, ())
+
+
+def test_a_damaged_write_is_left_out_and_not_the_decision() -> None:
+    record = minutes(1)
+    write = Write(record.time_s + 15.0, "shop", "chat", record.observation.now_s, record.done)
+    damaged = to_write_line(write).replace('"placeholders":false', '"placeholders":0')
+    log = read_log([to_line(record), damaged, to_write_line(write)], "log")
+    assert log.objects["shop/chat"].newest.later == (write,)
+    assert log.left_out == ("log, line 2: placeholders must be true or false, not 0; that write is left out",)
 
 
 def of_another_version(record: Record) -> str:
