@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -29,6 +29,7 @@ _DAY_S = 86_400.0
 # No object is decided on less often.
 _INTERVAL_MAX_S = 3600.0
 _TEXT_WIDTH_MIN = 20
+_LOGS = "kubectl logs -n headstart-system -l app.kubernetes.io/name=headstart --tail=-1 --prefix"
 # After an upgrade each of a thousand objects may have one.
 _REMARKS_MAX = 5
 
@@ -61,7 +62,10 @@ def explain(
     has several objects it lists them all; name one with --object. The exit code is 1 where a decision that is made
     again comes out differently.
 
-    Example: kubectl logs -n headstart-system deploy/headstart | headstart explain --object shop/chat
+    Give it the logs of all replicas: the one that leads writes, and says so.
+
+    Example: kubectl logs -n headstart-system -l app.kubernetes.io/name=headstart --tail=-1 --prefix | headstart explain
+    --object shop/chat
     """
     import json
 
@@ -88,32 +92,48 @@ def _find(log: Path, object_name: str | None, at: str | None, *, quiet: bool) ->
     import time
 
     from autoscaler.errors import UsageError
-    from autoscaler.telemetry.decision_log import nothing_found, read_log
+    from autoscaler.telemetry.decision_log import doubts, nothing_found, read_log
 
-    until_s = math.inf if at is None else _time_s(at, now_s=time.time())
+    now_s = time.time()
+    until_s = math.inf if at is None else _time_s(at, now_s=now_s)
     name = "standard input" if log == _STANDARD_INPUT else str(log)
     try:
         with progress(f"reading {name}", quiet=quiet), _opened(log) as lines:
             # Other programs may write to the same log: what is no text is not to stop this.
             texts = (line.decode("utf-8", errors="replace") for line in lines)
-            found = read_log(texts, name, object_name=object_name, until_s=until_s)
+            found = read_log(texts, name, object_name=object_name, until_s=until_s, now_s=now_s)
     except OSError as error:
         raise UsageError(f"{name}: can't be read: {error.strerror or error}") from error
     if found.cut:
         cut = "1 decision line is" if found.cut == 1 else f"{found.cut:,} decision lines are"
         typer.echo(f"{name}: warning: {cut} cut, and left out", err=True)
-    _remark_on_unread(found)
+    _remark(found.left_out, "that can't be read")
+    _remark(doubts(found), "whose time is in doubt")
     _remark_on_age(found, until_s)
+    _remark_on_standby(found)
     if not found.objects:
         raise nothing_found(found, name, object_name)
     return list(found.objects.values())
 
 
-def _remark_on_unread(found: DecisionLog) -> None:
-    for remark in found.left_out[:_REMARKS_MAX]:
+def _remark(remarks: Sequence[str], of_what: str) -> None:
+    for remark in remarks[:_REMARKS_MAX]:
         typer.echo(f"warning: {remark}", err=True)
-    if (more := len(found.left_out) - _REMARKS_MAX) > 0:
-        typer.echo(f"warning: and {more:,} more that can't be read", err=True)
+    if (more := len(remarks) - _REMARKS_MAX) > 0:
+        typer.echo(f"warning: and {more:,} more {of_what}", err=True)
+
+
+def _remark_on_standby(found: DecisionLog) -> None:
+    """Say so where what is told was made by a replica that doesn't lead: what was done stands in another log."""
+    from autoscaler.telemetry.decision_log import by_standby
+
+    if names := by_standby(found):
+        some = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
+        typer.echo(
+            f"warning: the newest decision of {some} was made by a replica that doesn't lead; what was written stands"
+            f" in the log of the one that does: give those of all, as {_LOGS} has them",
+            err=True,
+        )
 
 
 def _remark_on_age(found: DecisionLog, until_s: float) -> None:

@@ -31,6 +31,10 @@ _NOT_LEADING = "NotLeading"
 _END = "}}"
 # Per object, so that a damaged line gives way to the next best. All lines of a day wouldn't fit into memory.
 _CANDIDATES_MAX = 5
+# A clock elsewhere may differ by as much.
+_AHEAD_S = 60.0
+# Logs of several replicas, one after the other, go back by a decision and what their reading took.
+_BACK_BINS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,12 @@ class Found:
     Attributes:
         newest: its newest one.
         changed: its newest one that changed replicas, which may be the same; None where none did, or it can't be read.
+        doubt: why the newest may not be, as where a clock had been ahead; '' where nothing says so.
     """
 
     newest: Record
     changed: Record | None
+    doubt: str = ""
 
     def worth_telling(self) -> tuple[Record, ...]:
         """The newest, and where it changed nothing the one that did."""
@@ -91,6 +97,7 @@ class _Reading:
         self._object_name, self._until_s = object_name, until_s
         self.newest: dict[str, list[_Line]] = {}
         self.changed: dict[str, list[_Line]] = {}
+        self.last: dict[str, _Line] = {}
         # By object and decision: a retry is rare, so that all are kept until it is known which decisions are told.
         self.writes: dict[tuple[str, float], list[_Line]] = {}
         self.names: set[str] = set()
@@ -110,6 +117,7 @@ class _Reading:
         self.first_s, self.last_s = min(self.first_s, time_s), max(self.last_s, time_s)
         if not self._is_asked(head):
             return
+        self.last[name] = found
         changes = head["current"] not in {head["desired"], "null"}
         for kept in (self.newest, self.changed) if changes else (self.newest,):
             # The logs of two replicas, one after the other, aren't in the order of time.
@@ -136,7 +144,12 @@ def _full_name(head: re.Match[str]) -> str:
 
 
 def read_log(
-    lines: Iterable[str], name: str, *, object_name: str | None = None, until_s: float = math.inf
+    lines: Iterable[str],
+    name: str,
+    *,
+    object_name: str | None = None,
+    until_s: float = math.inf,
+    now_s: float = math.inf,
 ) -> DecisionLog:
     """The decisions in a log, with what was written of them in later ticks.
 
@@ -145,6 +158,7 @@ def read_log(
         name: of the log, for messages.
         object_name: 'namespace/name', or the name alone; None takes all objects.
         until_s: take no later decision, and nothing that was written later.
+        now_s: the present; what was decided later is doubted.
 
     Raises:
         UsageError: decisions are to be told, and not one object's newest can be read.
@@ -166,7 +180,7 @@ def read_log(
         newest = telling.best(key, lines_of_it, key)
         if newest is not None:
             changed = telling.best(key, found.changed.get(key, []), f"the last change of {key}")
-            objects[key] = Found(newest, changed)
+            objects[key] = Found(newest, changed, telling.doubt(key, newest, now_s))
     if telling.unread and not objects:
         raise next(iter(telling.unread.values()))
     names = tuple(sorted(found.names))
@@ -180,6 +194,7 @@ class _Telling:
     def __init__(self, found: _Reading, name: str) -> None:
         self._found, self._name = found, name
         self._read: dict[int, Record] = {}
+        self._numbers: dict[str, int] = {}
         self.unread: dict[int, UsageError] = {}
         self.remarks: dict[int, str] = {}
 
@@ -188,6 +203,7 @@ class _Telling:
         for line in reversed(lines):
             record = self._record(key, line)
             if record is not None:
+                self._numbers.setdefault(key, line.number)
                 return record
             self.remarks.setdefault(line.number, f"{self.unread[line.number]}; the decision before it is taken")
         for line in lines:
@@ -195,6 +211,17 @@ class _Telling:
         if lines:
             self.remarks[lines[-1].number] = f"{self.unread[lines[-1].number]}; {what} is left out"
         return None
+
+    def doubt(self, key: str, newest: Record, now_s: float) -> str:
+        """Why the newest decision of an object may not be its newest; '' where nothing says so."""
+        last = self._found.last[key]
+        of_newest = f"{self._name}, line {self._numbers[key]}: {key} decides at {rfc3339(newest.time_s)}, which is"
+        if newest.time_s > now_s + _AHEAD_S:
+            return f"{of_newest} later than now: a clock was ahead"
+        if newest.time_s - last.rank[2] > _BACK_BINS * newest.spec.bin_s:
+            back = f"line {last.number} after it at {rfc3339(last.rank[2])}"
+            return f"{of_newest} taken as the newest, and {back}: was a clock set back?"
+        return ""
 
     def _record(self, key: str, line: _Line) -> Record | None:
         if line.number not in self._read and line.number not in self.unread:
@@ -214,6 +241,16 @@ class _Telling:
             except UsageError as error:
                 self.remarks[line.number] = f"{error}; that write is left out"
         return tuple(writes)
+
+
+def doubts(log: DecisionLog) -> tuple[str, ...]:
+    """Why newest decisions may not be, one text per object of which that is so."""
+    return tuple(found.doubt for found in log.objects.values() if found.doubt)
+
+
+def by_standby(log: DecisionLog) -> tuple[str, ...]:
+    """Objects whose newest decision was made by a replica that doesn't lead: the leader's log says what was written."""
+    return tuple(name for name, found in log.objects.items() if found.newest.done_at_last.reason == _NOT_LEADING)
 
 
 def nothing_found(log: DecisionLog, name: str, object_name: str | None) -> UsageError:

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -405,3 +406,19 @@ def test_a_queue_that_keeps_replicas_busy():
         == "400 replica-seconds are queued now, by estimate, and nothing is expected to be at 03:16:00."
     )
     assert steps["choice"].endswith("fewer would do then, but a queue keeps 9 busy: all 9 stay.")
+
+
+def test_a_decision_of_a_replica_that_does_not_lead_is_told_as_such(log, capsys):
+    standby = make_record(done=Done("Waiting", "NotLeading", "another replica of Headstart leads", None, None))
+    assert run(log(standby)) == 0
+    said = capsys.readouterr().err
+    assert "warning: the newest decision of shop/chat was made by a replica that doesn't lead; what was written" in said
+    assert "-l app.kubernetes.io/name=headstart --tail=-1 --prefix" in said
+    assert run(log(make_record(), standby)) == 0
+    assert "doesn't lead" not in capsys.readouterr().err
+
+
+def test_a_decision_beyond_the_present_is_told_as_such(log, capsys):
+    ahead = make_record(now_s=60.0 * (time.time() // 60 + 1_440))
+    assert run(log(ahead, make_record())) == 0
+    assert "later than now: a clock was ahead" in capsys.readouterr().err

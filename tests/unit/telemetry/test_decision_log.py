@@ -10,7 +10,7 @@ from decision_records import MORNING_S, make_outlook, make_record
 
 from autoscaler.errors import UsageError
 from autoscaler.telemetry.decision_line import VERSION, to_line
-from autoscaler.telemetry.decision_log import nothing_found, read_log
+from autoscaler.telemetry.decision_log import by_standby, doubts, nothing_found, read_log
 from autoscaler.telemetry.record import Done, Record, Write
 from autoscaler.telemetry.write_line import to_write_line
 
@@ -92,6 +92,22 @@ def test_a_torn_line_and_the_next_on_the_same_line() -> None:
     assert (log.decisions, log.cut, log.left_out) == (2, 1, ())
 
 
+def test_a_clock_that_was_ahead_is_told_with_the_lines() -> None:
+    ahead = minutes(24 * 60)
+    lines = [to_line(minutes(1)), to_line(ahead), to_line(minutes(2)), to_line(minutes(3))]
+    newest = "log, line 2: shop/chat decides at 2025-11-26T03:12:02.000Z, which is"
+    assert doubts(read_log(lines, "log", now_s=MORNING_S + 300.0)) == (f"{newest} later than now: a clock was ahead",)
+    assert doubts(read_log(lines, "log", now_s=ahead.time_s)) == (
+        f"{newest} taken as the newest, and line 4 after it at 2025-11-25T03:15:02.000Z: was a clock set back?",
+    )
+    assert doubts(read_log(lines, "log", until_s=MORNING_S + 300.0, now_s=ahead.time_s)) == ()
+
+
+def test_logs_of_two_replicas_one_after_the_other_are_not_doubted() -> None:
+    lines = [to_line(minutes(minute)) for minute in (1, 2, 3, 1, 2)]
+    assert doubts(read_log(lines, "log", now_s=minutes(3).time_s)) == ()
+
+
 def test_a_damaged_write_is_left_out_and_not_the_decision() -> None:
     record = minutes(1)
     write = Write(record.time_s + 15.0, "shop", "chat", record.observation.now_s, record.done)
@@ -135,6 +151,8 @@ def test_of_two_replicas_the_one_that_leads_is_told_and_of_bins_caught_up_the_la
     for lines in ([leads, later], [later, leads]):
         found = read_log(map(to_line, lines), "log").objects["shop/chat"]
         assert found.newest.done.reason == "FloorRaised"
+    assert by_standby(read_log([to_line(leads), to_line(stands_by)], "log")) == ()
+    assert by_standby(read_log([to_line(stands_by)], "log")) == ("shop/chat",)
     at_once = [replace(minutes(minute), time_s=leads.time_s + 600.0) for minute in (2, 3, 1)]
     assert times(read_log(map(to_line, at_once), "log").objects["shop/chat"].newest) == 3
 
