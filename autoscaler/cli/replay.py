@@ -18,14 +18,21 @@ def replay(
 ) -> None:
     """Make each decision of a recorded live run again: byte for byte the same, or the exit code is 1.
 
+    A line that is cut is left out with a warning, as are its object's decisions until its history comes again.
+
     What runs in the cluster is what the backtest runs; this proves it on your own traffic.
     """
-    from autoscaler.backtest.recorded import make_again
+    from autoscaler.backtest.recorded import Skipped, make_again
 
-    count = 0
+    count = skipped = 0
     objects: set[str] = set()
     with progress(f"replaying {recording.name}"), _opened(recording) as lines:
         for made in make_again(lines, name=str(recording)):
+            if isinstance(made, Skipped):
+                skipped += not made.cut
+                if made.cut:
+                    typer.echo(f"{recording}, line {made.number}: warning: is cut, and left out", err=True)
+                continue
             count += 1
             objects.add(made.record.object_name)
             if not made.equal:
@@ -36,7 +43,9 @@ def replay(
     if not count:
         raise UsageError(f"{recording}: holds no decisions; give what headstart run --record wrote")
     noun = "object" if len(objects) == 1 else "objects"
-    typer.echo(f"{recording}: {count:,} decisions of {len(objects)} {noun} made again, all equal byte for byte")
+    left_out = f"; {skipped:,} that stand on a cut line left out" if skipped else ""
+    told = f"{count:,} decisions of {len(objects)} {noun} made again, all equal byte for byte{left_out}"
+    typer.echo(f"{recording}: {told}")
 
 
 def _opened(recording: Path) -> TextIO:

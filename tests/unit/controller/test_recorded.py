@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoscaler.backtest.recorded import make_again
+from autoscaler.backtest.recorded import MadeAgain, Skipped, make_again
 from autoscaler.errors import UsageError
 from autoscaler.sources.ranges import Failure
 
@@ -120,11 +120,51 @@ def test_lines_of_other_kinds_are_passed_over(recorded_run):
     assert len(make(['{"kind":"Log","message":"hello"}', "", *lines, "headstart: ready"])) == 5
 
 
-@pytest.mark.parametrize("opening", ['{"kind":"History",', '{"kind":"Decision",'])
-def test_a_line_that_is_cut_is_told_with_its_number(recorded_run, opening):
+def made_and_skipped(lines):
+    found = list(make_again(lines, name="recording"))
+    made = [each for each in found if isinstance(each, MadeAgain)]
+    assert all(each.equal for each in made)
+    return len(made), [(each.number, each.cut) for each in found if isinstance(each, Skipped)]
+
+
+def test_a_cut_line_at_the_end_is_skipped(recorded_run):
     lines = Lines()
     recorded_run(lines).tick(5)
-    at = next(i for i, line in enumerate(lines) if line.startswith(opening))
+    lines[-1] = lines[-1][:-9]
+    assert made_and_skipped(lines) == (4, [(len(lines), True)])
+
+
+@pytest.mark.parametrize("kept", [-9, 40, 25], ids=["named", "without its name", "hardly begun"])
+def test_after_a_cut_line_its_object_waits_for_its_next_history(recorded_run, kept):
+    lines = Lines()
+    recorded_run(lines).tick(5)
+    again = [*lines]
+    lines[-3] = lines[-3][:kept]
+    number = len(lines) - 2
+    assert made_and_skipped([*lines, *again]) == (2 + 5, [(number, True), (number + 1, False), (number + 2, False)])
+
+
+def test_a_cut_line_with_the_next_run_on_the_same_line(recorded_run):
+    lines = Lines()
+    recorded_run(lines).tick(5)
+    glued = [*lines[:-1], lines[-1][:-9] + lines[0], *lines[1:]]
+    assert made_and_skipped(glued) == (4 + 5, [(len(lines), True)])
+
+
+def test_a_history_that_is_cut(recorded_run, object_of):
+    lines = Lines()
+    run = recorded_run(lines)
+    run.world.others = [object_of(name="embed", uid="2", mode="Shadow")]
+    run.tick(5)
+    at = next(i for i, line in enumerate(lines) if line.startswith('{"kind":"History",'))
     lines[at] = lines[at][:-9]
-    with pytest.raises(UsageError, match=f"recording, line {at + 1}: is not whole JSON"):
+    made, skipped = made_and_skipped(lines)
+    assert (made, len(skipped)) == (5, 1 + 5)
+
+
+def test_a_whole_line_that_is_damaged_is_told_with_its_number(recorded_run):
+    lines = Lines()
+    recorded_run(lines).tick(5)
+    lines[-1] = lines[-1].replace('"version":', '"version":9')
+    with pytest.raises(UsageError, match=f"recording, line {len(lines)}: version is 9"):
         make(lines)
