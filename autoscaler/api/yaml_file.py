@@ -145,21 +145,11 @@ def _read_file(file: Path) -> Iterator[Found]:
         if isinstance(document, Mistake):
             yield FileProblem(file, document.line, Problem((), document.message))
         else:
-            found = tuple(_objects_of(file, document))
+            found = tuple(each for part in yaml_nodes.objects_of(document) for each in _object_of(file, part))
             problems = [FileProblem(file, each.line, Problem((), each.message)) for each in document.mistakes]
             problems += [each for each in found if isinstance(each, FileProblem)]
             yield from sorted(problems, key=lambda each: each.line)
             yield from (each for each in found if not (document.mistakes or isinstance(each, FileProblem)))
-
-
-def _objects_of(file: Path, document: Document) -> Iterator[Found]:
-    """The object of a document, or those of a List, as `kubectl get -o yaml` writes it."""
-    value = document.value
-    if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
-        for at in range(len(value["items"])):
-            yield from _object_of(file, document.part(("items", at)))
-    else:
-        yield from _object_of(file, document)
 
 
 def _object_of(file: Path, document: Document) -> Iterator[Found]:

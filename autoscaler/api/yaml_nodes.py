@@ -168,5 +168,14 @@ def read_documents(content: bytes) -> Iterator[Document | Mistake]:
         yield Mistake(1, f"is nested deeper than {DEPTH_MAX} levels")
 
 
+def objects_of(document: Document) -> Iterator[Document]:
+    """The object of a document, or those of a List, as `kubectl get -o yaml` writes it."""
+    value = document.value
+    if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
+        yield from (document.part(("items", at)) for at in range(len(value["items"])))
+    else:
+        yield document
+
+
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1

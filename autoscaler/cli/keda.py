@@ -22,9 +22,19 @@ _ENDPOINT = "Endpoint"
 def check(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="YAML with ScaledObjects; other objects in it are passed over."),
+        typer.Argument(
+            metavar="FILE | -",
+            help="YAML with ScaledObjects, or a List of them, as kubectl get writes it; other objects in it are passed"
+            " over. - is standard input.",
+        ),
     ] = None,
     *,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMESPACE", show_default="default", help="Of ScaledObjects in FILE that don't say which is theirs."
+        ),
+    ] = None,
     scaled_object: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +61,8 @@ def check(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Call this instead of the trigger's scalerAddress, such as a forwarded port.",
+            help="Call this instead of the trigger's scalerAddress, such as a forwarded port. With TLS the certificate"
+            " must be for the scalerAddress all the same.",
             rich_help_panel=_ENDPOINT,
         ),
     ] = None,
@@ -73,12 +84,14 @@ def check(
     """
     from autoscaler.errors import UsageError
     from autoscaler.keda.check import Client, check_trigger, to_lines, warnings
-    from autoscaler.keda.scaled_object import read_scaled_objects
+    from autoscaler.keda.scaled_object_file import read_scaled_objects
 
     if (file is None) == (scaled_object is None):
         raise UsageError("give either a FILE or --scaledobject NAMESPACE/NAME")
+    if namespace is not None and file is None:
+        raise UsageError("--namespace: belongs to FILE; --scaledobject names its own")
     if file is not None:
-        found = tuple((each, replicas) for each in read_scaled_objects(file))
+        found = tuple((each, replicas) for each in read_scaled_objects(file, namespace))
     else:
         found = (_of_cluster(str(scaled_object), kubeconfig, kube_context, replicas),)
     _check_certificates(ca_cert, client_cert, client_key)

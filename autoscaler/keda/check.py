@@ -18,7 +18,7 @@ from autoscaler.keda.externalscaler_pb2 import GetMetricsRequest, MetricValue, S
 from autoscaler.keda.externalscaler_pb2_grpc import ExternalScalerStub
 from autoscaler.keda.metadata import HPA_TOLERANCE, read_metadata
 from autoscaler.keda.metric import hpa_wants
-from autoscaler.keda.scaled_object import ScaledObject, Trigger
+from autoscaler.keda.scaled_object import PAUSED, PAUSED_IN, PAUSED_OUT, PAUSED_REPLICAS, ScaledObject, Trigger
 from autoscaler.wording import replicas_text
 
 # What KEDA's metrics server gives the operator for all of it: after that the HPA gets an error.
@@ -76,7 +76,7 @@ def check_trigger(scaled: ScaledObject, trigger: Trigger, client: Client) -> Che
     called = replace(trigger, address=client.address) if client.address else trigger
     checked = Checked(called, "")
     for _ in range(_TRIES):
-        with _channel(called, client) as channel:
+        with _channel(called, client, _host(trigger.address) if client.address else "") as channel:
             checked = _ask(scaled, called, ExternalScalerStub(channel))
         if not checked.failure:
             break
@@ -90,23 +90,34 @@ def to_lines(scaled: ScaledObject, checked: Checked, replicas: int | None) -> It
     yield f"{scaled.namespace}/{scaled.name}: trigger {trigger.index} ({kind}) at {trigger.address}"
     if checked.failure:
         yield f"  no answer: {checked.failure}"
+    else:
+        yield f"  metric {trigger.metric}: {checked.value:g}, {trigger.metric_type} target {checked.target:g}"
+    if stopped := _stopped(scaled):
+        yield f"  {stopped}"
+    elif checked.failure:
         yield f"  {_after_failure(scaled, counts=checked.counts)}"
-        return
-    yield f"  metric {trigger.metric}: {checked.value:g}, {trigger.metric_type} target {checked.target:g}"
-    yield f"  {'active' if checked.active else 'not active'}: {_activity(scaled, active=checked.active)}"
-    if trigger.metric_type == "AverageValue":
-        yield f"  {_hpa(scaled, checked, replicas)}"
-    yield f"  answered in {checked.took_ms:.1f} ms of the {DEADLINE_S * 1_000:,.0f} ms that KEDA allows the HPA's calls"
+    else:
+        yield from (f"  {line}" for line in _effects(scaled, checked, replicas))
+    if not checked.failure:
+        allowed = f"{DEADLINE_S * 1_000:,.0f} ms that KEDA allows the HPA's calls"
+        yield f"  answered in {checked.took_ms:.1f} ms of the {allowed}"
 
 
 def warnings(scaled: ScaledObject, trigger: Trigger) -> Iterator[str]:
     """What can be used but may not be meant."""
+    if scaled.assumed_namespace:
+        yield f"metadata.namespace is missing, and taken as {scaled.namespace}; say which with --namespace"
     for key in trigger.unresolved:
         yield f"{key}: its value is in the workload's environment, which only KEDA reads; it was left out here"
     if trigger.metric_type == "Value":
         yield "metricType Value: the HPA multiplies by ready replicas, without those that load; use AverageValue"
-    if scaled.replicas_min == 0 and not trigger.push:
+    if scaled.rests_at_zero and not trigger.push:
         yield f"type external: from zero a request waits for the next poll, {scaled.polling_s} s; use external-push"
+    if trigger.unsafe:
+        yield "unsafeSsl: KEDA takes any certificate from 2.21 on; here it is verified as without unsafeSsl"
+    for name, way in ((PAUSED_IN, "takes no replica away"), (PAUSED_OUT, "adds no replica")):
+        if name in scaled.pauses:
+            yield f"annotation {name}: the HPA {way}, whatever it wants"
     if trigger.cached:
         yield f"useCachedMetrics: the HPA sees a new value after {scaled.polling_s} s (pollingInterval)"
     yield from _fallback_warnings(scaled)
@@ -118,9 +129,10 @@ def warnings(scaled: ScaledObject, trigger: Trigger) -> Iterator[str]:
 
 def _fallback_warnings(scaled: ScaledObject) -> Iterator[str]:
     fallback = scaled.fallback
-    if scaled.replicas_min == 0 and (fallback is None or fallback.replicas == 0):
+    if scaled.rests_at_zero and (fallback is None or fallback.replicas == 0):
+        field = "minReplicaCount" if scaled.replicas_idle is None else "idleReplicaCount"
         yield (
-            "minReplicaCount 0 without a fallback of 1 replica or more: failed calls can take the workload to zero"
+            f"{field} 0 without a fallback of 1 replica or more: failed calls can take the workload to zero"
             " after cooldownPeriod"
         )
     elif fallback is None:
@@ -168,7 +180,13 @@ def _value(given: MetricValue) -> float:
     return value if math.isfinite(value) and value > 0 else 0.0
 
 
-def _channel(trigger: Trigger, client: Client) -> grpc.Channel:
+def _host(address: str) -> str:
+    """The host of 'chat.prod:9090' or 'dns:///chat.prod:9090'."""
+    return address.rpartition("/")[2].rpartition(":")[0]
+
+
+def _channel(trigger: Trigger, client: Client, host: str) -> grpc.Channel:
+    """To the address; where `host` isn't '', the certificate must be for that instead, as through a forwarded port."""
     if not (trigger.tls or client.ca_cert or client.client_cert):
         return grpc.insecure_channel(trigger.address, options=_ROUND_ROBIN)
     files = {"--ca-cert": client.ca_cert, "--client-key": client.client_key, "--client-cert": client.client_cert}
@@ -178,7 +196,30 @@ def _channel(trigger: Trigger, client: Client) -> grpc.Channel:
         )
     except ValueError as error:
         raise UsageError(f"--client-cert, --client-key: {error}") from error
-    return grpc.secure_channel(trigger.address, credentials, options=_ROUND_ROBIN)
+    named = (("grpc.ssl_target_name_override", host),) if host else ()
+    return grpc.secure_channel(trigger.address, credentials, options=(*_ROUND_ROBIN, *named))
+
+
+def _stopped(scaled: ScaledObject) -> str:
+    """What KEDA does while it is paused; '' while it isn't."""
+    if PAUSED_REPLICAS in scaled.pauses:
+        name, keeps = PAUSED_REPLICAS, f"keeps {scaled.pauses[PAUSED_REPLICAS]} replicas"
+    elif PAUSED in scaled.pauses:
+        name, keeps = PAUSED, "keeps the replicas that there are"
+    else:
+        return ""
+    return f"paused by annotation {name}: KEDA {keeps}, and there is no HPA"
+
+
+def _effects(scaled: ScaledObject, checked: Checked, replicas: int | None) -> Iterator[str]:
+    active = "active" if checked.active else "not active"
+    if scaled.formula:
+        formula = "the formula of advanced.scalingModifiers decides over all triggers"
+        yield f"{active} by itself: {formula} whether it is, and what the HPA wants"
+        return
+    yield f"{active}: {_activity(scaled, active=checked.active)}"
+    if checked.trigger.metric_type == "AverageValue":
+        yield _hpa(scaled, checked, replicas)
 
 
 def _after_failure(scaled: ScaledObject, *, counts: bool) -> str:
@@ -198,6 +239,9 @@ def _after_failure(scaled: ScaledObject, *, counts: bool) -> str:
 def _activity(scaled: ScaledObject, *, active: bool) -> str:
     if active:
         return "KEDA keeps at least one replica"
+    if scaled.replicas_idle is not None:
+        idle = f"{scaled.replicas_idle} (idleReplicaCount)"
+        return f"without another active trigger KEDA goes to {idle} after cooldownPeriod"
     if scaled.replicas_min > 0:
         return f"minReplicaCount keeps {scaled.replicas_min}"
     return "without another active trigger KEDA goes to 0 after cooldownPeriod"

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from autoscaler.api import yaml_nodes
 from autoscaler.api.scalars import parse_share
-from autoscaler.api.yaml_file import FILE_MIB_MAX
 from autoscaler.errors import UsageError
 from autoscaler.keda.metric import METRIC_NAME
 from autoscaler.kube.facts import TargetKey
-from autoscaler.read_limited import read_limited
 
 PUSH = "external-push"
-_TYPES = ("external", PUSH)
+TYPES = ("external", PUSH)
 # Of a fallback's behaviors.
 _RELEASE = ("static", "currentReplicasIfLower")
 _METRIC_TYPES = ("AverageValue", "Value")
+_NAMESPACE = "default"
+# Annotations that stop KEDA, or the HorizontalPodAutoscaler that it makes, one way.
+PAUSED, PAUSED_REPLICAS, PAUSED_IN, PAUSED_OUT = (
+    f"autoscaling.keda.sh/paused{ending}" for ending in ("", "-replicas", "-scale-in", "-scale-out")
+)
+# What Go reads as false; KEDA takes anything else as true.
+_FALSE = ("0", "f", "F", "false", "False", "FALSE")
 
 Parts = tuple[str | int, ...]
 # Where in its source something is: 'chat.yaml:14: spec.triggers[0]'.
@@ -37,6 +40,7 @@ class Trigger:
         metadata: all of it, as KEDA passes it on.
         metric_type: AverageValue or Value.
         tls: whether the metadata asks for TLS; an authority or a client's certificate does so as well.
+        unsafe: whether it asks to take any certificate.
         cached: whether the HPA gets what the last poll saw.
         unresolved: keys whose value is in the workload's environment, which only KEDA reads.
         place: where it is.
@@ -48,6 +52,7 @@ class Trigger:
     metadata: Mapping[str, str]
     metric_type: str
     tls: bool
+    unsafe: bool
     cached: bool
     unresolved: tuple[str, ...]
     place: str
@@ -78,58 +83,64 @@ class ScaledObject:
 
     Attributes:
         namespace: where it is.
+        assumed_namespace: whether nobody says so.
         name: its name.
         target: the workload.
         replicas_min: its minReplicaCount.
+        replicas_idle: its idleReplicaCount, which goes before the minimum while no trigger is active; None without one.
         replicas_max: its maxReplicaCount.
         polling_s: its pollingInterval.
         fallback: None without one.
         tolerance_up: of its HPA's behavior; None where it has none, and the cluster's counts.
         tolerance_down: likewise.
+        formula: whether a formula over all triggers decides what is active, and what the HPA sees.
+        pauses: annotation that pauses it -> its value.
         triggers: the external ones.
     """
 
     namespace: str
+    assumed_namespace: bool
     name: str
     target: TargetKey
     replicas_min: int
+    replicas_idle: int | None
     replicas_max: int
     polling_s: int
     fallback: Fallback | None
     tolerance_up: float | None
     tolerance_down: float | None
+    formula: bool
+    pauses: Mapping[str, str]
     triggers: tuple[Trigger, ...]
+
+    @property
+    def rests_at_zero(self) -> bool:
+        """Whether KEDA takes it to zero while no trigger is active."""
+        return (self.replicas_min if self.replicas_idle is None else self.replicas_idle) == 0
 
     def clamped(self, replicas: int) -> int:
         """Within the bounds of the HPA that KEDA makes, whose least is 1."""
         return min(max(replicas, self.replicas_min, 1), self.replicas_max)
 
 
-def read_scaled_objects(path: Path) -> tuple[ScaledObject, ...]:
-    """The ScaledObjects with external triggers of a YAML file; other objects are passed over.
-
-    Raises:
-        UsageError: it can't be read, something in one is wrong, or there are none.
-    """
-    content = read_limited(path, mib=FILE_MIB_MAX, beyond="; split it")
-    found = [each for each in _of_content(path, content) if each.triggers]
-    if not found:
-        raise UsageError(f"{path}: holds no ScaledObject with a trigger of type {' or '.join(_TYPES)}")
-    return tuple(found)
-
-
-def scaled_object_of(manifest: Mapping[str, Any], place: Place) -> ScaledObject:
-    """What a manifest states.
+def scaled_object_of(manifest: Mapping[str, Any], place: Place, namespace: str | None = None) -> ScaledObject:
+    """What a manifest states; `namespace` is that of one which names none.
 
     Raises:
         UsageError: KEDA would refuse it; one line that says where.
     """
     reader = _Reader(manifest, place)
-    namespace = reader.text(("metadata", "namespace"), "default")
+    assumed_namespace = namespace is None and reader.get(("metadata", "namespace")) is None
+    namespace = reader.text(("metadata", "namespace"), namespace or _NAMESPACE)
     replicas_max = reader.whole(("spec", "maxReplicaCount"), 100)
     replicas_min = reader.whole(("spec", "minReplicaCount"), 0)
     if replicas_min > replicas_max:
         raise reader.wrong(("spec", "minReplicaCount"), f"must be at most maxReplicaCount ({replicas_max})")
+    replicas_idle = None
+    if reader.get(("spec", "idleReplicaCount")) is not None:
+        replicas_idle = reader.whole(("spec", "idleReplicaCount"), None)
+        if replicas_idle >= replicas_min:
+            raise reader.wrong(("spec", "idleReplicaCount"), f"must be below minReplicaCount ({replicas_min})")
     fallback = None
     if reader.get(("spec", "fallback")) is not None:
         failures_max = reader.whole(("spec", "fallback", "failureThreshold"), None)
@@ -138,6 +149,7 @@ def scaled_object_of(manifest: Mapping[str, Any], place: Place) -> ScaledObject:
     target = ("spec", "scaleTargetRef")
     return ScaledObject(
         namespace=namespace,
+        assumed_namespace=assumed_namespace,
         name=reader.text(("metadata", "name"), None),
         target=TargetKey(
             namespace,
@@ -146,11 +158,14 @@ def scaled_object_of(manifest: Mapping[str, Any], place: Place) -> ScaledObject:
             reader.text((*target, "name"), None),
         ),
         replicas_min=replicas_min,
+        replicas_idle=replicas_idle,
         replicas_max=replicas_max,
         polling_s=reader.whole(("spec", "pollingInterval"), 30),
         fallback=fallback,
         tolerance_up=_tolerance(reader, "scaleUp"),
         tolerance_down=_tolerance(reader, "scaleDown"),
+        formula=bool(reader.get(("spec", "advanced", "scalingModifiers", "formula"))),
+        pauses=_pauses(reader),
         triggers=tuple(_triggers(reader)),
     )
 
@@ -197,22 +212,6 @@ class _Reader:
         return self._place(path)
 
 
-def _of_content(path: Path, content: bytes) -> Iterator[ScaledObject]:
-    for document in yaml_nodes.read_documents(content):
-        if isinstance(document, yaml_nodes.Mistake):
-            raise UsageError(f"{path}:{document.line}: {document.message}")
-        value = document.value
-        if not isinstance(value, dict) or value.get("kind") != "ScaledObject":
-            continue
-        for mistake in document.mistakes:
-            raise UsageError(f"{path}:{mistake.line}: {mistake.message}")
-        yield scaled_object_of(value, _places(path, document))
-
-
-def _places(path: Path, document: yaml_nodes.Document) -> Place:
-    return lambda below: f"{path}:{document.line_of(below)}: {path_text(below)}"
-
-
 def path_text(path: Parts) -> str:
     """'spec.triggers[0].metadata.query'."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
@@ -224,7 +223,7 @@ def _triggers(reader: _Reader) -> Iterator[Trigger]:
         raise reader.wrong(("spec", "triggers"), "must be a list of at least one trigger")
     for index in range(len(stated)):
         path: Parts = ("spec", "triggers", index)
-        if reader.text((*path, "type"), None) in _TYPES:
+        if reader.text((*path, "type"), None) in TYPES:
             yield _trigger(reader, path, index)
 
 
@@ -246,10 +245,18 @@ def _trigger(reader: _Reader, path: Parts, index: int) -> Trigger:
         metadata={key: value for key, value in stated.items() if key not in unresolved},
         metric_type=metric_type,
         tls=_flag(reader, (*path, "metadata", "enableTLS")),
+        unsafe=_flag(reader, (*path, "metadata", "unsafeSsl")),
         cached=reader.get((*path, "useCachedMetrics")) is True,
         unresolved=unresolved,
         place=reader.place(path),
     )
+
+
+def _pauses(reader: _Reader) -> dict[str, str]:
+    stated = {name: reader.get(("metadata", "annotations", name)) for name in (PAUSED, PAUSED_IN, PAUSED_OUT)}
+    pauses = {name: str(value) for name, value in stated.items() if value is not None and str(value) not in _FALSE}
+    replicas = reader.get(("metadata", "annotations", PAUSED_REPLICAS))
+    return pauses if replicas is None else pauses | {PAUSED_REPLICAS: str(replicas)}
 
 
 def _flag(reader: _Reader, path: Parts) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -192,6 +193,9 @@ def test_a_fallback_that_is_no_help_is_warned_of(
          " or Value in an external trigger, got 'Utilization'"),
         (manifest(None, spec="  minReplicaCount: 41\n"), "chat.yaml:11: spec.minReplicaCount: must be at most"
          " maxReplicaCount (40), got 41"),
+        (manifest(None, spec="  minReplicaCount: 2\n  idleReplicaCount: 2\n"), "chat.yaml:12: spec.idleReplicaCount:"
+         " must be below minReplicaCount (2), got 2"),
+        (manifest(None, unsafeSsl="yes"), "metadata.unsafeSsl: must be 'true' or 'false', got 'yes'"),
         (manifest(None, spec="  fallback: {replicas: 2}\n"), "spec.fallback.failureThreshold: must be a whole number"),
         (manifest(None, enableTLS="yes"), "metadata.enableTLS: must be 'true' or 'false', got 'yes'"),
         (manifest(None, spec="  fallback: {replicas: 2, replicas: 3}\n"), "'replicas' is given twice"),
@@ -216,6 +220,7 @@ def test_a_scaled_object_that_keda_would_refuse_is_one_line_with_its_place(
     [
         ([], "give either a FILE or --scaledobject NAMESPACE/NAME"),
         (["x.yaml", "--scaledobject", "a/b"], "give either a FILE or --scaledobject NAMESPACE/NAME"),
+        (["--scaledobject", "a/b", "--namespace", "a"], "--namespace: belongs to FILE; --scaledobject names its own"),
         (["--scaledobject", "chat"], "--scaledobject: 'chat' must be NAMESPACE/NAME"),
         (["/nonexistent.yaml"], "/nonexistent.yaml: can't be read: No such file or directory"),
     ],
@@ -267,3 +272,110 @@ def test_one_of_the_cluster_is_read_with_the_replicas_of_its_workload(
     assert out[3] == "  at 3 replicas the HPA wants 7 of 1 to 100 for it"
     assert err.startswith("ScaledObject team/chat: spec.triggers[0]: warning: minReplicaCount 0 without a fallback")
     assert run(["keda", "check", "--scaledobject", "team/code", "--kubeconfig", str(kubeconfig)]) == 1
+
+
+def test_idle_replicas_go_before_the_minimum(served: Served, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    served.board.post(CHAT, posted(0))
+    file.write_text(manifest(served, spec="  minReplicaCount: 2\n  idleReplicaCount: 0\n", predictiveAutoscaler="chat"))
+    assert run(["keda", "check", str(file)]) == 0
+    out, err = shown(capsys)
+    idle = "without another active trigger KEDA goes to 0 (idleReplicaCount) after cooldownPeriod"
+    assert out[2:4] == [
+        f"  not active: {idle}",
+        "  the HPA wants 2 of 2 to 40 for it (say how many there are with --replicas)",
+    ]
+    assert "warning: idleReplicaCount 0 without a fallback of 1 replica or more" in err
+
+
+def test_where_a_formula_decides_no_number_is_given(
+    served: Served, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.board.post(CHAT, posted(7))
+    spec = "  advanced: {scalingModifiers: {formula: max(a, b), target: '1'}}\n"
+    file.write_text(manifest(served, spec=spec, predictiveAutoscaler="chat"))
+    assert run(["keda", "check", str(file), "--replicas", "3"]) == 0
+    out, _ = shown(capsys)
+    assert out[2] == (
+        "  active by itself: the formula of advanced.scalingModifiers decides over all triggers whether it is, and what"
+        " the HPA wants"
+    )
+    assert out[3].startswith("  answered in ")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [
+        ("paused: 'true'", "paused: KEDA keeps the replicas that there are, and there is no HPA"),
+        ("paused: 'true', autoscaling.keda.sh/paused-replicas: '4'", "paused-replicas: KEDA keeps 4 replicas, and"),
+        ("paused: 'false'", ""),
+    ],
+)
+def test_while_it_is_paused_the_hpa_wants_nothing(
+    served: Served, file: Path, capsys: pytest.CaptureFixture[str], annotations: str, said: str
+) -> None:
+    served.board.post(CHAT, posted(7))
+    text = manifest(served, predictiveAutoscaler="chat")
+    annotated = f"namespace: prod, annotations: {{autoscaling.keda.sh/{annotations}}}"
+    file.write_text(text.replace("namespace: prod", annotated))
+    assert run(["keda", "check", str(file)]) == 0
+    out, _ = shown(capsys)
+    assert any("the HPA wants 7" in line for line in out) is not bool(said)
+    assert any(line.startswith(f"  paused by annotation autoscaling.keda.sh/{said}") for line in out) is bool(said)
+
+
+def test_a_pause_of_one_way_and_an_unverified_certificate_are_warned_of(
+    served: Served, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.board.post(CHAT, posted(7))
+    text = manifest(served, predictiveAutoscaler="chat", unsafeSsl="true")
+    annotated = "namespace: prod, annotations: {autoscaling.keda.sh/paused-scale-in: 'true'}"
+    file.write_text(text.replace("namespace: prod", annotated))
+    assert run(["keda", "check", str(file)]) == 0
+    _, err = shown(capsys)
+    assert "annotation autoscaling.keda.sh/paused-scale-in: the HPA takes no replica away, whatever it wants" in err
+    assert "unsafeSsl: KEDA takes any certificate from 2.21 on; here it is verified" in err
+
+
+def test_through_a_forwarded_port_the_certificate_must_be_for_the_scaler_address(
+    serve: Serve, made: Path, files: TlsFiles, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = serve(tls=files)
+    served.board.post(CHAT, posted(2))
+    called = ["--address", f"localhost:{served.server.port}", "--ca-cert", str(made / "ca.pem")]
+    for address, code in (("127.0.0.1:9090", 0), ("chat.prod:9090", 1)):
+        file.write_text(manifest(served, predictiveAutoscaler="chat", scalerAddress=address))
+        assert run(["keda", "check", str(file), *called]) == code
+
+
+def test_a_namespace_that_nobody_states_is_told_or_given(
+    served: Served, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.board.post(CHAT, posted(2))
+    served.board.post(("default", "chat"), posted(3))
+    file.write_text(manifest(served, predictiveAutoscaler="chat").replace(", namespace: prod", ""))
+    assert run(["keda", "check", str(file)]) == 0
+    out, err = shown(capsys)
+    assert out[0].startswith("default/chat: ")
+    assert "metadata.namespace is missing, and taken as default; say which with --namespace" in err
+    assert run(["keda", "check", str(file), "--namespace", "prod"]) == 0
+    out, err = shown(capsys)
+    assert out[0].startswith("prod/chat: ")
+    assert "metadata.namespace" not in err
+
+
+def test_a_list_from_standard_input(served: Served, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    served.board.post(CHAT, posted(2))
+    _, text = manifest(served, predictiveAutoscaler="chat").split("---\n")
+    lines = text.splitlines()
+    file.write_text("\n".join(["kind: List", "items:", f"- {lines[0]}", *(f"  {line}" for line in lines[1:])]))
+    stdin = os.dup(0)
+    try:
+        with file.open() as opened:
+            os.dup2(opened.fileno(), 0)
+        assert run(["keda", "check", "-"]) == 0
+    finally:
+        os.dup2(stdin, 0)
+        os.close(stdin)
+    out, err = shown(capsys)
+    assert out[0].startswith("prod/chat: trigger 1 (external-push)")
+    assert err.startswith("/dev/stdin:12: spec.triggers[1]: warning: ")

@@ -19,7 +19,7 @@ from autoscaler.keda.board import Board, Posted
 from autoscaler.keda.desk import _ANSWER_TIMEOUT_S, _EXCHANGE_S, _RESTART_S, UNANSWERED_S
 from autoscaler.keda.guests import Guests
 from autoscaler.keda.metadata import Inline, Named, read_metadata
-from autoscaler.keda.scaled_object import read_scaled_objects
+from autoscaler.keda.scaled_object_file import read_scaled_objects
 from autoscaler.keda.server import GrpcServer
 from autoscaler.keda.service import ExternalScalerService
 
