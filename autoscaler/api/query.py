@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 _OPENED_BY = {")": "(", "}": "{", "]": "["}
 # A quoted text (in backticks nothing is escaped), a comment, or one character.
 _PIECE = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`|#[^\n]*|.""", re.DOTALL)
 
 
-def _check_closed(query: str) -> str:
-    """The query. ValueError where a bracket or quote of it has no partner, with its place, from 1."""
+_BLANK = "is blank; it must hold PromQL"
+
+
+def _check_query(query: str) -> str:
+    """The query. ValueError where it is blank, or a bracket or quote has no partner, with its place, from 1."""
+    if not query.strip():
+        raise ValueError(_BLANK)
     opened: list[re.Match[str]] = []
     for piece in _PIECE.finditer(query):
         text = piece[0]
@@ -33,4 +38,9 @@ def _check_closed(query: str) -> str:
     return query
 
 
-Query = Annotated[str, StringConstraints(min_length=1, max_length=8192), AfterValidator(_check_closed)]
+Query = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=8192),
+    AfterValidator(_check_query),
+    Field(json_schema_extra={"x-kubernetes-validations": [{"rule": r"self.matches('\\S')", "message": _BLANK}]}),
+]

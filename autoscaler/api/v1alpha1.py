@@ -31,6 +31,11 @@ PLURAL = "predictiveautoscalers"
 _NO_TARGETS = ("HorizontalPodAutoscaler", "ScaledObject")
 # Kubernetes' own that have pods, or are one, and no scale subresource.
 _UNSCALABLE = ("Pod", "DaemonSet", "Job", "CronJob")
+_APPS = "apps/v1"
+_OF_APPS = ("Deployment", "StatefulSet", "ReplicaSet")
+# Without credentials, query and fragment; a port is 1 to 65535.
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_SERVER_ADDRESS = rf"^https?://(\[[0-9a-fA-F:.]+\]|[^/@?#:\[\]\s]+)(:({_PORT}))?(/[^?#\s]*)?$"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Selector = Annotated[str, StringConstraints(max_length=1024)]
@@ -66,7 +71,7 @@ _SELECTOR_RULE = Rule(
 class ScaleTargetRef(Model):
     """The workload to scale, in the object's namespace: anything with a scale subresource."""
 
-    api_version: Name = Field(default="apps/v1", description="The workload's API version.")
+    api_version: Name = Field(default=_APPS, description="The workload's API version.")
     kind: Name = Field(
         default="Deployment",
         description="The workload's kind: Deployment, StatefulSet, LeaderWorkerSet or any other with a scale"
@@ -88,6 +93,13 @@ class ScaleTargetRef(Model):
             cel=f"!(self.kind in {list(_UNSCALABLE)})",
             message="must have a scale subresource, as Deployment, StatefulSet and LeaderWorkerSet have, got {kind};"
             " name what runs the pods",
+        ),
+        Rule(
+            field="apiVersion",
+            holds=lambda target: target.api_version != _APPS or target.kind in (*_OF_APPS, *_NO_TARGETS, *_UNSCALABLE),
+            cel=f"self.apiVersion != '{_APPS}' || self.kind in {[*_OF_APPS, *_NO_TARGETS, *_UNSCALABLE]}",
+            message="must be the one of its kind, such as leaderworkerset.x-k8s.io/v1 for LeaderWorkerSet;"
+            f" {_APPS} has {', '.join(_OF_APPS)}, got {{kind}}",
         ),
     )
 
@@ -229,7 +241,7 @@ class Prometheus(Model):
         Rule(
             field="serverAddress",
             holds=lambda prometheus: _is_server_address(prometheus.server_address),
-            cel=r"self.serverAddress.matches('^https?://[^/@?#\\s]+(/[^?#\\s]*)?$')",
+            cel="self.serverAddress.matches('" + _SERVER_ADDRESS.replace("\\", "\\\\") + "')",
             message="must be a URL such as http://prometheus.monitoring:9090, without credentials or query,"
             " got {serverAddress}",
         ),
@@ -400,4 +412,4 @@ def _readable_status(status: object) -> object:
 
 
 def _is_server_address(address: str) -> bool:
-    return re.fullmatch(r"https?://[^/@?#\s]+(/[^?#\s]*)?", address) is not None
+    return re.fullmatch(_SERVER_ADDRESS, address) is not None

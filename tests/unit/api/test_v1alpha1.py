@@ -10,7 +10,14 @@ from pydantic import ValidationError
 
 from autoscaler.api.problems import problems_of
 from autoscaler.api.status import Condition, ConditionType, PredictiveAutoscalerStatus
-from autoscaler.api.v1alpha1 import Demand, Mode, PredictiveAutoscaler, PredictiveAutoscalerSpec, ScaleTargetRef
+from autoscaler.api.v1alpha1 import (
+    Demand,
+    Mode,
+    PredictiveAutoscaler,
+    PredictiveAutoscalerSpec,
+    Prometheus,
+    ScaleTargetRef,
+)
 
 QUERY = "sum(rate(gateway_requests_total[1m]))"
 MINIMAL: dict[str, Any] = {
@@ -138,6 +145,17 @@ def test_an_object_made_in_python_takes_numbers_and_yaml_does_not() -> None:
             {"scaleTargetRef": {"name": "chat-0", "kind": "Pod", "apiVersion": "v1"}},
             "spec.scaleTargetRef.kind: must have a scale subresource, as Deployment, StatefulSet and LeaderWorkerSet"
             " have, got Pod; name what runs the pods",
+        ),
+        (
+            {"scaleTargetRef": {"name": "chat", "kind": "LeaderWorkerSet"}},
+            "spec.scaleTargetRef.apiVersion: must be the one of its kind, such as leaderworkerset.x-k8s.io/v1 for"
+            " LeaderWorkerSet; apps/v1 has Deployment, StatefulSet, ReplicaSet, got LeaderWorkerSet",
+        ),
+        ({"engine": {"running": " \n"}}, "spec.engine.running: is blank; it must hold PromQL"),
+        (
+            {"prometheus": {"serverAddress": "http://p:65536"}},
+            "spec.prometheus.serverAddress: must be a URL such as http://prometheus.monitoring:9090, without"
+            " credentials or query, got http://p:65536",
         ),
         ({"events": []}, "spec.events: is no field of spec; did you mean schedule?"),
         ({"demand": {"query": QUERY}}, f'spec.demand: must be a list, got {{"query": "{QUERY}"}}'),
@@ -297,3 +315,8 @@ def test_placeholders_that_cannot_be_are_refused(spec: dict[str, Any], message: 
 def test_a_capacity_buffer_may_have_the_workloads_name() -> None:
     buffer = {"placeholders": {"kind": "CapacityBuffer", "name": "chat", "maxReplicas": 2}}
     assert PredictiveAutoscaler.from_manifest(changed(nodeHeadStart=buffer)).spec.node_head_start is not None
+
+
+@pytest.mark.parametrize("address", ["http://p:65535/x:1", "https://[::1]:9090", "http://p", "http://p:1"])
+def test_addresses_of_servers(address: str) -> None:
+    assert Prometheus(server_address=address).server_address == address
