@@ -168,23 +168,17 @@ def _object_of(file: Path, document: Document) -> Iterator[Found]:
 
 
 def _read_object(manifest: dict[str, Any]) -> PredictiveAutoscaler | tuple[Problem, ...]:
-    empty = tuple(_empty(manifest["spec"], ("spec",))) if "spec" in manifest else ()
     try:
-        read = PredictiveAutoscaler.from_manifest(manifest)
+        return PredictiveAutoscaler.from_manifest(_without_empty(manifest))
     except ValidationError as error:
-        known = {each.path for each in empty}
-        found = problems_of(error, PredictiveAutoscaler)
-        return (*empty, *(each for each in found if each.path not in known))
-    return empty or read
+        return problems_of(error, PredictiveAutoscaler)
 
 
-def _empty(value: object, path: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Fields without a value: the API server refuses them where they have no default."""
-    if value is None:
-        yield Problem(path, "has no value; give one, or remove the line")
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for part, child in children:
-        yield from _empty(child, (*path, part))
+def _without_empty(value: Any) -> Any:
+    """Without fields that have no value, which the API server takes for absent."""
+    if isinstance(value, dict):
+        return {name: _without_empty(child) for name, child in value.items() if child is not None}
+    return [_without_empty(child) for child in value] if isinstance(value, list) else value
 
 
 def _not_ours(manifest: object) -> Problem | str | None:

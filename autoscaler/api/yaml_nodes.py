@@ -14,6 +14,7 @@ import yaml
 
 NODES_MAX = 100_000
 DEPTH_MAX = 100
+_WHOLE_MAX = 2.0**53
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float")}
@@ -101,7 +102,10 @@ class Document:
             self._mistake(node, f"has the tag {node.tag.removeprefix(_TAG)}, which a manifest can't have")
             return None
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
+            # JSON, which the API server is sent, has one kind of number: 1.0 is 1.
+            whole = isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_MAX
+            return int(value) if whole else value
         except ValueError:  # '0x_' looks like a number
             self._mistake(node, f"{node.value[:40]!r} is not a number")
             return None

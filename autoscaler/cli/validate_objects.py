@@ -58,11 +58,14 @@ def _bad(problem: FileProblem) -> dict[str, Any]:
 def _object(each: FileObject, writers: dict[tuple[str, str], FileObject]) -> dict[str, Any]:
     from autoscaler.api.advice import advice
     from autoscaler.errors import UsageError
+    from autoscaler.sources.connection import Connection
     from autoscaler.sources.presets import resolve
 
     metadata, spec = each.autoscaler.metadata, each.autoscaler.spec
     try:
-        query_warnings = resolve(spec).warnings
+        queries = resolve(spec)
+        # As where they are asked; the address stands for the controller's own server, which isn't known here.
+        Connection(url="http://localhost").elsewhere(queries.endpoint, queries.headers)
     except UsageError as error:
         path, _, message = str(error).partition(": ")
         return _bad(each.problem(path, message))
@@ -79,7 +82,8 @@ def _object(each: FileObject, writers: dict[tuple[str, str], FileObject]) -> dic
         "does": does,
         "warnings": [
             *advice(each.autoscaler),
-            *query_warnings,
+            *queries.warnings,
+            *_empty(each, each.document.value["spec"], ("spec",)),
             *_past_events(each, time()),
             *_second_writer(each, target, writers),
         ],
@@ -109,6 +113,17 @@ def _does(autoscaler: PredictiveAutoscaler) -> str:
         f"{acts[spec.mode]}{within}; {sustains} per replica; at most {format_share(spec.objective.late_budget)} later"
         f" than {format_duration(spec.objective.max_wait)}"
     )
+
+
+def _empty(each: FileObject, value: object, path: tuple[str | int, ...]) -> Iterator[str]:
+    """Fields without a value: what was to stand below may have been forgotten."""
+    from autoscaler.api.problems import path_text
+
+    if value is None:
+        yield f"{path_text(path)} (line {each.document.line_of(path)}): has no value, and counts as absent"
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, child in children:
+        yield from _empty(each, child, (*path, part))
 
 
 def _past_events(each: FileObject, now_s: float) -> Iterator[str]:

@@ -60,11 +60,21 @@ def test_every_mistake_of_a_file_is_told_in_the_order_of_its_lines(tmp_path: Pat
         "8: spec.minReplica: is no field of spec; did you mean minReplicas?",
         "9: spec.interval: must be a duration such as 90s, 1h30m or 336h, got the number 90",
         "10: spec.history: must be a duration such as 336h, got '14d'",
-        "11: spec.engine: has no value; give one, or remove the line",
         "16: 'capacity' is given twice; it is on line 15 already",
         "17: spec.demand[1].capacity: is missing; it must be given",
         "27: spec.maxReplicas: must be a whole number, got '20'",
         "32: column 5: not YAML: mapping values are not allowed here",
+    ]
+
+
+def test_no_value_and_a_whole_number_with_a_point_are_read_as_the_api_server_does(tmp_path: Path) -> None:
+    text = good().replace("minReplicas: 12", "minReplicas: 12.0\n  engine:\n  interval:")
+    (read,) = read_yaml(write(tmp_path, text))
+    assert isinstance(read, FileObject)
+    assert (read.autoscaler.spec.min_replicas, read.autoscaler.spec.engine) == (12, None)
+    assert read.autoscaler.spec.interval == 60.0
+    assert told(write(tmp_path, good().replace("maxReplicas: 20", "maxReplicas:"))) == [
+        "9: spec.maxReplicas: is missing; it must be given"
     ]
 
 

@@ -159,3 +159,28 @@ def test_a_folder_of_traces_is_told_how_to_give_them(tmp_path: Path, capsys: pyt
         f"{tmp_path}: holds no .yaml or .yml file, and folders in it aren't looked into; give traces one by one, as in"
         f" {tmp_path}/*.csv\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "said"),
+    [
+        ("{serverAddress: 'http://p/api/v1'}", "spec.prometheus.serverAddress: http://p/api/v1: leave out '/api/v1'"),
+        ("{serverAddress: 'http://p', headers: {X-Id: \"a\\nb\"}}", "the value of X-Id must be printable ASCII"),
+        ("{serverAddress: 'http://p', headers: {X Id: a}}", "spec.prometheus.headers: 'X Id' is no name of a header"),
+    ],
+)
+def test_what_no_server_can_be_asked_with_is_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prometheus: str, said: str
+) -> None:
+    bad = changed(tmp_path / "bad.yaml", "maxReplicas: 10", f"maxReplicas: 10\n  prometheus: {prometheus}")
+    assert run(["validate", str(bad)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{bad}:")
+    assert said in err
+
+
+def test_a_field_without_a_value_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = changed(tmp_path / "odd.yaml", "maxReplicas: 10", "maxReplicas: 10.0\n  engine:")
+    assert run(["validate", str(odd)]) == 0
+    assert "warning: spec.engine (line " in (err := capsys.readouterr().err)
+    assert err.endswith("): has no value, and counts as absent\n")
