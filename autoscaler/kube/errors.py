@@ -57,6 +57,9 @@ _WHAT_TO_DO = {
     KubeFailure.UNREACHABLE: "check the server's address, the network and its certificate; it is asked again later",
     KubeFailure.TIMEOUT: "the API server is slow or hangs; it is asked again later",
 }
+# The API server answers 403 to whatever is to be created in a namespace that is being deleted.
+_TERMINATING = "NamespaceTerminating"
+_NAMESPACE_GOES = "the namespace is being deleted, and all in it; nothing is to be done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,9 @@ def error_of_status(
     said = answer.get("message")
     reason = one_line(said) if isinstance(said, str) and said else f"HTTP {status}"
     lost = status in _LOST and call.verb in _WRITES
+    to_do = _NAMESPACE_GOES if _namespace_goes(details) else _what_to_do(call, kind)
     return KubeError(
-        f"{call}: {status} {kind}: {reason}{_unknown(lost)}; {_what_to_do(call, kind)}",
+        f"{call}: {status} {kind}: {reason}{_unknown(lost)}; {to_do}",
         kind=kind,
         retry_after_s=after_s,
         may_be_done=lost,
@@ -148,6 +152,14 @@ def _what_to_do(call: Call, kind: KubeFailure) -> str:
     if kind is KubeFailure.NOT_FOUND and not call.name and call.resource.endswith(".headstart.dev"):
         return "install its definition (headstart crd | kubectl apply -f -), or give objects by --config"
     return _WHAT_TO_DO[kind]
+
+
+def _namespace_goes(details: object) -> bool:
+    """Whether the details of a Status name that as the cause."""
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return isinstance(causes, list) and any(
+        isinstance(cause, dict) and cause.get("reason") == _TERMINATING for cause in causes
+    )
 
 
 def _status_object(body: bytes) -> dict[str, object]:

@@ -43,6 +43,23 @@ def test_forbidden_names_the_verb_and_the_resource_to_grant() -> None:
     assert "grant the service account the verb 'patch' on 'deployments.apps/scale' in namespace team" in str(problem)
 
 
+def test_while_a_namespace_is_deleted_no_verb_is_to_be_granted() -> None:
+    terminating = {"reason": "NamespaceTerminating", "message": "namespace team is being terminated"}
+    said = 'events "chat.1" is forbidden: unable to create new content in namespace team because it is being terminated'
+    body = {"kind": "Status", "reason": "Forbidden", "message": said, "details": {"causes": [terminating]}, "code": 403}
+    problem = error_of_status(Call("create", "events", "team"), status=403, body=json.dumps(body).encode(), headers={})
+    assert problem.kind is KubeFailure.FORBIDDEN
+    assert str(problem).endswith(
+        "being terminated; the namespace is being deleted, and all in it; nothing is to be done"
+    )
+
+
+@pytest.mark.parametrize("causes", [5, None, [], ["NamespaceTerminating"], [{"reason": "Other"}]])
+def test_of_any_other_cause_the_verb_is_told(causes: object) -> None:
+    body = json.dumps({"details": {"causes": causes}}).encode()
+    assert "grant the service account" in str(error_of_status(CALL, status=403, body=body, headers={}))
+
+
 def test_without_our_definition_it_is_said_how_to_install_it() -> None:
     call = Call("list", "predictiveautoscalers.headstart.dev", "llm")
     said = str(error_of_status(call, status=404, body=b"404 page not found", headers={}))
