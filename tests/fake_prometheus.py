@@ -52,7 +52,7 @@ class FakePrometheus:
 
     `answer` replaces what it does: a function from the request to status and body. `hang` is waited for before each
     answer; `drops` so many requests are answered by closing the connection. Its clock is `ahead_s` ahead of the
-    machine's, and a cache on the way keeps answers for `age_s`.
+    machine's, and a cache on the way keeps answers for `age_s`. It states a `content_type` where there is one.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -62,6 +62,7 @@ class FakePrometheus:
         self.hang.set()
         self.drops = 0
         self.ahead_s = self.age_s = 0.0
+        self.content_type = ""
         self.asked: list[Asked] = []
         self.connections = 0
         self._server = _Server(("127.0.0.1", 0), self._handler())
@@ -129,6 +130,8 @@ class FakePrometheus:
                     self.send_header("Age", f"{fake.age_s:.0f}")
                 if status in {301, 302}:
                     self.send_header("Location", body.decode())
+                if fake.content_type:
+                    self.send_header("Content-Type", fake.content_type)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -22,6 +22,7 @@ def serve(
     *,
     url: prometheus.UrlOption = None,
     access: prometheus.Access,
+    allowed_servers: prometheus.AllowedServersOption = None,
     listen: Annotated[
         str,
         typer.Option("--listen", metavar="HOST:PORT", help="Where KEDA asks by gRPC.", rich_help_panel=keda.PANEL),
@@ -64,7 +65,7 @@ def serve(
         signal.signal(number, lambda *_: stop.set())
     parse_address(listen, "--listen")
     host, port = parse_address(metrics_listen, "--metrics-listen")
-    connection = access.connection_to(url)
+    connection = access.connection_to(url, allowed_servers)
     listening = keda.listening_at(
         listen,
         cert=tls_cert,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -130,6 +131,18 @@ DaysOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+AllowedServersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prometheus-allowed-server",
+        metavar="URL",
+        envvar="HEADSTART_PROMETHEUS_ALLOWED_SERVERS",
+        help="Let objects and triggers name this server, by scheme, host and port, beside --prometheus; repeat it."
+        " Link-local addresses are refused always.",
+        show_default="any server",
+        rich_help_panel=PANEL,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +240,7 @@ class Access:
         ),
     ] = None
 
-    def connection_to(self, url: str | None) -> Connection:
+    def connection_to(self, url: str | None, allowed_servers: Sequence[str] | None = None) -> Connection:
         """The connection that the options describe. Raises UsageError."""
         from autoscaler.sources.connection import Connection
 
@@ -243,4 +256,5 @@ class Access:
             client_cert=self.client_cert,
             client_key=self.client_key,
             headers=tuple((header.name, header.value) for header in self.headers or ()),
+            allowed_servers=tuple(allowed_servers or ()),
         )

@@ -50,6 +50,7 @@ def run(
     *,
     url: prometheus.UrlOption = None,
     access: prometheus.Access,
+    allowed_servers: prometheus.AllowedServersOption = None,
     namespace: Annotated[
         str | None,
         typer.Option(help="Look after this namespace only.", show_default="all", rich_help_panel=kube.PANEL),
@@ -219,7 +220,7 @@ def run(
     # Told before a kubeconfig is looked for.
     if config is not None and not config.exists():
         raise UsageError(f"--config: there is no {config}; name a YAML file, or a folder of them")
-    connection = access.connection_to(url)
+    connection = access.connection_to(url, allowed_servers)
     settings = Settings(
         process=Process(
             connection=connection,

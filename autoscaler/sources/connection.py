@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from autoscaler.certificates import check_authorities, check_own
 from autoscaler.errors import UsageError, shown
 
+_ALLOWED_OPTION = "--prometheus-allowed-server"
 TIMEOUT_S = 10.0
 _TIMEOUT_S_MAX = 600.0
 _PORTS = {"http": 80, "https": 443}
@@ -34,6 +35,8 @@ class Connection:
         ca_file: certificates to trust instead of the system's.
         client_cert: PEM certificate for mutual TLS; `client_key` where the key isn't in the same file.
         headers: sent with each query, such as X-Scope-OrgID.
+        allowed_servers: addresses whose scheme, host and port objects may name; none allows all that aren't link-local.
+        named_by_object: whether an object or a trigger named the server, and not the operator.
 
     Raises:
         UsageError: one line that names the option and the file.
@@ -48,6 +51,8 @@ class Connection:
     client_cert: Path | None = None
     client_key: Path | None = None
     headers: Headers = field(default=(), repr=False)
+    allowed_servers: tuple[str, ...] = ()
+    named_by_object: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what can't work."""
@@ -57,6 +62,10 @@ class Connection:
                 f"--prometheus-timeout: {self.timeout_s:g} s is out of range; it must be above 0 and at most 600 s"
             )
         _check_headers(self.headers, "--prometheus-header")
+        for allowed in self.allowed_servers:
+            _check_url(allowed, _ALLOWED_OPTION)
+            if urlsplit(allowed).path.strip("/"):
+                raise UsageError(f"{_ALLOWED_OPTION}: {shown_url(allowed)} has a path; give scheme, host and port only")
         self._check_credentials()
         self._check_certificates()
 
@@ -86,7 +95,7 @@ class Connection:
         only where scheme, host and port are the same.
 
         Raises:
-            UsageError: the address or a header can't be used.
+            UsageError: the address or a header can't be used, or the server isn't allowed.
         """
         if url:
             _check_url(url, "spec.prometheus.serverAddress")
@@ -94,7 +103,14 @@ class Connection:
         if not url or _origin(url) == _origin(self.url):
             own = {name.lower(): (name, value) for name, value in (*self.headers, *headers)}
             return replace(self, url=self._with_userinfo(url) if url else self.url, headers=tuple(own.values()))
-        return type(self)(url=url, timeout_s=self.timeout_s, ca_file=self.ca_file, headers=headers)
+        if self.allowed_servers and _origin(url) not in map(_origin, self.allowed_servers):
+            raise UsageError(
+                f"spec.prometheus.serverAddress: {shown_url(url)} is none of the servers that {_ALLOWED_OPTION} allows;"
+                " name one of those, or leave it out"
+            )
+        return type(self)(
+            url=url, timeout_s=self.timeout_s, ca_file=self.ca_file, headers=headers, named_by_object=True
+        )
 
     def _with_userinfo(self, url: str) -> str:
         """`url`, with this connection's user and password where it has none and they are in the address."""

@@ -1,19 +1,25 @@
-"""What went wrong with a query, in one line: what failed, where, and what to do."""
+"""What went wrong with a query, in one line: what failed, where, and what to do.
+
+Whoever writes an object or a trigger chooses the server, and reads these lines in a status or in KEDA's log. So a
+server is quoted only where it answered as Prometheus does: any other text might be a secret that it keeps for its own
+clients.
+"""
 
 from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from http.client import HTTPException
 
 import requests
 import urllib3
 
 from autoscaler.errors import one_line
-from autoscaler.sources.connection import shown_url
 from autoscaler.sources.ranges import Failure, SourceError
 
 CONNECT_TIMEOUT_S = 5.0
 _QUERY_MAX = 80
+_MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 
 
 class SecretError(OSError):
@@ -24,6 +30,7 @@ def refused(response: requests.Response, place: str, query: str) -> SourceError:
     """The server at `place` answered with an error."""
     status = response.status_code
     kind, text = _kind_and_text(response)
+    text = text or f"the answer is {_media_type(response)} and not Prometheus' JSON"
     where = f"{place}: HTTP {status}"
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         failure, what = Failure.UNAUTHORIZED, "the credentials are missing or not enough; check token, user and headers"
@@ -36,16 +43,16 @@ def refused(response: requests.Response, place: str, query: str) -> SourceError:
     elif status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
         failure, what = Failure.BAD_ANSWER, "there is no Prometheus API at this address; check its path"
     else:
-        failure, what = Failure.SERVER_ERROR, text or "the server failed"
+        failure, what = Failure.SERVER_ERROR, text
     return SourceError(failure, f"{where}: {what}")
 
 
-def unreadable(body: bytes, place: str, query: str) -> SourceError:
+def unreadable(response: requests.Response, place: str, query: str) -> SourceError:
     """The server at `place` answered with what is no answer to a range query."""
-    start = one_line(body[:_QUERY_MAX].decode("utf-8", "replace"))
     return SourceError(
         Failure.BAD_ANSWER,
-        f"{place}: the answer to {short(query)} is not Prometheus' JSON: {start!r}; check the address",
+        f"{place}: HTTP {response.status_code}: the answer to {short(query)} is {_media_type(response)} and not"
+        " Prometheus' JSON; check the address",
     )
 
 
@@ -59,14 +66,15 @@ def unanswered(error: Exception, place: str, timeout_s: float) -> SourceError:
         failure = Failure.UNREACHABLE
         what = f"TLS failed: {one_line(str(reason_of(error)))}; see --prometheus-ca-file and --prometheus-client-cert"
     elif isinstance(error, requests.TooManyRedirects):
-        to = "" if error.response is None else shown_url(error.response.headers.get("Location", ""))
-        failure, what = Failure.BAD_ANSWER, f"redirects to {to}; give the address that answers, or credentials"
+        failure, what = Failure.BAD_ANSWER, "redirects elsewhere; give the address that answers, or credentials"
     elif isinstance(error, SecretError):
         return SourceError(Failure.UNAUTHORIZED, str(error))
     elif isinstance(error, requests.exceptions.ContentDecodingError | urllib3.exceptions.DecodeError):
         failure, what = Failure.BAD_ANSWER, "the answer's compression is broken"
     elif isinstance(error, urllib3.exceptions.ProtocolError):
-        failure, what = Failure.BAD_ANSWER, f"the answer was cut off: {one_line(str(error))}"
+        failure, what = Failure.BAD_ANSWER, "the answer was cut off"
+    elif _is_no_http(reason_of(error)):
+        failure, what = Failure.BAD_ANSWER, "what listens there doesn't speak HTTP; check the address"
     else:
         failure, what = Failure.UNREACHABLE, f"can't be reached: {_plain(reason_of(error))}"
     return SourceError(failure, f"{place}: {what}")
@@ -78,6 +86,11 @@ def reason_of(error: BaseException) -> BaseException:
         if isinstance(inner, BaseException):
             return inner if isinstance(inner, urllib3.exceptions.ProtocolError) else reason_of(inner)
     return error
+
+
+def _is_no_http(reason: BaseException) -> bool:
+    """Whether the server's first line isn't one of HTTP; a server that closes the connection says nothing."""
+    return any(isinstance(inner, HTTPException) and not isinstance(inner, OSError) for inner in reason.args)
 
 
 def _plain(reason: BaseException) -> str:
@@ -92,9 +105,18 @@ def short(query: str) -> str:
 
 
 def _kind_and_text(response: requests.Response) -> tuple[str, str]:
-    """Prometheus' `errorType` and `error`; the start of the text where it is none of its answers."""
+    """Prometheus' `errorType` and `error`; '' and '' where it is none of its answers."""
     try:
         answer = response.json()
-        return str(answer.get("errorType", "")), one_line(str(answer.get("error", "")))
-    except (ValueError, AttributeError, RecursionError):
-        return "", one_line(response.text)
+    except (ValueError, RecursionError):
+        return "", ""
+    if not isinstance(answer, dict) or answer.get("status") != "error":
+        return "", ""
+    kind, text = answer.get("errorType"), answer.get("error")
+    return (kind, one_line(text)) if isinstance(kind, str) and isinstance(text, str) else ("", "")
+
+
+def _media_type(response: requests.Response) -> str:
+    """The main part of the answer's Content-Type."""
+    stated = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return stated if _MEDIA_TYPE.fullmatch(stated) else "of no type"

@@ -29,6 +29,7 @@ from autoscaler.sources.failures import (
     unanswered,
     unreadable,
 )
+from autoscaler.sources.link_local import CheckedAdapter
 from autoscaler.sources.ranges import Failure, SourceError
 
 # 500,000 samples, the most that is asked for at once, are below 20 MB. Far more is a query that doesn't aggregate.
@@ -70,14 +71,18 @@ class Wire:
             key = connection.client_key
             session.cert = str(connection.client_cert) if key is None else (str(connection.client_cert), str(key))
         session.hooks["response"].append(self._keep)
+        # The client's own default retries for 6 s; `read=False` keeps a read timeout apart from a lost connection.
+        retry = Retry(0, read=False)
         self._client = PrometheusConnect(
             url=self._shown,
             headers=dict(connection.headers),
-            # The client's own default retries for 6 s; `read=False` keeps a read timeout apart from a lost connection.
-            retry=Retry(0, read=False),
+            retry=retry,
             auth=_Credentials(connection),
             session=session,
         )
+        if connection.named_by_object:
+            # In the place of the client's own.
+            session.mount(self._shown, CheckedAdapter(max_retries=retry))
 
     def query_range(self, query: str, grid: Grid, deadline: float) -> Reply:
         """Evaluate `query` on `grid`, whose points are not too many, before `deadline` (time.monotonic()).
@@ -125,15 +130,14 @@ class Wire:
                 timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s),
             )
         except PrometheusApiClientException:
-            assert self._response is not None
-            raise refused(self._response, self._shown, query) from None
+            raise refused(self._answer(), self._shown, query) from None
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             if self._response is None:
                 # Nothing was sent: requests' errors about an address are ValueErrors too.
                 raise unanswered(error, self._shown, self._connection.timeout_s) from error
-            raise unreadable(self._body, self._shown, query) from error
+            raise unreadable(self._response, self._shown, query) from error
         if not isinstance(series, list):
-            raise unreadable(self._body, self._shown, query)
+            raise unreadable(self._answer(), self._shown, query)
         return Reply(series, self._warnings(), self._behind_s())
 
     def _keep(self, response: requests.Response, **_: Any) -> None:
@@ -159,12 +163,15 @@ class Wire:
         response.raw = io.BytesIO(self._body)
         self._response = response
 
+    def _answer(self) -> requests.Response:
+        assert self._response is not None, "the server has answered"
+        return self._response
+
     def _warnings(self) -> tuple[str, ...]:
         """The answer's warnings. Parsed a second time only where there may be some: most answers have none."""
         if b'"warnings"' not in self._body and b'"isPartial"' not in self._body:
             return ()
-        assert self._response is not None
-        answer = self._response.json()
+        answer = self._answer().json()
         found = answer.get("warnings") or []
         texts = [one_line(str(text)) for text in (found if isinstance(found, list) else [found])]
         if answer.get("isPartial"):
@@ -174,8 +181,7 @@ class Wire:
 
     def _behind_s(self) -> float:
         """How far this machine's clock is behind the answer's; a cache leaves the date, and says for how long."""
-        assert self._response is not None
-        headers = self._response.headers
+        headers = self._answer().headers
         try:
             sent_s = parsedate_to_datetime(headers["Date"]).timestamp()
             return sent_s + float(headers.get("Age", 0)) - time.time()

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from certificates_made import make_authority, make_certificate
 from keda_client import Hand, Serve, Served

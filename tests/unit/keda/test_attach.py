@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Event
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from fake_prometheus import FakePrometheus
+from keda_client import INLINE, Serve, ref
 
 from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.clock import VirtualClock
@@ -25,6 +28,8 @@ from autoscaler.keda.desk import Desk
 from autoscaler.keda.messages import Listening
 from autoscaler.keda.metadata import Inline, read_metadata
 from autoscaler.kube.facts import Pod, Target, TargetKey
+from autoscaler.sources.connection import Connection
+from autoscaler.sources.prometheus import PrometheusSource
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
 from autoscaler.telemetry.line_writer import LineWriter
 from autoscaler.telemetry.log import Log
@@ -215,6 +220,43 @@ def test_before_its_first_decision_on_data_nobody_knows_a_guests_replicas_and_th
     assert "isn't known" in lines[0]["done"]["message"]
     assert lines[-1]["done"]["message"] == "KEDA's HPA scales: it asks for the decision"
     assert {line["done"]["reason"] for line in lines} == {"External"}
+
+
+SECRET = b'{"access_token":"ya29.SECRET-OF-THE-NODE"}'
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_kedas_log_quotes_no_server_that_isnt_prometheus(serve: Serve, status: int) -> None:
+    server, own = FakePrometheus(), FakePrometheus()
+    server.answer = lambda _: (status, SECRET)
+    metadata = INLINE | {"serverAddress": f"{server.url}/computeMetadata/v1"}
+    said = _unavailable(PrometheusSource(Connection(url=own.url), jitter_s=0.0), serve, metadata)
+    for each in (server, own):
+        each.close()
+    assert server.asked
+    assert "SECRET" not in said
+    assert "Prometheus' JSON" in said
+
+
+def test_a_trigger_may_not_name_a_link_local_server(serve: Serve) -> None:
+    metadata = INLINE | {"serverAddress": "http://169.254.169.254/computeMetadata/v1"}
+    said = _unavailable(PrometheusSource(Connection(url="http://127.0.0.1:1"), jitter_s=0.0), serve, metadata)
+    assert "169.254.169.254 is link-local" in said
+    assert "no object or trigger may name it" in said
+
+
+def _unavailable(source: PrometheusSource, serve: Serve, metadata: Mapping[str, str]) -> str:
+    """What GetMetrics says of a trigger whose server can't be used."""
+    asked = read_metadata("prod", "chat", metadata)
+    assert isinstance(asked, Inline)
+    replica, served = Replica(source), serve()  # type: ignore[arg-type]
+    replica.desk.there = (asked.autoscaler,)
+    replica.run(START_S, START_S + 60)
+    source.close()
+    served.board.post(asked.key, replica.posted)
+    code, said = served.refusal(ref(metadata))
+    assert code is grpc.StatusCode.UNAVAILABLE
+    return said
 
 
 def test_a_guest_stays_about_what_it_needs(demand: Demand) -> None:

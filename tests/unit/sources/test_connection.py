@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from fake_prometheus import FakePrometheus, constant
 
 from autoscaler.errors import UsageError
+from autoscaler.sources import link_local
 from autoscaler.sources.connection import Connection
 from autoscaler.sources.prometheus import PrometheusSource
 from autoscaler.sources.ranges import Failure, RangeAnswer, RangeRequest, SourceError
@@ -95,6 +98,62 @@ def test_userinfo_goes_along_to_another_path_of_the_same_server() -> None:
     assert own.elsewhere("https://mimir/b", ()).basic_auth == ("ann", "pw")
     assert own.elsewhere("https://mimir:444/b", ()).basic_auth is None
     assert own.elsewhere("http://mimir/b", ()).basic_auth is None
+
+
+LINK_LOCAL = ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "2852039166", "[fd00:ec2::254]"]
+
+
+@pytest.mark.parametrize("host", LINK_LOCAL)
+def test_an_object_may_not_name_a_link_local_server(server: FakePrometheus, host: str) -> None:
+    said = str(ask(Connection(url=server.url), endpoint=f"http://{host}/computeMetadata/v1"))
+    assert said.startswith(f"spec.prometheus.serverAddress: {host.strip('[]')} is link-local, ")
+    assert said.endswith("no object or trigger may name it: give a Prometheus server")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nor_by_a_name(server: FakePrometheus, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    said = str(ask(Connection(url=server.url), endpoint=f"{scheme}://metadata.google.internal"))
+    assert "metadata.google.internal is link-local, 169.254.169.254, where" in said
+
+
+def test_nor_by_a_name_that_is_resolved_otherwise_the_second_time(
+    server: FakePrometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FakePrometheus()
+    monkeypatch.setattr(link_local, "_REFUSED", (ip_network("127.0.0.0/8"),))
+    monkeypatch.setattr(link_local, "_refuse_resolved", lambda _: None)
+    said = str(ask(Connection(url=server.url), endpoint=other.url.replace("127.0.0.1", "localhost")))
+    other.close()
+    assert "localhost is link-local, 127.0.0.1" in said
+    assert other.asked == []
+
+
+def test_the_operators_own_server_may_be_any(server: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_local, "_REFUSED", (ip_network("127.0.0.0/8"),))
+    ask(Connection(url=server.url), endpoint=f"{server.url}/b")
+    assert [one.path for one in server.asked] == ["/b/api/v1/query_range"]
+
+
+def test_objects_may_name_the_servers_that_are_allowed_and_the_own_one(server: FakePrometheus) -> None:
+    own = Connection(url=server.url, allowed_servers=("https://mimir:443", "http://thanos:9090/"))
+    assert own.elsewhere("https://mimir/tenant", ()).url == "https://mimir/tenant"
+    assert own.elsewhere("http://thanos:9090", ()).named_by_object
+    assert not own.elsewhere(f"{server.url}/b", ()).named_by_object
+    for other in ("http://mimir:443", "https://mimir:444", "http://thanos", "http://thanos:9090@evil:9090"):
+        with pytest.raises(UsageError, match=r"is none of the servers that --prometheus-allowed-server allows"):
+            own.elsewhere(other, ())
+    said = str(ask(own, endpoint="http://evil:1"))
+    assert "http://evil:1 is none of the servers" in said
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"), [("mimir", "is no http or https address"), ("http://mimir/a", "has a path")]
+)
+def test_a_server_that_is_allowed_is_an_origin(allowed: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"^--prometheus-allowed-server: .*{said}"):
+        Connection(url="http://p", allowed_servers=(allowed,))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import threading
 
 import numpy as np
@@ -153,26 +154,26 @@ def test_a_failing_chunk_fails_the_request(server: FakePrometheus, source: Prome
         (error("bad_data", "parse error: unexpected\n  end", 400), Failure.BAD_QUERY, "parse error: unexpected end"),
         (error("execution", "many-to-many matching not allowed", 422), Failure.BAD_QUERY, "many-to-many"),
         (error("timeout", "query timed out", 503), Failure.TIMEOUT, "took too long: query timed out"),
-        ((503, b"<html>Service Unavailable"), Failure.SERVER_ERROR, "HTTP 503: <html>Service Unavailable"),
-        ((500, b""), Failure.SERVER_ERROR, "HTTP 500: the server failed"),
-        ((429, b"slow down"), Failure.SERVER_ERROR, "HTTP 429: slow down"),
+        ((503, b"<html>Service Unavailable"), Failure.SERVER_ERROR, "HTTP 503: the answer is of no type and not Prom"),
+        ((500, b""), Failure.SERVER_ERROR, "HTTP 500: the answer is of no type and not Prometheus' JSON"),
+        ((429, b"slow down"), Failure.SERVER_ERROR, "HTTP 429: the answer is of no type and not Prometheus' JSON"),
         ((401, b"secret detail"), Failure.UNAUTHORIZED, "HTTP 401: the credentials are missing or not enough"),
         ((403, b""), Failure.UNAUTHORIZED, "HTTP 403"),
         ((404, b"404 page not found"), Failure.BAD_ANSWER, "no Prometheus API at this address"),
         ((414, b""), Failure.BAD_QUERY, "is too long"),
         ((204, b""), Failure.SERVER_ERROR, "HTTP 204"),
-        ((302, b"https://user:pw@login.example/?token=x"), Failure.BAD_ANSWER, "redirects to https://login.example/;"),
-        ((200, b"<html>please log in"), Failure.BAD_ANSWER, "is not Prometheus' JSON: '<html>please log in'"),
-        ((200, b'{"status":"success"}'), Failure.BAD_ANSWER, "is not Prometheus' JSON"),
-        ((200, b'{"data":{"result":{}}}'), Failure.BAD_ANSWER, "is not Prometheus' JSON"),
-        ((200, b"[]"), Failure.BAD_ANSWER, "is not Prometheus' JSON"),
+        ((302, b"https://user:pw@login.example/?token=x"), Failure.BAD_ANSWER, "redirects elsewhere; give"),
+        ((200, b"<html>please log in"), Failure.BAD_ANSWER, "is of no type and not Prometheus' JSON"),
+        ((200, b'{"status":"success"}'), Failure.BAD_ANSWER, "not Prometheus' JSON; check"),
+        ((200, b'{"data":{"result":{}}}'), Failure.BAD_ANSWER, "not Prometheus' JSON; check"),
+        ((200, b"[]"), Failure.BAD_ANSWER, "not Prometheus' JSON; check"),
         ((200, b'{"data":{"result":[[1,"2"]]}}'), Failure.BAD_ANSWER, "a series without labels"),
         ((200, b'{"data":{"result":[{"metric":{}}]}}'), Failure.BAD_ANSWER, "a series without values"),
         ((200, b'{"data":{"result":[{"metric":{},"values":[[1,"x"]]}]}}'), Failure.BAD_ANSWER, "no number"),
         ((200, b'{"data":{"result":[{"metric":{},"values":[1]}]}}'), Failure.BAD_ANSWER, "no number"),
         ((200, b'{"data":{"result":[{"metric":{},"histograms":[]}]}}'), Failure.BAD_QUERY, "histogram_count"),
-        ((200, b'{"data":' + b"[" * 100_000), Failure.BAD_ANSWER, "is not Prometheus' JSON"),
-        ((500, b"[" * 100_000), Failure.SERVER_ERROR, "HTTP 500: [[["),
+        ((200, b'{"data":' + b"[" * 100_000), Failure.BAD_ANSWER, "not Prometheus' JSON; check"),
+        ((500, b"[" * 100_000), Failure.SERVER_ERROR, "HTTP 500: the answer is of no type"),
         (one_pair("1", "9" * 400), Failure.BAD_ANSWER, "a value that is no number: int too large"),
         (one_pair("9" * 400, '"1"'), Failure.BAD_ANSWER, "a value that is no number: int too large"),
         (
@@ -190,6 +191,51 @@ def test_what_a_server_can_say_instead_is_one_line(
     assert failed.failure is failure
     assert said in str(failed)
     assert len(server.asked) == 1, "nothing is tried again: the next tick will"
+
+
+SECRET = b"ya29.SECRET-OF-THE-NODE"
+TOKEN = b'{"access_token":"' + SECRET + b'","expires_in":3599}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TOKEN,
+        SECRET,
+        b'{"error":"' + SECRET + b'"}',
+        b'{"error":"' + SECRET + b'","errorType":"bad_data"}',
+        b'{"status":"error","errorType":"bad_data","error":{"token":"' + SECRET + b'"}}',
+        b'{"status":"error","errorType":["bad_data"],"error":"' + SECRET + b'"}',
+    ],
+)
+@pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 403, 404, 414, 422, 429, 500, 503])
+def test_a_server_that_is_no_prometheus_is_never_quoted(
+    server: FakePrometheus, source: PrometheusSource, body: bytes, status: int
+) -> None:
+    server.answer = lambda _: (status, body)
+    server.content_type = "application/json; charset=utf-8"
+    said = str(failure_of(source, request()))
+    assert SECRET.decode() not in said
+    assert f"HTTP {status}" in said or status == 302
+    if status in {200, 400, 422, 500}:
+        assert "application/json and not Prometheus' JSON" in said
+
+
+def test_a_server_that_speaks_no_http_is_not_quoted(source: PrometheusSource) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def greet() -> None:
+            for _ in range(2):
+                connection, _ = listening.accept()
+                connection.sendall(SECRET + b"\r\n")
+                connection.close()
+
+        thread = threading.Thread(target=greet, daemon=True)
+        thread.start()
+        said = str(failure_of(source, request(endpoint=f"http://127.0.0.1:{listening.getsockname()[1]}")))
+        assert SECRET.decode() not in said
+        assert said.endswith("what listens there doesn't speak HTTP; check the address")
+        thread.join(5)
 
 
 def test_one_bad_query_does_not_spoil_the_others(server: FakePrometheus, source: PrometheusSource) -> None:
