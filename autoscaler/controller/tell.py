@@ -10,6 +10,7 @@ from autoscaler.api.v1alpha1 import PredictiveAutoscaler
 from autoscaler.controller.rebuild import Rebuilt
 from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
+from autoscaler.core.decision import Decision, Reason
 from autoscaler.errors import HeadstartError, one_line
 from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import compact, to_line
@@ -54,6 +55,7 @@ class Teller:
         self._recording = recording
         self._on_decided = on_decided
         self._on_tick = on_tick
+        self._told: dict[ObjectKey, Decision] = {}
 
     def step(self, name: str) -> AbstractContextManager[None]:
         """Time a step of the tick."""
@@ -66,15 +68,19 @@ class Teller:
             forecast_rps = {unit: each.quantiles[0] for unit, each in workload.state.forecasts.items()}
         for each in made:
             record = _record(workload, each, now_s)
-            self._write(record)
-            self._metrics.decided(record, forecast_rps)
+            is_news = self._is_news(workload.key, record)
+            if is_news:
+                self._write(record)
+            self._metrics.decided(record, forecast_rps, counted=is_news)
         self._metrics.late(*workload.key, workload.lateness.late_share)
         if made:
             self._on_decided(workload)
 
     def written(self, workload: Workload, outcome: Outcome, now_s: float, *, placeholders: bool = False) -> None:
         """Tell of what was written in a later tick than its decision, whose line says what the first attempt met."""
-        decided_s = workload.decision.now_s if workload.decision is not None else None
+        told = self._told.get(workload.key)
+        # Of a decision that repeats one, the line of that one tells.
+        decided_s = told.now_s if workload.decision is not None and told is not None else None
         write = Write(now_s, *workload.key, decided_s, _done(outcome), placeholders)
         self._write(write)
         self._metrics.written(write)
@@ -128,9 +134,22 @@ class Teller:
 
     def ticked(self, workloads: Mapping[ObjectKey, Workload], *, leads: bool) -> None:
         """A tick is over."""
+        self._told = {key: decision for key, decision in self._told.items() if key in workloads}
         self._metrics.watched(workloads.keys())
         self._metrics.leads(leads)
         self._on_tick(workloads.keys())
+
+    def _is_news(self, key: ObjectKey, record: Record) -> bool:
+        """Whether a decision is to be told: between bins, only one that differs from the last, or that was written.
+
+        As long as more is wanted than there is, as in mode Shadow, each tick decides the same.
+        """
+        decision, told = record.decision, self._told.get(key)
+        repeats = told is not None and decision.desired == told.desired and _why(decision) == _why(told)
+        if record.outlook.early and repeats and record.done.action != Action.PATCHED:
+            return False
+        self._told[key] = decision
+        return True
 
     def _write(self, told: Record | Write) -> None:
         writers = [writer for writer in (self._decisions, self._recording) if writer is not None]
@@ -138,6 +157,10 @@ class Teller:
             line = to_line(told) if isinstance(told, Record) else to_write_line(told)
             for writer in writers:
                 writer.write(line)
+
+
+def _why(decision: Decision) -> frozenset[Reason]:
+    return frozenset(decision.reasons) - {Reason.EARLY}
 
 
 def _record(workload: Workload, made: Made, now_s: float) -> Record:

@@ -70,15 +70,16 @@ class Metrics:
         """Show the external scaler's figures too, as they are at each scrape; once, see ScalerSeries."""
         self._registry.register(ScalerSeries(figures))
 
-    def decided(self, record: Record, forecast_rps: Mapping[str, FloatArray]) -> None:
+    def decided(self, record: Record, forecast_rps: Mapping[str, FloatArray], *, counted: bool = True) -> None:
         """Take in one decision: what it saw, wants and did, and how good the forecast for the bin before it was.
 
         Args:
             record: as it is logged.
             forecast_rps: unit -> quantiles at risk.LEVELS of its demand one lead ahead, work per second, NaN before
                 one is known: row 0 of `LeadEnsemble.quantiles`.
+            counted: whether it counts; one that repeats another, between bins, only refreshes the gauges.
         """
-        self._objects.decided(record, forecast_rps)
+        self._objects.decided(record, forecast_rps, counted=counted)
 
     def written(self, write: Write) -> None:
         """Take in what was written in a later tick than its decision."""

@@ -27,7 +27,7 @@ class ObjectSeries:
         self._lock = threading.Lock()
         self._series: dict[ObjectKey, Series] = {}
 
-    def decided(self, record: Record, forecast_rps: Mapping[str, FloatArray]) -> None:
+    def decided(self, record: Record, forecast_rps: Mapping[str, FloatArray], *, counted: bool) -> None:
         """Take in one decision; see `Metrics.decided`."""
         outlook, now_s, bin_s = record.outlook, record.observation.now_s, record.spec.bin_s
         with self._lock:
@@ -47,8 +47,9 @@ class ObjectSeries:
                     quantiles=outlook.needs[0, QUANTILE_INDICES],
                     lead_bins=outlook.lead_bins,
                 )
-            series.reasons.update(str(reason) for reason in record.decision.reasons)
-            _count(series, record.done)
+            if counted:
+                series.reasons.update(str(reason) for reason in record.decision.reasons)
+                _count(series, record.done)
 
     def written(self, write: Write) -> None:
         """Take in what was written in a later tick than its decision, for an object that has been decided on."""
