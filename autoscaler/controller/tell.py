@@ -12,6 +12,7 @@ from autoscaler.controller.step import Made
 from autoscaler.controller.workload import ObjectKey, Workload, key_of
 from autoscaler.core.decision import Decision, Reason
 from autoscaler.errors import HeadstartError, one_line
+from autoscaler.kube.facts import Target
 from autoscaler.sources.ranges import Failure, RangeAnswer, SourceError
 from autoscaler.telemetry.decision_line import compact, to_line
 from autoscaler.telemetry.history_line import HistoryRecord, to_history_line
@@ -135,7 +136,7 @@ class Teller:
     def ticked(self, workloads: Mapping[ObjectKey, Workload], *, leads: bool) -> None:
         """A tick is over."""
         self._told = {key: decision for key, decision in self._told.items() if key in workloads}
-        self._metrics.watched(workloads.keys())
+        self._metrics.watched(workloads.keys(), guests=sum(map(_is_unseen, workloads.values())))
         self._metrics.leads(leads)
         self._on_tick(workloads.keys())
 
@@ -177,7 +178,12 @@ def _record(workload: Workload, made: Made, now_s: float) -> Record:
         phases={str(phase): compact(took) for phase, took in workload.loads.phases().items()},
         placeholders=made.placeholders,
         placed=_placed(workload, made),
+        fleet_unseen=_is_unseen(workload),
     )
+
+
+def _is_unseen(workload: Workload) -> bool:
+    return isinstance(workload.target, Target) and workload.target.unseen
 
 
 def _placed(workload: Workload, made: Made) -> Done | None:

@@ -59,7 +59,7 @@ class Fleets:
         known = self._replicas.get(key)
         replicas = tuple(_Replica(number, now_s, now_s) for number in range(most)) if known is None else known
         pods = tuple(_pod(target, replica, now_s) for replica in replicas)
-        return Target(target, len(replicas), "", pods, assumed=known is None)
+        return Target(target, len(replicas), "", pods, assumed=known is None, unseen=True)
 
     def keep(self, keys: Collection[Key]) -> None:
         """Forget all others."""

@@ -105,6 +105,7 @@ class Target:
         owners: autoscalers that own its replicas, a ScaledObject before the HPA that KEDA made for it.
         rolling: whether a rolling update is under way (pods of two revisions).
         assumed: whether nobody knows what is there: replicas and pods are then what is safe to decide by.
+        unseen: whether nobody looks: replicas and pods are then taken to follow what was decided, if not assumed.
     """
 
     key: TargetKey
@@ -114,6 +115,7 @@ class Target:
     owners: tuple[Owner, ...] = ()
     rolling: bool = False
     assumed: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

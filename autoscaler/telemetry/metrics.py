@@ -89,9 +89,12 @@ class Metrics:
         """Take in an object's measured late share; NaN where it isn't known."""
         self._objects.late(ObjectKey(namespace, name), share)
 
-    def watched(self, objects: Collection[tuple[str, str]]) -> None:
-        """Take in which objects there are, as (namespace, name): the series of all others go."""
-        self._watched.set(len(objects))
+    def watched(self, objects: Collection[tuple[str, str]], *, guests: int = 0) -> None:
+        """Take in which objects there are, as (namespace, name): the series of all others go.
+
+        So many of them are `guests`: triggers describe them, and they have a gauge with KEDA's series.
+        """
+        self._watched.set(len(objects) - guests)
         self._objects.keep_only({ObjectKey(*key) for key in objects})
 
     @contextmanager

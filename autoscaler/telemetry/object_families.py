@@ -5,7 +5,9 @@ pinball losses as gauge and as counter, 3 shares of coverage, 2 of load latency 
 reason (16) and per outcome (some of 10) that occurred, and 10 single ones. A thousand objects are 65,000 at most.
 
 What isn't known has no series, and what is old has none either: a 0 would be read as no demand. An HPA without its
-metric holds. A KEDA Prometheus trigger takes an empty answer for 0, unless it says `ignoreNullValues: "false"`.
+metric holds. A KEDA Prometheus trigger takes an empty answer for 0, unless it says `ignoreNullValues: "false"`. Of a
+workload that a KEDA trigger describes nobody sees the replicas: those that are ready or load have no series, nor has
+the late share.
 """
 
 from __future__ import annotations
@@ -134,7 +136,8 @@ class ObjectFamilies:
         if record is None or not series.is_fresh(record.observation.now_s, now_s):
             return
         self._add_newest(key, record)
-        _put(self.late, key, series.late_share)
+        if not record.fleet_unseen:
+            _put(self.late, key, series.late_share)
         self.late_budget.add_metric(key, record.spec.objective.late_budget)
         if series.is_fresh(known_s, now_s, lead_bins=record.outlook.lead_bins):
             ahead = record.outlook.needs[0, QUANTILE_INDICES]
@@ -149,6 +152,7 @@ class ObjectFamilies:
         if not record.assumed:
             # Else the numbers are maxReplicas, and what holds them.
             self.desired.add_metric(key, record.decision.desired)
+        if not (record.assumed or record.fleet_unseen):
             self.ready.add_metric(key, record.observation.ready)
             self.loading.add_metric(key, len(record.observation.due_bins))
         for level in _OF_LOADS:

@@ -66,6 +66,7 @@ class Record:
         done: what was done about it.
         phases: phase of a load -> its time as seen, for those that pods told.
         placeholders: how many keep nodes warm; None where none are asked for. `placed` is what was done about it.
+        fleet_unseen: whether nobody saw the replicas, and they were taken to follow what was decided; not logged.
         later: what was written of it in later ticks, in the order of time; each has a line of its own.
     """
 
@@ -81,6 +82,7 @@ class Record:
     phases: Mapping[str, LoadLatency] = field(default_factory=dict)
     placeholders: Placeholders | None = None
     placed: Done | None = None
+    fleet_unseen: bool = False
     later: tuple[Write, ...] = ()
 
     @property

@@ -111,6 +111,7 @@ class Replica:
             self.desk.there = ()
         self.lines: list[str] = []
         self.clock = VirtualClock(start_s, speed=float("inf"))
+        self.metrics = Metrics(version="0", now_s=self.clock.now_s)
         scaler = ExternalScaler(self.desk, self.clock)
         self.controller = Controller(
             cluster=scaler.cluster(cluster or NoCluster()),
@@ -120,7 +121,7 @@ class Replica:
             elector=Alone(),
             clock=self.clock,
             teller=Teller(
-                Metrics(version="0", now_s=self.clock.now_s),
+                self.metrics,
                 Log(lambda _line: None, now_s=self.clock.now_s),
                 decisions=Lines(self.lines),
                 on_decided=scaler.decided,
@@ -257,6 +258,28 @@ def _unavailable(source: PrometheusSource, serve: Serve, metadata: Mapping[str, 
     code, said = served.refusal(ref(metadata))
     assert code is grpc.StatusCode.UNAVAILABLE
     return said
+
+
+def test_no_metric_is_told_of_replicas_that_nobody_looks_at(demand: Demand) -> None:
+    replica = Replica(demand)
+    replica.run(START_S, START_S + 300)
+    text = replica.metrics.text().decode()
+    told = {
+        line.partition("{")[0] for line in text.splitlines() if line.startswith("headstart_") and 'name="chat-' in line
+    }
+    assert {"headstart_desired_replicas", "headstart_demand_replicas", "headstart_metrics_age_seconds"} <= told
+    assert {"headstart_ready_replicas", "headstart_loading_replicas", "headstart_late_share"}.isdisjoint(told)
+    assert "headstart_objects 0.0" in text
+
+
+def test_of_an_object_they_are_told(demand: Demand) -> None:
+    cluster = Followed()
+    replica = Replica(demand, cluster=cluster)
+    cluster.follow(replica, START_S, START_S + 300)
+    text = replica.metrics.text().decode()
+    for name in ("ready_replicas", "loading_replicas", "late_share"):
+        assert f'headstart_{name}{{name="chat",namespace="prod"}}' in text
+    assert "headstart_objects 1.0" in text
 
 
 def test_a_guest_stays_about_what_it_needs(demand: Demand) -> None:

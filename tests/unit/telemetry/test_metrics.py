@@ -172,6 +172,8 @@ def test_an_object_that_goes_takes_its_series_along_and_the_others_stay(scraped:
         scraped.metrics.watched([("shop", "chat")])
     assert scraped.samples() == before
     scraped.metrics.late("shop", "gone", 0.5)
+    scraped.metrics.watched([("shop", "chat"), ("shop", "chat-keda-1")], guests=1)
+    assert scraped.samples()["objects",] == 1
     scraped.metrics.watched([])
     assert scraped.names() == set()
     assert scraped.samples()["objects",] == 0
@@ -239,6 +241,15 @@ def test_replicas_that_nobody_knows_have_no_series(scraped: Scraped) -> None:
     scraped.decided(replace(record, observation=replace(record.observation, fleet_assumed=True)))
     assert {"desired_replicas", "ready_replicas", "loading_replicas"}.isdisjoint(scraped.names())
     assert "demand_replicas" in scraped.names()
+
+
+def test_replicas_that_are_only_taken_to_follow_have_no_series_nor_has_what_was_late_with_them(
+    scraped: Scraped,
+) -> None:
+    scraped.decided(replace(make_record(), fleet_unseen=True))
+    scraped.metrics.late("shop", "chat", 0.004)
+    assert {"ready_replicas", "loading_replicas", "late_share"}.isdisjoint(scraped.names())
+    assert {"desired_replicas", "demand_replicas", "late_budget"} <= scraped.names()
 
 
 def test_what_keda_asks_is_shown_as_it_is_at_the_scrape(scraped: Scraped) -> None:
