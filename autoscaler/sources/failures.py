@@ -95,7 +95,7 @@ def _is_no_http(reason: BaseException) -> bool:
 
 def _plain(reason: BaseException) -> str:
     """Without what urllib3 has before it, the name of a Python object, and without the numbers of errors."""
-    return re.sub(r"^HTTPS?Connection\([^)]*\): |\[Errno -?\d+\] ", "", one_line(str(reason)))
+    return re.sub(r"^\w+\(host=[^)]*\): |\[Errno -?\d+\] ", "", one_line(str(reason)))
 
 
 def short(query: str) -> str:

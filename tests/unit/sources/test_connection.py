@@ -130,6 +130,12 @@ def test_nor_by_a_name_that_is_resolved_otherwise_the_second_time(
     assert other.asked == []
 
 
+def test_another_server_that_cant_be_reached_is_told_as_the_own_one_is(server: FakePrometheus) -> None:
+    server.close()
+    said = str(ask(Connection(url="http://p"), endpoint=server.url)).removeprefix(server.url)
+    assert said == ": can't be reached: Failed to establish a new connection: Connection refused"
+
+
 def test_the_operators_own_server_may_be_any(server: FakePrometheus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_local, "_REFUSED", (ip_network("127.0.0.0/8"),))
     ask(Connection(url=server.url), endpoint=f"{server.url}/b")
