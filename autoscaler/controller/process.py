@@ -33,6 +33,8 @@ _PULL_SHARE = 0.6
 _HISTORY_TIMEOUT_S = 60.0
 _SYNC_S = 60
 _SILENT_TICKS = 5
+# However short the tick: 1,000 objects that catch up on two hours take half a minute, a call that hangs 20 s.
+_SILENT_S_MIN = 75.0
 _START_LIMIT_S = 300.0
 
 
@@ -166,7 +168,7 @@ def run_process(
         metrics = Metrics(version=version("headstart-gpu"), now_s=clock.now_s)
         log = _log(metrics, ending)
         world = make_world(log, metrics, ending)
-        heartbeat = Heartbeat(limit_s=_SILENT_TICKS * process.tick_s, start_limit_s=_START_LIMIT_S)
+        heartbeat = Heartbeat(limit_s=_silent_s_max(process.tick_s), start_limit_s=_START_LIMIT_S)
         rebuilder = ThreadedRebuilder(
             lambda ended: PrometheusSource(process.connection, fetch_timeout_s=_HISTORY_TIMEOUT_S, ended=ended)
         )
@@ -208,6 +210,11 @@ def run_process(
         world.elector.start()
         ending.callback(world.elector.stop)
         controller.run(stop)
+
+
+def _silent_s_max(tick_s: float) -> float:
+    """The longest time from one tick's end to the next that isn't taken for a loop that hangs."""
+    return max(_SILENT_S_MIN, _SILENT_TICKS * tick_s)
 
 
 def _problem(heartbeat: Heartbeat, extension: Extension | None) -> Callable[[], str]:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from autoscaler.controller.clock import VirtualClock
-from autoscaler.controller.process import _problem
+from autoscaler.controller.process import _problem, _silent_s_max
 from autoscaler.keda.attach import ExternalScaler
 from autoscaler.keda.desk import Desk
 from autoscaler.keda.messages import Listening
@@ -36,6 +36,10 @@ def test_healthz_fails_by_the_loop_or_by_what_takes_part_in_it() -> None:
     assert "has not ticked" in problem()
     desk.said = ""
     assert problem() == _problem(heartbeat, None)()
+
+
+def test_a_short_tick_leaves_time_for_a_call_that_hangs() -> None:
+    assert [_silent_s_max(tick_s) for tick_s in (1.0, 15.0, 60.0)] == [75.0, 75.0, 300.0]
 
 
 # Ends it at the 50th of some 3,000 passes of the compiler, as SIGTERM may.
