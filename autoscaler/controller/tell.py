@@ -136,7 +136,9 @@ class Teller:
     def ticked(self, workloads: Mapping[ObjectKey, Workload], *, leads: bool) -> None:
         """A tick is over."""
         self._told = {key: decision for key, decision in self._told.items() if key in workloads}
-        self._metrics.watched(workloads.keys(), guests=sum(map(_is_unseen, workloads.values())))
+        seen = [workload for workload in workloads.values() if not _is_unseen(workload)]
+        undecided = sum(workload.decision is None for workload in seen)
+        self._metrics.watched(workloads.keys(), guests=len(workloads) - len(seen), undecided=undecided)
         self._metrics.leads(leads)
         self._on_tick(workloads.keys())
 

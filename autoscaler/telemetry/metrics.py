@@ -59,6 +59,9 @@ class Metrics:
         )
         self._leader = Gauge("headstart_leader", "1 where this replica is the leader and acts.", registry=registry)
         self._watched = Gauge("headstart_objects", "PredictiveAutoscalers that are looked after.", registry=registry)
+        self._undecided = Gauge(
+            "headstart_undecided_objects", "Those not decided on since the start.", registry=registry
+        )
         build = Info("headstart_build", "What runs.", registry=registry)
         build.info({"version": version, "python": platform.python_version()})
 
@@ -89,12 +92,14 @@ class Metrics:
         """Take in an object's measured late share; NaN where it isn't known."""
         self._objects.late(ObjectKey(namespace, name), share)
 
-    def watched(self, objects: Collection[tuple[str, str]], *, guests: int = 0) -> None:
+    def watched(self, objects: Collection[tuple[str, str]], *, guests: int = 0, undecided: int = 0) -> None:
         """Take in which objects there are, as (namespace, name): the series of all others go.
 
-        So many of them are `guests`: triggers describe them, and they have a gauge with KEDA's series.
+        So many of them are `guests`: triggers describe them, and they have a gauge with KEDA's series. Of the others
+        `undecided` were never decided on by this process.
         """
         self._watched.set(len(objects) - guests)
+        self._undecided.set(undecided)
         self._objects.keep_only({ObjectKey(*key) for key in objects})
 
     @contextmanager

@@ -270,6 +270,7 @@ def test_no_metric_is_told_of_replicas_that_nobody_looks_at(demand: Demand) -> N
     assert {"headstart_desired_replicas", "headstart_demand_replicas", "headstart_metrics_age_seconds"} <= told
     assert {"headstart_ready_replicas", "headstart_loading_replicas", "headstart_late_share"}.isdisjoint(told)
     assert "headstart_objects 0.0" in text
+    assert "headstart_undecided_objects 0.0" in text
 
 
 def test_of_an_object_they_are_told(demand: Demand) -> None:
