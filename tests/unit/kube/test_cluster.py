@@ -197,16 +197,17 @@ def test_not_to_know_whether_keda_is_there_makes_targets_unavailable(api, llm, m
 
 
 def test_what_does_not_exist_says_so(api, llm, make):
-    api.put("predictiveautoscalers", autoscaler("typo", kind="Deploiment"))
-    api.put("predictiveautoscalers", autoscaler("daemon", kind="DaemonSet"))
+    sets, leases = "leaderworkerset.x-k8s.io/v1", "coordination.k8s.io/v1"
+    api.put("predictiveautoscalers", autoscaler("typo", api_version=sets, kind="LeaderWorkerSett"))
+    api.put("predictiveautoscalers", autoscaler("lease", api_version=leases, kind="Lease"))
     cluster = make()
     reasons = {
-        "KindUnknown": TargetKey("team", "apps/v1", "Deploiment", "typo"),
-        "NoScaleSubresource": TargetKey("team", "apps/v1", "DaemonSet", "daemon"),
+        "KindUnknown": TargetKey("team", sets, "LeaderWorkerSett", "typo"),
+        "NoScaleSubresource": TargetKey("team", leases, "Lease", "lease"),
         "TargetNotFound": TargetKey("team", "apps/v1", "Deployment", "missing"),
     }
     assert {reason: said(cluster, key) for reason, key in reasons.items()} == {reason: reason for reason in reasons}
-    assert "Deploiment" in cluster.target(reasons["KindUnknown"]).message
+    assert "LeaderWorkerSett" in cluster.target(reasons["KindUnknown"]).message
 
 
 def test_a_workload_that_is_deleted_is_seen_to_go(api, llm, make):

@@ -82,8 +82,11 @@ def test_what_was_written_after_the_asked_time_is_not_told() -> None:
     assert [write.time_s - MORNING_S for write in found.later] == [15.0]
 
 
-def test_a_write_that_is_cut_is_counted_and_a_damaged_one_names_its_line() -> None:
+def test_a_write_that_is_cut_is_counted_and_a_damaged_one_is_left_out_with_its_line() -> None:
     line = to_write_line(make_write())
     assert read_log([to_line(WAITED), line[:-2], line[:40]], "log").cut == 2
-    with pytest.raises(UsageError, match="^log, line 2: done.after must be a whole number"):
-        read_log([to_line(WAITED), line.replace('"after":7', '"after":"7"')], "log")
+    found = read_log([to_line(WAITED), line.replace('"after":7', '"after":"7"')], "log")
+    assert found.objects["shop/chat"].newest.later == ()
+    (told,) = found.left_out
+    assert told.startswith("log, line 2: done.after must be a whole number")
+    assert told.endswith("that write is left out")
