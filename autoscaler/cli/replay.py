@@ -40,6 +40,10 @@ def replay(
                     f"{recording}, line {made.number}: the decision of {made.record.object_name} comes out otherwise:"
                     f" {_difference(made.logged, made.again)}"
                 )
+    if not count and skipped:
+        raise UsageError(
+            f"{recording}: all of its {skipped:,} decisions stand on a cut line; give one with a whole history"
+        )
     if not count:
         raise UsageError(f"{recording}: holds no decisions; give what headstart run --record wrote")
     noun = "object" if len(objects) == 1 else "objects"

@@ -146,7 +146,9 @@ def test_a_server_that_fails_leaves_no_file(
     server.answer = lambda _: (503, b"")
     url = server.url.replace("http://", "http://ann:secret@")
     assert run("history", "--prometheus", url, "--query", "sum(up)", "-o", tmp_path / "x.csv") == 1
-    assert capsys.readouterr().err == f"headstart: {server.url}: HTTP 503: the server failed\n"
+    assert capsys.readouterr().err == (
+        f"headstart: {server.url}: HTTP 503: the answer is of no type and not Prometheus' JSON\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

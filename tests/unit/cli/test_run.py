@@ -111,8 +111,6 @@ def damaged(recorded, tmp_path, change):
     [
         (lambda lines: [], 2, "holds no decisions; give what headstart run --record wrote"),
         (lambda lines: [b"\xff\xfe\x00binary\x80" * 50], 2, "holds no decisions"),
-        (lambda lines: [*lines[:50], lines[50][:-300]], 2, "line 51: is not whole JSON"),
-        (lambda lines: [lines[0][:-40], b"\n", *lines[1:]], 2, "line 1: is not whole JSON"),
         (lambda lines: [lines[0], lines[1].replace(b'"mode"', b'"m\xffde"')], 2, "line 2: mode is missing"),
         (lambda lines: lines[1:], 2, "line 1: no history of simulated/simulated comes before it"),
         (
@@ -130,6 +128,20 @@ def test_a_damaged_recording_is_told_in_one_line(recorded, tmp_path, capsys, cha
     assert told in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_a_cut_line_is_left_out_of_a_recording_with_what_stands_on_it(recorded, tmp_path, capsys):
+    path = damaged(recorded, tmp_path, lambda lines: [*lines[:50], lines[50][:-300]])
+    code, printed = headstart(capsys, "replay", path)
+    assert code == 0
+    assert printed.err == f"{path}, line 51: warning: is cut, and left out\n"
+    assert printed.out == f"{path}: 49 decisions of 1 object made again, all equal byte for byte\n"
+    path = damaged(recorded, tmp_path, lambda lines: [lines[0][:-40], b"\n", *lines[1:]])
+    code, printed = headstart(capsys, "replay", path)
+    assert code == 2
+    first, last = printed.err.splitlines()
+    assert first == f"{path}, line 1: warning: is cut, and left out"
+    assert last == f"headstart: {path}: all of its 120 decisions stand on a cut line; give one with a whole history"
 
 
 @pytest.mark.parametrize(
