@@ -5,7 +5,9 @@ Over the cases of `headstart benchmark` with a day of history or more, beside He
 - its forecast with the one risk, of those that the self-backtest runs along, that kept the late budget at the least
   cost in hindsight: what a perfect choice of risk would be worth;
 - likewise with gradient-boosted quantiles of the same features, each day forecast by trees that learned from four
-  fifths of all days, later ones included, itself not: what a better learner of those features could be worth.
+  fifths of all days, later ones included, itself not: what a better learner of those features could be worth;
+- likewise with the mean of the hour before and the hour after each bin known in advance, and how bins scatter about it:
+  what it would be worth to know every rise, burst and fall beforehand, to the hour. Likewise to the half hour.
 """
 
 from __future__ import annotations
@@ -45,7 +47,11 @@ from forecasting.series import Series
 AS_IT_IS = "Headstart"
 BEST_RISK = "its forecast at the best risk in hindsight"
 BOOSTED = "trees that know other days, later ones too, at theirs"
+HOUR_KNOWN = "the mean of the hours around each bin known, at its best risk in hindsight"
+HALF_HOUR_KNOWN = "of the half hours around it"
 _FOLDS = 5
+# Bins scatter otherwise about a low mean than about a high one.
+_MEANS = 6
 # Levels that trees are grown for; the others are interpolated, and those above are the last one.
 _GROWN = np.array([1, 6, 8, 10, 12, 14, 16, 17])
 
@@ -89,6 +95,8 @@ def _lines(job: Job) -> list[Line]:
     frontiers = {name: tune.frontier(setting, FAMILIES[name]) for name in RIVALS}
     bound = bound_hours(setting, simulate(setting, plan_optimum(setting)))
     found = {BEST_RISK: _risks(setting, _own_needs(setting)), BOOSTED: _risks(setting, _boosted_needs(setting))}
+    found |= {HOUR_KNOWN: _risks(setting, _known_needs(setting, 3_600.0))}
+    found |= {HALF_HOUR_KNOWN: _risks(setting, _known_needs(setting, 1_800.0))}
     lines = []
     for case in job.cases:
         outcome = replay_headstart(case.setting).outcome
@@ -174,6 +182,31 @@ def _grown(features: np.ndarray, came: np.ndarray) -> Iterator[HistGradientBoost
             random_state=0,
         )
         yield trees.fit(features, came)
+
+
+def _known_needs(setting: Setting, around_s: float) -> np.ndarray:
+    """What would be forecast if the mean of `around_s` before and after each bin, itself left out, were known.
+
+    How bins scatter is known as well: the quantiles are those of all bins whose means are about as high.
+    """
+    demand = setting.arrivals_rs / setting.bin_s
+    lead = State.start(spec_of(setting)).lead_bins
+    bins, width = len(demand), max(1, round(around_s / setting.bin_s))
+    sums = np.concatenate([[0.0], np.cumsum(demand)])
+    first, last = np.maximum(np.arange(bins) - width, 0), np.minimum(np.arange(bins) + width + 1, bins)
+    least = 0.001 * demand.mean()
+    mean = (sums[last] - sums[first] - demand) / (last - first - 1) + least
+    about = np.empty(bins, dtype=np.int64)
+    about[np.argsort(mean, kind="stable")] = np.arange(bins) * _MEANS // bins
+    scatter = np.stack(
+        [np.quantile((demand + least)[about == each] / mean[about == each], LEVELS) for each in range(_MEANS)]
+    )
+    each_bin = np.maximum(mean[:, None] * scatter[about] - least, 0.0)
+    needs = np.full((bins, TARGETS, len(LEVELS)), np.nan)
+    for after in range(bins - lead - 1):
+        needs[after] = each_bin[after + 1 + lead], each_bin[after + 1 : after + 2 + lead].max(axis=0)
+    needs[bins - lead - 1 :] = needs[bins - lead - 2]
+    return needs
 
 
 def _risks(setting: Setting, needs_after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
