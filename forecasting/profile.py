@@ -147,14 +147,12 @@ def _filtered(
 ) -> tuple[FittedProfile, FloatArray]:
     """What `series` teaches, without reversion yet, and the trail (n, 3) that led there."""
     days = days_of(clock, start_s=series.start_s, bin_s=series.bin_s)
-    lengths = [_bins_of_whole_days(period, days) for period in periods]
     slots = [min(period, most) for period, most in zip(periods, _MAX_SLOTS, strict=False)]
     # A tenth of a bin is the last bin alone; less would divide by zero.
     half_lives_s = np.maximum([level_half_life_s, _SLOW_HALF_LIFE_S], 0.1 * series.bin_s)
     shape = Shape(
         periods=np.array(periods, dtype=np.int64),
-        lengths=np.array([length or period for length, period in zip(lengths, periods, strict=True)], dtype=np.float64),
-        by_clock=np.array([length is not None for length in lengths], dtype=np.bool_),
+        lengths=np.array([_bins_of_whole_days(period, days) for period in periods], dtype=np.float64),
         slots=np.array(slots, dtype=np.int64),
         decays=0.5 ** (series.bin_s / half_lives_s),
         days=days,
@@ -174,8 +172,8 @@ def _filtered(
     return FittedProfile(shape, 1.0, 0, state).after(series.values.copy(), trail), trail
 
 
-def _bins_of_whole_days(period: int, days: Days) -> float | None:
-    """Bins of the whole days that a season of `period` bins stands for; None where it stands for none.
+def _bins_of_whole_days(period: int, days: Days) -> float:
+    """Bins of the whole days that a season of `period` bins stands for; 0 where it stands for none.
 
     Of 25 minutes a day has 57.6: in 58 the season was off by hours after weeks.
     """
@@ -183,7 +181,7 @@ def _bins_of_whole_days(period: int, days: Days) -> float | None:
         return float(period)
     count = round(period * days.bin_s / DAY_S)
     length = count * DAY_S / days.bin_s
-    return length if round(length) == period else None
+    return length if round(length) == period else 0.0
 
 
 def _errors(

@@ -50,8 +50,7 @@ class Shape(NamedTuple):
 
     Attributes:
         periods: bins per season, increasing, shape (k,).
-        lengths: likewise, not rounded where a season is of whole days, shape (k,).
-        by_clock: whether it is, shape (k,).
+        lengths: likewise, not rounded, of seasons of whole days, which go by the clock; 0 of others, shape (k,).
         slots: slots per season, shape (k,).
         decays: factors by which the weights of the fast and the slow level shrink per bin, shape (2,).
         days: of the bins.
@@ -59,7 +58,6 @@ class Shape(NamedTuple):
 
     periods: IntArray
     lengths: FloatArray
-    by_clock: BoolArray
     slots: IntArray
     decays: FloatArray
     days: Days
@@ -103,11 +101,12 @@ def slot_ratio(state: State, start: int, slots: int, phase: float) -> tuple[floa
 
 
 @inner
-def phase_of(bin_index: int, season: int, shape: Shape) -> float:
-    """Where in a season the middle of a bin is, in 0..1; seasons of whole days go by the clock."""
-    at = bin_by_clock(shape.days, bin_index) if shape.by_clock[season] else bin_index
-    length = shape.lengths[season]
-    return float((at + 0.5) % length / length)
+def phase_of(bin_index: int, period: int, length: float, days: Days) -> float:
+    """Where in a season the middle of a bin is, in 0..1; see `Shape` for `period` and `length`."""
+    at = bin_by_clock(days, bin_index) if length > 0.0 else bin_index
+    if length > 0.0 and length != period:
+        return float((at + 0.5) % length / length)
+    return (at % period + 0.5) / period
 
 
 @inner
@@ -132,7 +131,9 @@ def season_factor(bin_index: int, seasons: int, shape: Shape, state: State) -> f
         period = shape.periods[i]
         if state.seen[0] < period * (1 if i == 0 else 2):
             break
-        ratio, cycles = slot_ratio(state, start, shape.slots[i], phase_of(bin_index, i, shape))
+        ratio, cycles = slot_ratio(
+            state, start, shape.slots[i], phase_of(bin_index, period, shape.lengths[i], shape.days)
+        )
         trust = season_trust(state.evidence[i], period) * cycles / (cycles + _PRIOR_CYCLES)
         factor += trust * (ratio - factor)
         start += shape.slots[i]
@@ -266,7 +267,7 @@ def _learn_ratio(ratio: float, bin_index: int, season: int, shape: Shape, state:
     for before in range(season):
         start += shape.slots[before]
     evidence = state.evidence[season]
-    phase = phase_of(bin_index, season, shape)
+    phase = phase_of(bin_index, period, shape.lengths[season], shape.days)
     expected, cycles = slot_ratio(state, start, slots, phase)
     limit = np.inf
     if cycles >= 0.75:
