@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forecasting.clock import Days
-from forecasting.kernel import kernel
+from forecasting.kernel import inner, kernel
 from forecasting.lead_features import IntArray
 from forecasting.lead_return import fallen_for, raise_for_return
 from forecasting.lead_weekly import raise_for_week
@@ -40,7 +40,7 @@ def raise_bins(
     for i in range(len(quantiles)):
         seen = log_demand[: before + i + 1]
         fallen = fallen_for(seen, days, fall_ago)
-        rises = raise_newest(seen, lead, days, floor, levels, fallen, quantiles[i])
+        rises = _raise_newest(seen, lead, days, floor, levels, fallen, quantiles[i])
     return fallen, rises
 
 
@@ -55,5 +55,18 @@ def raise_newest(
     quantiles: FloatArray,
 ) -> bool:
     """Raise what is said after the newest bin, shape (TARGETS, q), so many bins after a fall; see `raise_bins`."""
+    return _raise_newest(log_demand, lead, days, floor, levels, fallen, quantiles)
+
+
+@inner
+def _raise_newest(
+    log_demand: Float32Array,
+    lead: int,
+    days: Days,
+    floor: float,
+    levels: FloatArray,
+    fallen: int,
+    quantiles: FloatArray,
+) -> bool:
     raise_for_return(log_demand, lead, days, floor, fallen, levels, quantiles)
     return raise_for_week(log_demand, lead, days, floor, levels, quantiles)
