@@ -1,10 +1,15 @@
-"""Small files are read whole, and what is far too large for one is refused: a wrong path may be a device, or a disk."""
+"""What files are read from. Small ones are read whole, and what is far too large is refused: it may be a disk."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from autoscaler.errors import UsageError
+
+
+def named_input(path: Path) -> Path:
+    """`path`, where '-' names standard input."""
+    return Path("/dev/stdin") if str(path) == "-" else path
 
 
 def read_limited(path: Path, *, mib: int, beyond: str, option: str = "") -> bytes:

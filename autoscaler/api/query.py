@@ -10,8 +10,6 @@ from pydantic import AfterValidator, Field, StringConstraints
 _OPENED_BY = {")": "(", "}": "{", "]": "["}
 # A quoted text (in backticks nothing is escaped), a comment, or one character.
 _PIECE = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`|#[^\n]*|.""", re.DOTALL)
-
-
 _BLANK = "is blank; it must hold PromQL"
 
 

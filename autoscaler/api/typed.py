@@ -1,4 +1,4 @@
-"""What is typed as text, in an option or in a group's file: durations, and load latencies as distributions.
+"""What is typed as text, in an option or in a group's file: numbers, durations, load latencies as distributions.
 
 Durations are an object's (`autoscaler.api.scalars`), and also '14d' or plain seconds: nothing but us reads these.
 """
@@ -22,6 +22,25 @@ from autoscaler.errors import UsageError, shown
 _DURATION_MAX_S = 1e9
 _SIGMA_MAX = 10.0
 _LOAD_ALLOWED = f"write it as 600s, lognormal:120s,0.5 or empirical:FILE.csv, or name {' or '.join(KNOWN_LOADS)}"
+
+
+def typed_number(given: str | float) -> float:
+    """A finite number. UsageError on anything else."""
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{shown(given)} is not a number")
+    return number
+
+
+def typed_not_negative(given: str | float) -> float:
+    """A finite number, 0 or more. UsageError on anything else."""
+    number = typed_number(given)
+    if number < 0:
+        raise UsageError(f"{shown(given)} is negative; it must be 0 or more")
+    return number
 
 
 def typed_duration_s(given: str | float) -> float:
@@ -92,14 +111,7 @@ def _lognormal(text: str, parameters: str) -> LoadLatency:
     median, comma, sigma = parameters.partition(",")
     if not comma:
         raise UsageError(f"{shown(text)} lacks the spread; write it as lognormal:120s,0.5")
-    try:
-        spread = float(sigma)
-    except ValueError:
-        spread = math.nan
-    if not math.isfinite(spread):
-        raise UsageError(f"{shown(sigma)} is not a number")
-    if spread < 0:
-        raise UsageError(f"{shown(sigma)} is negative; it must be 0 or more")
+    spread = typed_not_negative(sigma)
     if spread > _SIGMA_MAX:
         raise UsageError(f"{shown(text)} spreads over all times; the second number must be at most {_SIGMA_MAX:g}")
     return LoadLatency.lognormal(typed_positive_duration_s(median), spread)

@@ -89,7 +89,9 @@ def share_parser(*, zero: bool = False, one: bool = False) -> Callable[[str | fl
 
 def parse_positive(given: str | float) -> float:
     """A finite number above 0."""
-    number = _finite(given)
+    from autoscaler.api.typed import typed_number
+
+    number = _told(typed_number, given)
     if number <= 0:
         raise typer.BadParameter(f"{shown(given)} is not above 0")
     return number
@@ -109,14 +111,6 @@ def number_parser(least: float, most: float) -> Callable[[str | float], float]:
 
 parse_days = number_parser(1e-6, 1e4)
 """Days: from a tenth of a second to 27 years."""
-
-
-def parse_not_negative(given: str | float) -> float:
-    """A finite number, 0 or more."""
-    number = _finite(given)
-    if number < 0:
-        raise typer.BadParameter(f"{shown(given)} is negative; it must be 0 or more")
-    return number
 
 
 def parse_capacity(given: str | float) -> Capacity:
@@ -194,16 +188,6 @@ def parse_speed(given: str | float) -> float:
     if speed < _SPEED_MIN:
         raise typer.BadParameter(f"{shown(given)} is as good as standing still; it must be at least {_SPEED_MIN:g}x")
     return speed
-
-
-def _finite(given: str | float) -> float:
-    try:
-        number = float(given)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise typer.BadParameter(f"{shown(given)} is not a number")
-    return number
 
 
 def _told(read: Callable[[_Given], _Read], given: _Given) -> _Read:

@@ -9,7 +9,7 @@ from autoscaler.api import yaml_nodes
 from autoscaler.api.yaml_file import FILE_MIB_MAX
 from autoscaler.errors import UsageError
 from autoscaler.keda.scaled_object import TYPES, Place, ScaledObject, path_text, scaled_object_of
-from autoscaler.read_limited import read_limited
+from autoscaler.read_limited import named_input, read_limited
 
 
 def read_scaled_objects(path: Path, namespace: str | None = None) -> tuple[ScaledObject, ...]:
@@ -22,7 +22,7 @@ def read_scaled_objects(path: Path, namespace: str | None = None) -> tuple[Scale
     Raises:
         UsageError: it can't be read, something in one is wrong, or there are none.
     """
-    path = Path("/dev/stdin") if str(path) == "-" else path
+    path = named_input(path)
     content = read_limited(path, mib=FILE_MIB_MAX, beyond="; split it")
     found = [each for each in _of_content(path, content, namespace) if each.triggers]
     if not found:

@@ -180,12 +180,21 @@ def read_log(
         newest = telling.best(key, lines_of_it, key)
         if newest is not None:
             changed = telling.best(key, found.changed.get(key, []), f"the last change of {key}")
-            objects[key] = Found(newest, changed, telling.doubt(key, newest, now_s))
+            doubt = telling.doubt(key, newest, now_s)
+            objects[key] = Found(newest.record, changed.record if changed is not None else None, doubt)
     if telling.unread and not objects:
         raise next(iter(telling.unread.values()))
     names = tuple(sorted(found.names))
     left_out = tuple(telling.remarks.values())
     return DecisionLog(objects, found.decisions, found.cut, names, found.first_s, found.last_s, left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A decision that was read whole, and its line."""
+
+    number: int
+    record: Record
 
 
 class _Telling:
@@ -194,17 +203,15 @@ class _Telling:
     def __init__(self, found: _Reading, name: str) -> None:
         self._found, self._name = found, name
         self._read: dict[int, Record] = {}
-        self._numbers: dict[str, int] = {}
         self.unread: dict[int, UsageError] = {}
         self.remarks: dict[int, str] = {}
 
-    def best(self, key: str, lines: list[_Line], what: str) -> Record | None:
+    def best(self, key: str, lines: list[_Line], what: str) -> _Told | None:
         """The best of the lines that can be read; None where none can, so that `what` is left out."""
         for line in reversed(lines):
             record = self._record(key, line)
             if record is not None:
-                self._numbers.setdefault(key, line.number)
-                return record
+                return _Told(line.number, record)
             self.remarks.setdefault(line.number, f"{self.unread[line.number]}; the decision before it is taken")
         for line in lines:
             del self.remarks[line.number]
@@ -212,10 +219,10 @@ class _Telling:
             self.remarks[lines[-1].number] = f"{self.unread[lines[-1].number]}; {what} is left out"
         return None
 
-    def doubt(self, key: str, newest: Record, now_s: float) -> str:
+    def doubt(self, key: str, told: _Told, now_s: float) -> str:
         """Why the newest decision of an object may not be its newest; '' where nothing says so."""
-        last = self._found.last[key]
-        of_newest = f"{self._name}, line {self._numbers[key]}: {key} decides at {rfc3339(newest.time_s)}, which is"
+        last, newest = self._found.last[key], told.record
+        of_newest = f"{self._name}, line {told.number}: {key} decides at {rfc3339(newest.time_s)}, which is"
         if newest.time_s > now_s + _AHEAD_S:
             return f"{of_newest} later than now: a clock was ahead"
         if newest.time_s - last.rank[2] > _BACK_BINS * newest.spec.bin_s:

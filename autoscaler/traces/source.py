@@ -17,6 +17,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO, cast
 
 from autoscaler.errors import UsageError
+from autoscaler.read_limited import named_input
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
@@ -55,7 +56,7 @@ def sniff(path: Path) -> Content:
 
 def _check_is_file(path: Path) -> None:
     try:
-        mode = _named(path).stat().st_mode
+        mode = named_input(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if _ADDRESS.match(str(path)):
             raise UsageError(f"{path}: is an address, and only files are read; download it and give the file") from None
@@ -85,12 +86,10 @@ def on_disk(path: Path) -> Path:
 
     '-' is standard input. Raises OSError.
     """
-    status = _named(path).stat()
-    return _copy(_named(path), (status.st_dev, status.st_ino)) if stat.S_ISFIFO(status.st_mode) else _named(path)
-
-
-def _named(path: Path) -> Path:
-    return Path("/dev/stdin") if str(path) == "-" else path
+    status = named_input(path).stat()
+    return (
+        _copy(named_input(path), (status.st_dev, status.st_ino)) if stat.S_ISFIFO(status.st_mode) else named_input(path)
+    )
 
 
 @lru_cache
@@ -137,4 +136,4 @@ def is_gzip(path: Path) -> bool:
 
 def trace_name(path: Path) -> str:
     """The file's name without its suffixes `.csv`, `.csv.gz`, `.parquet`, `.jsonl`; 'stdin' for '-'."""
-    return Path(_named(path).name.removesuffix(".gz")).stem
+    return Path(named_input(path).name.removesuffix(".gz")).stem

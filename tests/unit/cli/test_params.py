@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from autoscaler.api import scalars
 from autoscaler.api.scalars import DURATION_PATTERN, SHARE_PATTERN
+from autoscaler.api.typed import typed_not_negative
 from autoscaler.cli import app as command_line
 from autoscaler.cli.params import (
     Capacity,
@@ -21,7 +22,6 @@ from autoscaler.cli.params import (
     parse_duration_s,
     parse_gpu_budget,
     parse_load_latency,
-    parse_not_negative,
     parse_positive,
     parse_positive_duration_s,
     share_parser,
@@ -119,11 +119,11 @@ def test_numbers_are_finite(text: str) -> None:
 
 
 def test_zero_is_not_negative_and_not_positive() -> None:
-    assert parse_not_negative("0") == 0
+    assert typed_not_negative("0") == 0
     with pytest.raises(typer.BadParameter, match="'0' is not above 0"):
         parse_positive("0")
     with pytest.raises(typer.BadParameter, match="'-1' is negative"):
-        parse_not_negative("-1")
+        parse_load_latency("lognormal:120s,-1")
 
 
 def test_capacities_name_their_unit_or_take_the_traces() -> None:
